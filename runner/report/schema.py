@@ -1,0 +1,300 @@
+"""What a report holds, as written to ``report.json``; schema version 0 until version 1 is frozen.
+
+Everything is frozen and in full precision. Units are suffixes. ``null`` means unavailable, never 0. Every summary
+can be recomputed from ``windows`` and, for percentiles, from ``samples.parquet``.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runner.backends.interface import Io
+from runner.meters.interface import Domain, Energy
+
+SCHEMA_VERSION = 0
+
+
+class Record(BaseModel):
+    """Base of every part: immutable, and unknown fields are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Gpu(Record):
+    """One GPU as NVML names it."""
+
+    uuid: str
+    name: str
+    driver: str
+    memory_bytes: int
+    power_limit_w: float | None
+
+
+class Git(Record):
+    """The user's own repository in which the run was started."""
+
+    commit: str
+    dirty: bool
+
+
+class Environment(Record):
+    """The machine and software of a run."""
+
+    host: str
+    os: str
+    kernel: str
+    python: str
+    cpu: str
+    cores: int
+    """logical processors of the machine"""
+    usable_cores: float
+    """what affinity and the cgroup's quota leave"""
+    memory_bytes: int
+    governor: str | None
+    hypervisor: bool
+    gpus: tuple[Gpu, ...]
+    versions: dict[str, str]
+    git: Git | None
+
+
+class ModelEntry(Record):
+    """A model of the run."""
+
+    name: str
+    variant: str
+    file: str
+    sha256: str
+    size_bytes: int
+    opset: int | None
+    fixed_batch: int | None
+    """the only batch size of a model without a dynamic batch"""
+    weights: str
+    """one line; says random loudly; "as in the file" without a manifest"""
+    weights_kind: Literal["pretrained", "local", "random", "unknown"]
+    year: int | None
+    paper: str | None
+    published_accuracy: dict[str, float]
+    parameter_count: int | None
+    multiply_adds: int | None
+
+
+class BackendEntry(Record):
+    """A backend of the run."""
+
+    label: str
+    """unique within the run: the spec as written, or its LABEL="""
+    spec: str
+    name: str
+    device: Literal["cpu", "gpu"]
+    options: dict[str, str]
+    """every option with the value in force"""
+
+
+class Parity(Record):
+    """Whether a session computes the reference outputs."""
+
+    status: Literal["passed", "failed", "unavailable"]
+    reason: str = ""
+    max_error_ratio: float | None = None
+    """largest absolute difference as a share of the reference's range"""
+    tolerance_ratio: float | None = None
+    top1_agreement_ratio: float | None = None
+
+
+class SessionEntry(Record):
+    """A model opened under a backend, or why it was not."""
+
+    model: str
+    variant: str
+    backend: str
+    status: Literal["opened", "failed"]
+    reason: str = ""
+    placement: Literal["full", "partial-shape-only", "partial-compute", "none"] | None = None
+    nodes_by_provider: dict[str, int] = {}
+    heavy_on_cpu: tuple[str, ...] = ()
+    facts: dict[str, str] = {}
+    open_s: float | None = None
+    parity: Parity | None = None
+
+
+class Load(Record):
+    """How inferences are asked for."""
+
+    batch_size: int
+    pace_hz: float | None
+    """images per second; None is back to back"""
+
+
+class Window(Record):
+    """A timed stretch of whole inferences or pacing periods: the statistical unit."""
+
+    cell: str
+    block: int
+    paired: bool
+    """false for windows of a block that was not finished"""
+    started_s: float
+    """monotonic clock of this machine"""
+    wall_s: float
+    inference_count: int
+    latency_mean_s: float
+    """of the window's inferences; from the scheduled start for paced loads"""
+    cpu_s: float
+    """CPU time of the worker, all threads"""
+    foreign_cpu_s: float | None
+    """CPU time of everything else on the machine in the window"""
+    flags: tuple[str, ...] = ()
+    energy: tuple[Annotated[Energy, Field(discriminator="status")], ...] = ()
+
+
+class Interval(Record):
+    """A figure with its 95 % interval; the limits are null below two windows."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+class EnergySummary(Record):
+    """Energy per image over one set of domains."""
+
+    domains: tuple[Domain, ...]
+    sources: tuple[str, ...]
+    status: Literal["measured", "estimated"]
+    per_image_j: Interval
+    """for estimates the limits are the error band and no confidence interval"""
+
+
+class CellSummary(Record):
+    """What the paired and unpaired windows of a cell say; absolute figures hold for this run only."""
+
+    window_count: int
+    inference_count: int
+    latency_s: Interval
+    latency_p50_s: float | None
+    """null below 20 inferences (10 / (1 - p))"""
+    latency_p90_s: float | None
+    """null below 100 inferences"""
+    images_per_s: Interval
+    cpu_s_per_image: Interval
+    cpu_occupancy: bool
+    """true back to back: threads x latency, which never ranks"""
+    cpu_per_wall_ratio: float
+    energy: EnergySummary | None
+
+
+class Cell(Record):
+    """model x variant x backend x load x io, and what became of it."""
+
+    key: str
+    model: str
+    variant: str
+    backend: str
+    load: Load
+    io: Io
+    status: Literal["measured", "failed", "skipped", "overloaded"]
+    reason: str = ""
+    predicted_inference_s: float | None = None
+    """from smaller batches, for a cell that was skipped"""
+    first_inference_s: float | None = None
+    """the first run of this shape: algorithm search and arena growth"""
+    warm_up_inferences: int = 0
+    inferences_per_window: int | None = None
+    summary: CellSummary | None = None
+
+
+class Comparison(Record):
+    """A backend against the baseline at the same model, load and io, paired over blocks."""
+
+    cell: str
+    baseline_cell: str
+    metric: Literal["latency", "cpu_s_per_image", "energy_per_image"]
+    ratio: float
+    """below 1 is less than the baseline"""
+    low: float | None
+    high: float | None
+    pair_count: int
+    verdict: Literal["less", "more", "no difference seen", "too few pairs"]
+
+
+class BestSet(Record):
+    """The cells of one model and load that no simultaneous interval separates from the best."""
+
+    model: str
+    variant: str
+    load: Load
+    metric: Literal["latency", "cpu_s_per_image", "energy_per_image"]
+    best: str
+    """cell with the lowest mean"""
+    members: tuple[str, ...]
+    """cells, the best included; only the best when ``apparent``"""
+    apparent: bool
+    """quick profile: the lowest figure, without the claim of a set"""
+
+
+class BackendChoice(Record):
+    """For one model and backend: the batch for most images per second and the one for least cost per image."""
+
+    model: str
+    variant: str
+    backend: str
+    most_images: str | None
+    """cell"""
+    least_cost: str | None
+    """cell"""
+    cost_metric: Literal["energy_per_image", "cpu_s_per_image"] | None
+    cost_candidates: int
+    """how many cells could be compared for cost; 1 means there was no choice"""
+
+
+class MeterEntry(Record):
+    """A domain of energy on this machine: read, or why not."""
+
+    domain: Domain
+    status: Literal["measured", "estimated", "unavailable"]
+    source: str = ""
+    devices: tuple[str, ...] = ()
+    reason: str = ""
+    remedy: str = ""
+
+
+class Provenance(Record):
+    """How the run was asked for."""
+
+    argv: tuple[str, ...]
+    seed: int
+    profile: Literal["quick", "standard", "publication"]
+    time_budget_s: float | None
+    target_ci_ratio: float
+    baseline: str
+    config: dict[str, object]
+    """the whole validated configuration"""
+
+
+class Report(Record):
+    """Everything one run produced."""
+
+    schema_version: Literal[0] = SCHEMA_VERSION
+    report_id: str
+    name: str | None
+    status: Literal["running", "interrupted", "complete"]
+    started_at: str
+    """ISO 8601 with zone"""
+    ended_at: str | None
+    measured_s: float
+    """wall time from start to the last window"""
+    joulebatch: str
+    provenance: Provenance
+    environment: Environment
+    meters: tuple[MeterEntry, ...]
+    models: tuple[ModelEntry, ...]
+    backends: tuple[BackendEntry, ...]
+    sessions: tuple[SessionEntry, ...]
+    cells: tuple[Cell, ...]
+    windows: tuple[Window, ...]
+    comparisons: tuple[Comparison, ...]
+    best_sets: tuple[BestSet, ...]
+    choices: tuple[BackendChoice, ...]
+    minimum_detectable_ratio: float | None
+    """the median over cells of the smallest ratio to the baseline that this run could have told from 1 (as 1.04)"""
+    notes: tuple[str, ...]
+    """what a reader must know: budgets, fallbacks, random weights"""
