@@ -1,0 +1,155 @@
+"""``journal.jsonl``: everything a run learns, a line each, synced before the run goes on.
+
+The journal is the only thing a run writes while it measures. The report is assembled from it, whether the run ended
+by itself or was killed.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from runner.errors import FileError
+from runner.report.schema import (
+    BackendEntry,
+    Cell,
+    Environment,
+    MeterEntry,
+    ModelEntry,
+    Provenance,
+    Record,
+    SessionEntry,
+    Window,
+)
+
+JOURNAL_NAME = "journal.jsonl"
+
+
+class HeaderLine(Record):
+    """The first line: what is measured, where and how."""
+
+    kind: Literal["header"] = "header"
+    schema_version: Literal[0] = 0
+    report_id: str
+    name: str | None
+    started_at: str
+    joulebatch: str
+    provenance: Provenance
+    environment: Environment
+    meters: tuple[MeterEntry, ...]
+    models: tuple[ModelEntry, ...]
+    backends: tuple[BackendEntry, ...]
+    cells: tuple[Cell, ...]
+    """as planned"""
+
+
+class SessionLine(Record):
+    """A session was opened, or could not be."""
+
+    kind: Literal["session"] = "session"
+    entry: SessionEntry
+
+
+class CellLine(Record):
+    """What became of a cell; the last line of a cell counts."""
+
+    kind: Literal["cell"] = "cell"
+    entry: Cell
+
+
+class WindowLine(Record):
+    """A window ended."""
+
+    kind: Literal["window"] = "window"
+    entry: Window
+    latencies_s: tuple[float, ...]
+
+
+class BlockLine(Record):
+    """Every cell of a model was visited once: the windows of this block are paired."""
+
+    kind: Literal["block"] = "block"
+    model: str
+    variant: str
+    block: int
+
+
+class NoteLine(Record):
+    """Something a reader of the report must know."""
+
+    kind: Literal["note"] = "note"
+    text: str
+
+
+class EndLine(Record):
+    """The run ended by itself, or was interrupted and could still say so."""
+
+    kind: Literal["end"] = "end"
+    status: Literal["interrupted", "complete"]
+    ended_at: str
+    measured_s: float
+
+
+Line = HeaderLine | SessionLine | CellLine | WindowLine | BlockLine | NoteLine | EndLine
+_LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
+
+
+class Journal:
+    """Appends lines to a journal, each on disk before ``write`` returns."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / JOURNAL_NAME
+        try:
+            self._file = self._path.open("ab", buffering=0)
+        except OSError as error:
+            raise FileError(f"Cannot write {self._path}", got=str(error), fix="Pass another --reports-dir") from error
+
+    def write(self, line: Line) -> None:
+        """Append one line and wait until the disk has it.
+
+        Raises:
+            FileError: the disk is full or went away; lines written before stay.
+        """
+        data = line.model_dump_json().encode() + b"\n"
+        try:
+            while data:
+                data = data[self._file.write(data) or 0 :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise FileError(
+                f"Cannot write {self._path}", got=str(error), fix="What was measured before is kept there; free some space"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def read_journal(folder: Path) -> Iterator[Line]:
+    """Yield the lines of a journal; a torn last line is dropped, as a killed run leaves one.
+
+    Raises:
+        FileError: no journal, or a line before the last that is none of ours.
+    """
+    path = folder / JOURNAL_NAME
+    try:
+        raw_lines = path.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        raise FileError(f"Cannot read {path}", expected="a journal", got=str(error)) from error
+    for number, raw in enumerate(raw_lines, start=1):
+        if not raw.endswith(b"\n"):
+            return
+        try:
+            yield _LINE.validate_json(raw)
+        except ValidationError as error:
+            detail = error.errors(include_url=False)[0]
+            raise FileError(
+                f"Cannot read {path}", expected="a journal line of schema version 0", got=f"line {number}: {detail['msg']}"
+            ) from error
