@@ -27,8 +27,8 @@ class Option:
     summary: str
     choices: tuple[str, ...] = ()
     """empty: any value that ``check`` accepts"""
-    check: Literal["choice", "count", "size", "text"] = "choice"
-    """count: a whole number from 1 up. size: bytes, with an optional K, M or G"""
+    check: Literal["choice", "count", "index", "size"] = "choice"
+    """count: a whole number from 1 up. index: from 0 up. size: bytes, with an optional K, M or G"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,9 @@ class Backend(Protocol):
     def missing(self) -> Missing | None:
         """Return why this machine cannot run it, or None when it can. Imports nothing heavy."""
 
+    @property
     def needs_manifest(self) -> bool:
-        """Return whether it can only run exported models (PyTorch rebuilds the network from the recipe)."""
+        """Whether it can only run exported models (PyTorch rebuilds the network from the recipe)."""
 
     def open(self, request: OpenRequest) -> Session:
         """Return the session. Runs in a worker."""

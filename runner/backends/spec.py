@@ -1,0 +1,113 @@
+"""Backend specs: ``[LABEL=]NAME[:key=value,...]``, checked against the registry."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runner.backends.interface import Option
+from runner.backends.registry import find_backend
+from runner.errors import UsageError, nearest
+
+_SPEC = re.compile(r"(?:(?P<label>[^=:,]+)=)?(?P<name>[^=:,]+)(?::(?P<options>.*))?")
+_SIZE = re.compile(r"[1-9]\d*[KMG]?", re.IGNORECASE)
+_SIZE_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSpec:
+    """One backend of a run."""
+
+    label: str
+    """unique in the run; the spec as written, unless LABEL= was given"""
+    text: str
+    name: str
+    options: Mapping[str, str]
+    """every option of the backend with the value in force"""
+
+
+def parse_spec(text: str) -> BackendSpec:
+    """Return the backend that a spec names.
+
+    Raises:
+        UsageError: not of the form, or an unknown name, option or value.
+    """
+    text = text.strip()
+    match = _SPEC.fullmatch(text)
+    if match is None:
+        raise UsageError(
+            f"Cannot read backend {text!r}", expected="[LABEL=]NAME[:key=value,...]", fix="Write for example cpu:threads=1,spin=off"
+        )
+    name = match["name"].strip().lower()
+    backend = find_backend(name)
+    given = _parse_options(text, name, match["options"], backend.options)
+    options = {option.name: given.get(option.name, option.default) for option in backend.options}
+    return BackendSpec((match["label"] or text).strip(), text, name, options)
+
+
+def parse_specs(texts: tuple[str, ...]) -> tuple[BackendSpec, ...]:
+    """Return the backends of a run, in order.
+
+    Raises:
+        UsageError: one cannot be read, or two have one label.
+    """
+    specs = tuple(parse_spec(text) for text in texts)
+    labels = [spec.label for spec in specs]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(
+                f"Backend {label!r} was given twice",
+                expected="different labels",
+                fix=f"To compare a backend with itself, label both: --backend A={label} --backend B={label}",
+            )
+    return specs
+
+
+def size_bytes(text: str) -> int:
+    """Return bytes from a checked size such as 512M."""
+    unit = text[-1].upper()
+    return int(text[:-1]) * _SIZE_UNITS[unit] if unit in _SIZE_UNITS else int(text)
+
+
+def _parse_options(text: str, name: str, listing: str | None, known: tuple[Option, ...]) -> dict[str, str]:
+    by_name = {option.name: option for option in known}
+    given: dict[str, str] = {}
+    for part in (listing or "").split(",") if listing is not None else ():
+        key, equals, value = (piece.strip().lower() for piece in part.partition("="))
+        if not equals or not value:
+            raise UsageError(
+                f"Cannot read option {part!r} of backend {text!r}", expected="key=value", fix=f"Options of {name}: {describe(known)}"
+            )
+        if key not in by_name:
+            raise UsageError(f"Unknown option {key!r} of backend {name}", fix=nearest(key, tuple(by_name)))
+        if key in given:
+            raise UsageError(f"Option {key!r} of backend {text!r} was given twice", fix="Give it once")
+        _check(name, by_name[key], value)
+        given[key] = value
+    return given
+
+
+def describe(options: tuple[Option, ...]) -> str:
+    """Return the options of a backend with their values and defaults, for help and errors."""
+    return ", ".join(f"{o.name}={'|'.join(o.choices) or o.check} (default {o.default})" for o in options) or "none"
+
+
+def _check(backend: str, option: Option, value: str) -> None:
+    expected = {
+        "choice": " or ".join(option.choices),
+        "count": "a whole number from 1 up",
+        "size": "bytes, with an optional K, M or G",
+        "index": "a whole number from 0 up",
+    }[option.check]
+    valid = value == option.default or {
+        "choice": value in option.choices,
+        "count": value.isascii() and value.isdigit() and int(value) > 0,
+        "size": _SIZE.fullmatch(value) is not None,
+        "index": value.isascii() and value.isdigit(),
+    }[option.check]
+    if not valid:
+        raise UsageError(
+            f"Bad value for option {option.name!r} of backend {backend}",
+            expected=expected,
+            got=repr(value),
+            fix=f"Write for example {backend}:{option.name}={option.choices[0] if option.choices else option.default}",
+        )

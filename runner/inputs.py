@@ -1,0 +1,49 @@
+"""Seeded input batches from declared shapes."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from runner.backends.interface import Array
+from runner.errors import UsageError
+from runner.modelfile import TensorSpec
+
+
+def make_inputs(
+    specs: Sequence[TensorSpec], batch_size: int, free_dimensions: Mapping[str, int], seed: int
+) -> dict[str, Array]:
+    """Return contiguous arrays by input name, the batch first; the same for one seed.
+
+    Floats are standard normal, which is what ImageNet normalisation makes of photographs; integers are 0 or 1, which
+    every vocabulary and mask accepts; bytes span their range.
+
+    Raises:
+        UsageError: a type that numpy does not know.
+    """
+    generator = np.random.default_rng(seed)
+    return {
+        spec.name: _draw(generator, spec, tuple(_sizes(spec, batch_size, free_dimensions))) for spec in specs
+    }
+
+
+def _sizes(spec: TensorSpec, batch_size: int, free_dimensions: Mapping[str, int]) -> list[int]:
+    own = [size if isinstance(size, int) else free_dimensions[size] for size in spec.shape[1:]]
+    return [batch_size, *own] if spec.shape else []
+
+
+def _draw(generator: np.random.Generator, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
+    try:
+        dtype = np.dtype(spec.dtype)
+    except TypeError:
+        raise UsageError(
+            f"Cannot make input {spec.name!r}", expected="a type of numpy", got=spec.dtype, fix="Convert the model's inputs"
+        ) from None
+    match dtype.kind:
+        case "f":
+            return np.ascontiguousarray(generator.standard_normal(shape, dtype=np.float32).astype(dtype))
+        case "b":
+            return generator.integers(0, 2, shape).astype(bool)
+        case _ if dtype == np.uint8:
+            return generator.integers(0, 256, shape, dtype=np.uint8)
+        case _:
+            return generator.integers(0, 2, shape).astype(dtype)

@@ -1,0 +1,74 @@
+"""Warm-up: until a cell is ready to be measured, and before every visit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import fmean
+from time import perf_counter
+
+from runner.stats.stability import is_steady
+
+VISIT_S = 0.05
+"""After another worker ran, the first inference took 1.6 times as long: every visit begins with this, or one inference."""
+STRETCH_S = 0.5
+STRETCH_INFERENCES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUpRule:
+    """When a cell counts as warm: after so many inferences or so long, or in steady state before the cap."""
+
+    inferences: int
+    cap_s: float
+    steady: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """What a warm-up did."""
+
+    inferences: int
+    inference_s: float
+    """mean of the last stretch: the prediction for planning"""
+    capped: bool
+    """steady state was asked for and not seen before the cap"""
+
+
+def warm_up(run: Callable[[], object], rule: WarmUpRule, clock: Callable[[], float] = perf_counter) -> WarmUp:
+    """Call ``run`` until the rule is met, and return what was seen."""
+    return _until_steady(run, rule.cap_s, clock) if rule.steady else _fixed(run, rule, clock)
+
+
+def warm_visit(run: Callable[[], object], clock: Callable[[], float] = perf_counter) -> None:
+    """Call ``run`` untimed at the begin of a visit."""
+    end_s = clock() + VISIT_S
+    run()
+    while clock() < end_s:
+        run()
+
+
+def _fixed(run: Callable[[], object], rule: WarmUpRule, clock: Callable[[], float]) -> WarmUp:
+    started_s = clock()
+    times: list[float] = []
+    while len(times) < rule.inferences and clock() - started_s < rule.cap_s:
+        before_s = clock()
+        run()
+        times.append(clock() - before_s)
+    return WarmUp(len(times), times[-1], capped=False)
+
+
+def _until_steady(run: Callable[[], object], cap_s: float, clock: Callable[[], float]) -> WarmUp:
+    started_s = clock()
+    means: list[float] = []
+    count = 0
+    while not is_steady(means):
+        if means and clock() - started_s >= cap_s:
+            return WarmUp(count, means[-1], capped=True)
+        times: list[float] = []
+        stretch_end_s = clock() + STRETCH_S
+        while len(times) < STRETCH_INFERENCES or clock() < stretch_end_s:
+            before_s = clock()
+            run()
+            times.append(clock() - before_s)
+        means.append(fmean(times))
+        count += len(times)
+    return WarmUp(count, means[-1], capped=False)
