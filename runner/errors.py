@@ -1,7 +1,5 @@
 """The one tree of errors; each class knows its exit code, only the command line prints and exits."""
 
-from typing import ClassVar
-
 
 class JoulebatchError(Exception):
     """An error a user can act on, as one line: what failed, what was expected, what came, how to fix it.
@@ -13,7 +11,7 @@ class JoulebatchError(Exception):
         fix: a whole sentence that says what to do, without its full stop.
     """
 
-    exit_code: ClassVar[int] = 70
+    exit_code: int = 70
 
     def __init__(self, what: str, *, expected: str = "", got: str = "", fix: str = "") -> None:
         self.what, self.expected, self.got, self.fix = what, expected, got, fix

@@ -1,6 +1,6 @@
 """Seeded input batches from declared shapes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,10 +9,8 @@ from runner.errors import UsageError
 from runner.modelfile import TensorSpec
 
 
-def make_inputs(
-    specs: Sequence[TensorSpec], batch_size: int, free_dimensions: Mapping[str, int], seed: int
-) -> dict[str, Array]:
-    """Return contiguous arrays by input name, the batch first; the same for one seed.
+def make_inputs(specs: Sequence[TensorSpec], batch_size: int, seed: int) -> dict[str, Array]:
+    """Return contiguous arrays by input name, a symbolic first dimension being the batch; the same for one seed.
 
     Floats are standard normal, which is what ImageNet normalisation makes of photographs; integers are 0 or 1, which
     every vocabulary and mask accepts; bytes span their range.
@@ -21,14 +19,11 @@ def make_inputs(
         UsageError: a type that numpy does not know.
     """
     generator = np.random.default_rng(seed)
-    return {
-        spec.name: _draw(generator, spec, tuple(_sizes(spec, batch_size, free_dimensions))) for spec in specs
-    }
+    return {spec.name: _draw(generator, spec, _sizes(spec, batch_size)) for spec in specs}
 
 
-def _sizes(spec: TensorSpec, batch_size: int, free_dimensions: Mapping[str, int]) -> list[int]:
-    own = [size if isinstance(size, int) else free_dimensions[size] for size in spec.shape[1:]]
-    return [batch_size, *own] if spec.shape else []
+def _sizes(spec: TensorSpec, batch_size: int) -> tuple[int, ...]:
+    return tuple(size if isinstance(size, int) else batch_size for size in spec.shape)
 
 
 def _draw(generator: np.random.Generator, spec: TensorSpec, shape: tuple[int, ...]) -> Array:

@@ -86,8 +86,6 @@ class OpenRequest:
     manifest_path: Path | None
     options: Mapping[str, str]
     """every option of the backend with its value in force"""
-    free_dimensions: Mapping[str, int]
-    """sizes for symbolic dimensions other than the batch"""
 
 
 class Backend(Protocol):

@@ -126,8 +126,6 @@ def _session_options(ort: Any, request: OpenRequest) -> Any:  # noqa: ANN401 - o
     settings.inter_op_num_threads = 1
     for key, value in _config_entries(request.options).items():
         settings.add_session_config_entry(key, value)
-    for name, size in request.free_dimensions.items():
-        settings.add_free_dimension_override_by_name(name, size)
     return settings
 
 

@@ -1,0 +1,123 @@
+"""RunConfig: what a run was asked to do, validated once, from flags and TOML."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from runner.errors import FileError, UsageError, nearest
+from runner.onnxfile import parse_shape
+from runner.units import parse_duration_s, parse_percent_ratio
+
+QUICK_BUDGET_S = 300.0
+"""default --time-budget of the quick profile"""
+
+
+class Pace(BaseModel):
+    """Images per second with gaps, for some batch sizes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    images_per_s: float
+    batch_sizes: tuple[int, ...]
+    """empty: the smallest batch size of the run"""
+
+
+def parse_batch_sizes(text: str) -> tuple[int, ...]:
+    """Return batch sizes, ascending, from text such as ``1,2,4``.
+
+    Raises:
+        UsageError: not whole numbers from 1 up, or one twice.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    for part in parts:
+        if not (part.isascii() and part.isdigit() and int(part) > 0):
+            raise UsageError(
+                "Cannot read batch sizes", expected="whole numbers from 1 up", got=repr(part), fix="Write for example 1,2,4"
+            )
+    sizes = [int(part) for part in parts]
+    twice = sorted({size for size in sizes if sizes.count(size) > 1})
+    if twice:
+        raise UsageError("Cannot read batch sizes", expected="each once", got=f"{twice[0]} twice", fix="Drop one")
+    return tuple(sorted(sizes))
+
+
+def parse_pace(text: str) -> Pace:
+    """Return a pace from text such as ``8`` or ``8@1,4`` (images per second @ batch sizes).
+
+    Raises:
+        UsageError: no positive number, or batch sizes that cannot be read.
+    """
+    rate, at, sizes = text.partition("@")
+    try:
+        images_per_s = float(rate)
+    except ValueError:
+        images_per_s = 0.0
+    if not 0 < images_per_s < float("inf"):
+        raise UsageError(
+            "Cannot read --pace",
+            expected="images per second above 0, optionally @ batch sizes",
+            got=repr(text),
+            fix="Write for example 8 or 8@1,4",
+        )
+    return Pace(images_per_s=images_per_s, batch_sizes=parse_batch_sizes(sizes) if at else ())
+
+
+class RunConfig(BaseModel):
+    """Everything ``joulebatch run`` can be told; text is parsed here and nowhere else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: tuple[str, ...] = ()
+    onnx_files: tuple[Path, ...] = ()
+    shapes: Annotated[dict[str, tuple[int, ...]], BeforeValidator(lambda texts: dict(map(parse_shape, texts)))] = {}
+    backends: tuple[str, ...] = ()
+    baseline: str | None = None
+    batch_sizes: Annotated[tuple[int, ...], BeforeValidator(parse_batch_sizes)]
+    paces: Annotated[tuple[Pace, ...], BeforeValidator(lambda texts: tuple(map(parse_pace, texts)))] = ()
+    profile: Literal["quick", "standard", "publication"] = "standard"
+    time_budget_s: Annotated[float | None, BeforeValidator(lambda text: text and parse_duration_s(text))] = None
+    target_ci_ratio: Annotated[float, BeforeValidator(parse_percent_ratio)]
+    seed: int = 0
+    meter: str = "auto"
+    cpu_watts: str | None = None
+    allow_fallback: bool = False
+    models_dir: Path
+    reports_dir: Path
+    name: str | None = None
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """Return the configuration in parsed flags.
+
+        Raises:
+            UsageError: the first value that cannot be used.
+        """
+        try:
+            config = cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = "-".join(str(part) for part in first["loc"])
+            raise UsageError(f"Bad value for {where}", expected=first["msg"], got=repr(first["input"])) from error
+        if config.profile == "quick" and config.time_budget_s is None:
+            return config.model_copy(update={"time_budget_s": QUICK_BUDGET_S})
+        return config
+
+
+def read_toml(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
+    """Return the settings in a TOML file, keyed as flags without their dashes in front.
+
+    Raises:
+        FileError: it cannot be read, or is no TOML.
+        UsageError: a key that is no flag.
+    """
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileError(f"Cannot read {path}", expected="a TOML file", got=str(error), fix="Correct --config") from error
+    for key in settings:
+        if key not in known:
+            raise UsageError(f"Unknown setting {key!r} in {path}", fix=nearest(key, known))
+    return settings

@@ -1,0 +1,94 @@
+"""What parent and worker say to each other: one JSON object a line, a request and its reply in turn.
+
+The parent writes requests to the worker's standard input; the worker writes replies to a pipe of its own, because
+libraries print to standard output. Version 1. A worker may run under another interpreter, so this file needs only the
+standard library.
+
+    worker  {"hello": 1}
+    parent  {"do": "open" | "prepare" | "measure", ...the fields of the request}
+    worker  {"ok": {...the fields of the reply}}  or  {"failed": {"kind": "memory" | "absent" | "error", "message": ...}}
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+PROTOCOL_VERSION = 1
+
+FailureKind = Literal["memory", "absent", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open the model; replied to with `Opened`."""
+
+    backend: str
+    model_path: str
+    manifest_path: str | None
+    reference_path: str | None
+    options: Mapping[str, str]
+    inputs: tuple[Mapping[str, Any], ...]
+    """name, dtype and shape of each input; only the batch may be symbolic"""
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session is open."""
+
+    open_s: float
+    placement: Mapping[str, Any]
+    facts: Mapping[str, str]
+    parity: Mapping[str, Any] | None
+    """None without reference outputs"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Bind a batch, run it once, warm it up; replied to with `Prepared`."""
+
+    batch_size: int
+    io: Literal["host", "device"]
+    warm_up_inferences: int
+    warm_up_cap_s: float
+    warm_up_steady: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch is bound and warm."""
+
+    first_inference_s: float
+    warm_up_inferences: int
+    inference_s: float
+    """mean at the end of the warm-up: the prediction for planning"""
+    capped: bool
+    """steady state was asked for and not reached"""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Measure one window of a prepared batch; replied to with `Measurement`."""
+
+    batch_size: int
+    io: Literal["host", "device"]
+    count: int
+    period_s: float | None
+    """None is back to back"""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One window; times are of the machine's monotonic clock, which all processes share."""
+
+    started_s: float
+    ended_s: float
+    latencies_s: tuple[float, ...]
+    cpu_s: float
+    """of all threads of the worker"""
+    late_s: float
+    """how far the last inference ran past the end of a paced schedule"""
+
+
+Request = Open | Prepare | Measure
+REQUESTS: Mapping[str, type[Request]] = {"open": Open, "prepare": Prepare, "measure": Measure}

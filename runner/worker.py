@@ -1,0 +1,167 @@
+"""The child process: one model under one backend; answers requests until its parent goes away.
+
+It and what it imports need only the standard library, numpy and the backend's own library.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter, process_time_ns
+from typing import Any
+
+from runner.backends.interface import Call, Io, OpenRequest, Session
+from runner.backends.registry import find_backend
+from runner.errors import AbsentError
+from runner.inputs import make_inputs
+from runner.load.back_to_back import run_back_to_back
+from runner.load.paced import run_paced
+from runner.load.warmup import WarmUpRule, warm_up, warm_visit
+from runner.modelfile import TensorSpec
+from runner.parity import ParityResult, compare, read_reference
+from runner.protocol import (
+    PROTOCOL_VERSION,
+    REQUESTS,
+    FailureKind,
+    Measure,
+    Measurement,
+    Open,
+    Opened,
+    Prepare,
+    Prepared,
+    Request,
+)
+from runner.units import NS_PER_S
+
+_PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal this process gets when its parent dies"""
+
+_OUT_OF_MEMORY = ("bad_alloc", "failed to allocate memory", "out of memory", "can't allocate memory", "bad allocation")
+"""How ONNX Runtime's arenas, CUDA and PyTorch's allocators say that memory ran out."""
+
+
+class Worker:
+    """The state between requests: one session and the batches bound to it."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._open: Open | None = None
+        self._calls: dict[tuple[int, Io], Call] = {}
+
+    def answer(self, request: Request) -> Opened | Prepared | Measurement:
+        """Do what is asked and return the reply."""
+        match request:
+            case Open():
+                return self._answer_open(request)
+            case Prepare():
+                return self._answer_prepare(request)
+            case Measure():
+                return self._answer_measure(request)
+
+    def _answer_open(self, request: Open) -> Opened:
+        backend = find_backend(request.backend)
+        started_s = perf_counter()
+        session = backend.open(
+            OpenRequest(
+                Path(request.model_path),
+                Path(request.manifest_path) if request.manifest_path else None,
+                request.options,
+            )
+        )
+        open_s = perf_counter() - started_s
+        self._open, self._session = request, session
+        parity = None
+        if request.reference_path:
+            parity = _check_parity(
+                session, Path(request.reference_path), backend.parity_tolerance_ratio(request.options)
+            )
+        return Opened(open_s, asdict(session.placement), session.facts, asdict(parity) if parity else None)
+
+    def _answer_prepare(self, request: Prepare) -> Prepared:
+        assert self._session is not None
+        assert self._open is not None
+        specs = tuple(TensorSpec(s["name"], s["dtype"], tuple(s["shape"])) for s in self._open.inputs)
+        feeds = make_inputs(specs, request.batch_size, seed=self._open.seed + request.batch_size)
+        call = self._session.bind(feeds, request.io)
+        started_s = perf_counter()
+        call.run()
+        first_s = perf_counter() - started_s
+        self._calls[request.batch_size, request.io] = call
+        rule = WarmUpRule(request.warm_up_inferences, request.warm_up_cap_s, request.warm_up_steady)
+        done = warm_up(call.run, rule)
+        return Prepared(first_s, done.inferences, done.inference_s, done.capped)
+
+    def _answer_measure(self, request: Measure) -> Measurement:
+        run = self._calls[request.batch_size, request.io].run
+        warm_visit(run)
+        cpu_before_ns = process_time_ns()
+        if request.period_s is None:
+            timed = run_back_to_back(run, request.count)
+        else:
+            timed = run_paced(run, request.count, request.period_s)
+        cpu_ns = process_time_ns() - cpu_before_ns
+        return Measurement(
+            timed.started_ns / NS_PER_S,
+            timed.ended_ns / NS_PER_S,
+            tuple(latency_ns / NS_PER_S for latency_ns in timed.latencies_ns),
+            cpu_ns / NS_PER_S,
+            timed.late_ns / NS_PER_S,
+        )
+
+
+def _check_parity(session: Session, reference_path: Path, tolerance_ratio: float) -> ParityResult:
+    inputs, expected = read_reference(reference_path)
+    call = session.bind(inputs, "host")
+    call.run()
+    return compare(expected, call.outputs(), tolerance_ratio)
+
+
+def _failure(error: Exception) -> dict[str, str]:
+    message = " ".join(str(error).split()) or type(error).__name__
+    kind: FailureKind = "error"
+    if isinstance(error, MemoryError) or any(sign in message.lower() for sign in _OUT_OF_MEMORY):
+        kind = "memory"
+    elif isinstance(error, AbsentError):
+        kind = "absent"
+    return {"kind": kind, "message": message}
+
+
+def _read_request(line: str) -> Request:
+    data: Mapping[str, Any] = json.loads(line)
+    return REQUESTS[data["do"]](**{name: value for name, value in data.items() if name != "do"})
+
+
+def _leave_with_parent() -> None:
+    """Die when the parent dies, be the first to go when memory runs out, and leave Ctrl-C to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        with suppress(OSError):  # a container may forbid it; the run is only less protected then
+            Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def main() -> None:
+    """Serve requests from standard input; the first argument is the descriptor for replies."""
+    _leave_with_parent()
+    worker = Worker()
+    with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as replies:
+
+        def reply(message: Mapping[str, Any]) -> None:
+            replies.write(json.dumps(message) + "\n")
+            replies.flush()
+
+        reply({"hello": PROTOCOL_VERSION})
+        for line in sys.stdin:
+            try:
+                answer = asdict(worker.answer(_read_request(line)))
+            except Exception as error:  # noqa: BLE001 - whatever a backend raises costs one cell, not the run
+                reply({"failed": _failure(error)})
+            else:
+                reply({"ok": answer})
+
+
