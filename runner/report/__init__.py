@@ -1,0 +1,1 @@
+"""What a run leaves: its journal, the report assembled from it, and the folder that keeps both."""

@@ -1,0 +1,81 @@
+"""What may be claimed from paired figures: less, more, or not to be told from the best."""
+
+from functools import cache
+from itertools import combinations
+from math import sqrt
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.stats.intervals import CONFIDENCE, RatioInterval
+
+Verdict = Literal["less", "more", "no difference seen", "too few pairs"]
+Table = NDArray[np.float64]
+"""positive figures, a row per block and a column per cell"""
+
+LEAST_PAIRS = 3
+"""the fewest blocks of any profile; with two, Student's t is 12.7 and nothing can be said"""
+SIMULATIONS = 10_000
+"""puts the level of the simulated 95 % point within 0.2 percentage points (its binomial standard error)"""
+LARGEST_FREEDOM = 120
+"""where printed t tables end: beyond it the 95 % point falls by less than 2 %"""
+
+
+def verdict(interval: RatioInterval) -> Verdict:
+    """Return what the interval of a ratio to the baseline says."""
+    if interval.pair_count < LEAST_PAIRS or interval.low is None or interval.high is None:
+        return "too few pairs"
+    if interval.high < 1:
+        return "less"
+    return "more" if interval.low > 1 else "no difference seen"
+
+
+def lowest(table: Table) -> int:
+    """Return the column with the lowest geometric mean, the one that agrees with paired ratios."""
+    return int(np.log(table).mean(axis=0).argmin())
+
+
+def best_set(table: Table) -> tuple[int, ...]:
+    """Return the columns that no simultaneous 95 % interval of their ratio separates from the lowest.
+
+    Every pair's mean log ratio is studentised with its own spread; one critical value covers the largest |t|
+    over all pairs, so the lowest may be picked after looking, and a true tie is kept whole in 95 % of runs.
+
+    Args:
+        table: at least ``LEAST_PAIRS`` rows and two columns.
+
+    Source:
+        Hsu, Multiple Comparisons: Theory and Methods (1996), chapters 4 (with the best) and 5 (all pairs).
+        Hothorn, Bretz and Westfall, Simultaneous Inference in General Parametric Models, Biometrical Journal
+        50 (2008): the distribution of max |t|.
+    """
+    logs = np.log(table)
+    best = lowest(table)
+    differences = logs - logs[:, [best]]
+    errors = differences.std(axis=0, ddof=1) / sqrt(len(table))
+    reach = critical_t(table.shape[1], len(table)) * errors
+    return tuple(int(column) for column in np.flatnonzero(differences.mean(axis=0) <= reach))
+
+
+@cache
+def critical_t(cells: int, blocks: int) -> float:
+    """Return the 95 % point of the largest paired |t| over all pairs of cells that are equal in truth.
+
+    Simulated with a fixed seed for independent, equally noisy log figures; what a block does to all its cells
+    cancels in every pair. For two cells this is Student's t. The spread is each pair's own (not pooled, as in
+    Tukey's studentised range), so that one noisy backend does not hide differences among quiet ones.
+    """
+    rng = np.random.default_rng(0)
+    freedom = min(blocks - 1, LARGEST_FREEDOM)
+    # The mean and the variance of normal samples are independent (Cochran): each is drawn by itself.
+    means = rng.standard_normal((SIMULATIONS, cells))
+    residuals = rng.standard_normal((SIMULATIONS, freedom, cells))
+    covariances = residuals.transpose(0, 2, 1) @ residuals / freedom
+    largest = np.zeros(SIMULATIONS)
+    for first, second in combinations(range(cells), 2):
+        variances = (
+            covariances[:, first, first] + covariances[:, second, second] - 2 * covariances[:, first, second]
+        )
+        np.maximum(largest, np.abs(means[:, first] - means[:, second]) / np.sqrt(variances), out=largest)
+    return float(np.quantile(largest, CONFIDENCE))

@@ -1,0 +1,336 @@
+"""Builders of plausible runs, for tests of everything that reads a journal or a report."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count, product
+from typing import Literal
+
+from runner.backends.interface import Io
+from runner.meters.interface import Energy, Estimated, Measured, Unavailable
+from runner.report.journal import (
+    BlockLine,
+    CellLine,
+    EndLine,
+    HeaderLine,
+    Line,
+    NoteLine,
+    SessionLine,
+    WindowLine,
+)
+from runner.report.schema import (
+    BackendEntry,
+    Cell,
+    Environment,
+    Git,
+    Gpu,
+    Load,
+    MeterEntry,
+    ModelEntry,
+    Parity,
+    Provenance,
+    SessionEntry,
+    Window,
+)
+
+EnergyKind = Literal["measured", "estimated", "unavailable"]
+Profile = Literal["quick", "standard", "publication"]
+Outcome = tuple[Literal["failed", "skipped", "overloaded", "unvisited"], str]
+"""what becomes of a cell, and why; unvisited leaves no line and no window, as when the run ended before it"""
+
+GPU = Gpu(
+    uuid="GPU-5d3c1f0e",
+    name="NVIDIA H100 80GB HBM3",
+    driver="570.86.15",
+    memory_bytes=85_520_809_984,
+    power_limit_w=700.0,
+)
+SERVICE_S = {"alexnet": 0.029, "densenet121": 0.114, "shufflenet_v2_x0_5": 0.002, "vit_b_16": 0.253}
+"""per image at batch 1, about what two cores take"""
+YEARS = {
+    "alexnet": 2012,
+    "densenet121": 2016,
+    "shufflenet_v2_x0_5": 2018,
+    "vit_b_16": 2020,
+    "convnext_base": 2022,
+}
+
+
+def cell_key(model: str, backend: str, batch_size: int, pace_hz: float | None = None, io: Io = "host") -> str:
+    """Return the key that ``make_journal`` gives to a cell."""
+    pace = "" if pace_hz is None else f"@{pace_hz:g}"
+    return f"{model}/fp32/{backend}/b{batch_size}{pace}/{io}"
+
+
+def make_journal(  # noqa: PLR0913 - each argument is one thing a test varies
+    models: Sequence[str] = ("alexnet",),
+    backends: Sequence[str] = ("cpu", "torch"),
+    batch_sizes: Sequence[int] = (1, 4),
+    *,
+    pace_hz: float | None = None,
+    blocks: int = 5,
+    inferences: int = 12,
+    energy: EnergyKind = "unavailable",
+    profile: Profile = "standard",
+    ending: Literal["complete", "interrupted"] | None = "complete",
+    outcomes: Mapping[str, Outcome] | None = None,
+    parity_failed: Sequence[str] = (),
+    slowness: Mapping[str, float] | None = None,
+    noise_ratio: float = 0.03,
+    notes: Sequence[str] = (),
+    seed: int = 0,
+) -> tuple[Line, ...]:
+    """Return the lines of a whole run.
+
+    Args:
+        models: names; those of the study get their year and a likely speed.
+        backends: specs, the first is the baseline; those of ``cuda`` compute on the GPU and have io=device.
+        batch_sizes: back to back, and at the pace when there is one.
+        pace_hz: images per second of the additional paced loads.
+        blocks: how many were finished; 0 gives no windows.
+        inferences: per window.
+        energy: what every meter says.
+        profile: of the provenance only.
+        ending: None leaves out the last line, as a killed run does.
+        outcomes: by ``cell_key``, for cells that are not simply measured.
+        parity_failed: backends whose sessions fail parity.
+        slowness: factor on latency by backend; 1.25 per place in ``backends`` unless given.
+        noise_ratio: standard deviation of a window's log latency.
+        notes: lines of their own.
+        seed: of all noise.
+    """
+    outcomes = outcomes or {}
+    slowness = {name: 1.25**place for place, name in enumerate(backends)} | dict(slowness or {})
+    loads = [Load(batch_size=b, pace_hz=p) for p in dict.fromkeys((None, pace_hz)) for b in batch_sizes]
+    cells = [
+        _planned(model, backend, load, io)
+        for model, load, backend in product(models, loads, backends)
+        for io in _ios(backend)
+    ]
+    rng = random.Random(seed)
+    clock = count(1000.0, 0.5)
+    lines: list[Line] = [_header(models, backends, cells, profile=profile, energy=energy, seed=seed)]
+    lines += [NoteLine(text=text) for text in notes]
+    for model in models:
+        own = [cell for cell in cells if cell.model == model]
+        lines += [_session(model, backend, failed=backend in parity_failed) for backend in backends]
+        lines += [_visited(cell, outcomes.get(cell.key), inferences) for cell in own if _seen(cell, outcomes)]
+        running = [cell for cell in own if outcomes.get(cell.key, ("overloaded", ""))[0] == "overloaded"]
+        for block in range(blocks):
+            drift = rng.gauss(0, 0.05)
+            for cell in rng.sample(running, len(running)):
+                mean_s = _latency_s(cell, slowness) * 2.718 ** (drift + rng.gauss(0, noise_ratio))
+                lines.append(_window(cell, block, next(clock), mean_s, inferences, energy, rng))
+            lines.append(BlockLine(model=model, variant="fp32", block=block))
+    if ending:
+        lines.append(EndLine(status=ending, ended_at="2026-11-23T21:39:05+00:00", measured_s=300.0))
+    return tuple(lines)
+
+
+def _ios(backend: str) -> Iterator[Io]:
+    yield "host"
+    if backend.startswith("cuda"):
+        yield "device"
+
+
+def _device(backend: str) -> Literal["cpu", "gpu"]:
+    return "gpu" if backend.startswith("cuda") else "cpu"
+
+
+def _planned(model: str, backend: str, load: Load, io: Io) -> Cell:
+    return Cell(
+        key=cell_key(model, backend, load.batch_size, load.pace_hz, io),
+        model=model,
+        variant="fp32",
+        backend=backend,
+        load=load,
+        io=io,
+        status="skipped",
+    )
+
+
+def _seen(cell: Cell, outcomes: Mapping[str, Outcome]) -> bool:
+    return cell.key not in outcomes or outcomes[cell.key][0] != "unvisited"
+
+
+def _visited(cell: Cell, outcome: Outcome | None, inferences: int) -> CellLine:
+    status, reason = outcome or ("measured", "")
+    predicted_s = 0.03 * cell.load.batch_size if status == "skipped" else None
+    facts = {"status": status, "reason": reason, "predicted_inference_s": predicted_s}
+    if status in {"measured", "overloaded"}:
+        first_s = 0.08 * cell.load.batch_size
+        facts |= {"first_inference_s": first_s, "warm_up_inferences": 40, "inferences_per_window": inferences}
+    return CellLine(entry=cell.model_copy(update=facts))
+
+
+def _latency_s(cell: Cell, slowness: Mapping[str, float]) -> float:
+    # A larger batch costs less per image; a GPU runs 20 times as fast and copies cost a tenth of that.
+    service_s = SERVICE_S.get(cell.model, 0.05) * float(cell.load.batch_size**0.9) * slowness[cell.backend]
+    if _device(cell.backend) == "gpu":
+        service_s /= 20 if cell.io == "host" else 22
+    return service_s
+
+
+def _window(  # noqa: PLR0913, PLR0917 - what a window is made of
+    cell: Cell,
+    block: int,
+    started_s: float,
+    mean_s: float,
+    inferences: int,
+    energy: EnergyKind,
+    rng: random.Random,
+) -> WindowLine:
+    latencies_s = tuple(mean_s * 2.718 ** rng.gauss(0, 0.05) for _ in range(inferences))
+    busy_s = sum(latencies_s)
+    pace_hz = cell.load.pace_hz
+    wall_s = busy_s if pace_hz is None else max(busy_s, inferences * cell.load.batch_size / pace_hz)
+    return WindowLine(
+        entry=Window(
+            cell=cell.key,
+            block=block,
+            paired=False,
+            started_s=started_s,
+            wall_s=wall_s,
+            inference_count=inferences,
+            latency_mean_s=busy_s / inferences,
+            cpu_s=busy_s * (1.9 if _device(cell.backend) == "cpu" else 1.0),
+            foreign_cpu_s=0.02 * wall_s,
+            flags=("foreign load",) if rng.random() < 0.02 else (),
+            energy=_energy(cell, energy, wall_s, busy_s),
+        ),
+        latencies_s=latencies_s,
+    )
+
+
+def _energy(cell: Cell, kind: EnergyKind, wall_s: float, busy_s: float) -> tuple[Energy, ...]:
+    cpu_j = 20 * wall_s + 45 * busy_s
+    gpu_j = 70 * wall_s + (400 * busy_s if _device(cell.backend) == "gpu" else 0)
+    match kind:
+        case "measured":
+            return (
+                Measured(domain="cpu_package", source="pyRAPL", energy_j=cpu_j, bound_j=0.1),
+                Measured(domain="dram", source="pyRAPL", energy_j=cpu_j / 8, bound_j=0.1),
+                Measured(domain="gpu", source="nvml-counter", energy_j=gpu_j, bound_j=4.0),
+            )
+        case "estimated":
+            return (Estimated("cpu_package", "--cpu-watts 20:65", cpu_j, cpu_j / 2, cpu_j * 2),)
+        case "unavailable":
+            return (Unavailable("cpu_package", "no powercap directory"),)
+
+
+def _header(  # noqa: PLR0913 - what a header is made of
+    models: Sequence[str],
+    backends: Sequence[str],
+    cells: Sequence[Cell],
+    *,
+    profile: Profile,
+    energy: EnergyKind,
+    seed: int,
+) -> HeaderLine:
+    return HeaderLine(
+        report_id="2026-11-23T21-34-05-k3f9",
+        name=None,
+        started_at="2026-11-23T21:34:05+00:00",
+        joulebatch="0.1.0",
+        provenance=Provenance(
+            argv=("joulebatch", "run"),
+            seed=seed,
+            profile=profile,
+            time_budget_s=300.0 if profile == "quick" else None,
+            target_ci_ratio=0.02,
+            baseline=backends[0],
+            config={},
+        ),
+        environment=_environment(gpu=any(_device(backend) == "gpu" for backend in backends)),
+        meters=_meters(energy),
+        models=tuple(_model(model) for model in models),
+        backends=tuple(
+            BackendEntry(
+                label=backend,
+                spec=backend,
+                name=backend.split(":")[0],
+                device=_device(backend),
+                options={"threads": "2"},
+            )
+            for backend in backends
+        ),
+        cells=tuple(cells),
+    )
+
+
+def _environment(*, gpu: bool) -> Environment:
+    return Environment(
+        host="bench",
+        os="Debian GNU/Linux 13",
+        kernel="6.12.48",
+        python="3.11.14",
+        cpu="Intel(R) Xeon(R) Platinum 8481C",
+        cores=2,
+        usable_cores=2.0,
+        memory_bytes=8_335_749_120,
+        governor=None,
+        hypervisor=True,
+        gpus=(GPU,) if gpu else (),
+        versions={"onnxruntime": "1.32.0", "torch": "2.13.0", "joulebatch": "0.1.0"},
+        git=Git(commit="0123456789abcdef0123456789abcdef01234567", dirty=False),
+    )
+
+
+def _meters(kind: EnergyKind) -> tuple[MeterEntry, ...]:
+    match kind:
+        case "measured":
+            return (
+                MeterEntry(domain="cpu_package", status=kind, source="pyRAPL", devices=("package-0",)),
+                MeterEntry(domain="dram", status=kind, source="pyRAPL", devices=("package-0",)),
+                MeterEntry(domain="gpu", status=kind, source="nvml-counter", devices=(GPU.uuid,)),
+            )
+        case "estimated":
+            return (MeterEntry(domain="cpu_package", status=kind, source="--cpu-watts 20:65"),)
+        case "unavailable":
+            remedy = "Run on bare metal, or pass --cpu-watts IDLE:MAX for an estimate"
+            return (
+                MeterEntry(domain="cpu_package", status=kind, reason="no powercap directory", remedy=remedy),
+                MeterEntry(domain="dram", status=kind, reason="no powercap directory", remedy=remedy),
+                MeterEntry(domain="gpu", status=kind, reason="no NVIDIA driver"),
+            )
+
+
+def _model(name: str) -> ModelEntry:
+    return ModelEntry(
+        name=name,
+        variant="fp32",
+        file=f"{name}.onnx",
+        sha256="0" * 64,
+        size_bytes=31_000_000,
+        opset=18,
+        fixed_batch=None,
+        weights="random, seed 0",
+        weights_kind="random",
+        year=YEARS.get(name),
+        paper=None,
+        published_accuracy={"acc@1": 0.74434, "acc@5": 0.91972},
+        parameter_count=7_978_856,
+        multiply_adds=2_834_000_000,
+    )
+
+
+def _session(model: str, backend: str, *, failed: bool) -> SessionLine:
+    provider = "CUDAExecutionProvider" if _device(backend) == "gpu" else "CPUExecutionProvider"
+    return SessionLine(
+        entry=SessionEntry(
+            model=model,
+            variant="fp32",
+            backend=backend,
+            status="opened",
+            placement=None if backend == "torch" else "full",
+            nodes_by_provider={} if backend == "torch" else {provider: 120},
+            facts={"threads": "2"},
+            open_s=0.4,
+            parity=Parity(
+                status="failed" if failed else "passed",
+                reason="differs by 0.3 of the reference's range" if failed else "",
+                max_error_ratio=0.3 if failed else 2e-6,
+                tolerance_ratio=1e-4,
+                top1_agreement_ratio=0.5 if failed else 1.0,
+            ),
+        )
+    )
