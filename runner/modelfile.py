@@ -1,7 +1,7 @@
 """An ONNX file and its manifest: the contract between exporter and runner, verified by hash.
 
-A model NAME lives in one folder as ``NAME.onnx``, ``NAME.manifest.json`` and ``NAME.reference.npz``. The manifest is
-written last, so a killed export leaves nothing that a run would accept.
+A model NAME lives in one folder as ``NAME.onnx``, ``NAME.manifest.json`` and ``NAME.reference.npz``. The
+manifest is written last, so a killed export leaves nothing that a run would accept.
 """
 
 import hashlib
@@ -11,11 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from runner.errors import AbsentError, FileError
+from runner.errors import AbsentError, FileError, UsageError, nearest
 
 MANIFEST_VERSION = 1
 MANIFEST_SUFFIX = ".manifest.json"
 REFERENCE_SUFFIX = ".reference.npz"
+
+STUDY_MODELS = ("alexnet", "densenet121", "shufflenet_v2_x0_5", "vit_b_16", "convnext_base")
+"""the networks of the study in the order of their years; what commands use by default"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +158,22 @@ def read_manifest(path: Path) -> Manifest:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise AbsentError(f"Cannot open {path.name}", expected=f"a manifest in {path.parent}", got="none", fix=fix) from None
+        raise AbsentError(
+            f"Cannot open {path.name}", expected=f"a manifest in {path.parent}", got="none", fix=fix
+        ) from None
     except (OSError, ValueError) as error:
         raise FileError(f"Cannot read {path}", expected="a manifest", got=str(error), fix=fix) from error
     version = data.get("version") if isinstance(data, dict) else None
     if version != MANIFEST_VERSION:
-        raise FileError(f"Cannot read {path}", expected=f"manifest version {MANIFEST_VERSION}", got=str(version), fix=fix)
+        raise FileError(
+            f"Cannot read {path}", expected=f"manifest version {MANIFEST_VERSION}", got=str(version), fix=fix
+        )
     try:
         return Manifest.from_json(data)
     except (KeyError, TypeError) as error:
-        raise FileError(f"Cannot read {path}", expected="a whole manifest", got=str(error), fix=fix) from error
+        raise FileError(
+            f"Cannot read {path}", expected="a whole manifest", got=str(error), fix=fix
+        ) from error
 
 
 def verify(folder: Path, record: FileRecord, fix: str) -> None:
@@ -177,10 +186,85 @@ def verify(folder: Path, record: FileRecord, fix: str) -> None:
     try:
         size_bytes = path.stat().st_size
         if size_bytes != record.size_bytes:
-            raise FileError(f"Cannot use {path}", expected=f"{record.size_bytes} bytes", got=f"{size_bytes}", fix=fix)
+            raise FileError(
+                f"Cannot use {path}", expected=f"{record.size_bytes} bytes", got=f"{size_bytes}", fix=fix
+            )
         sha256 = hash_file(path)
     except OSError as error:
         raise FileError(f"Cannot use {path}", expected="a readable file", got=str(error), fix=fix) from error
     if sha256 != record.sha256:
         expected, got = f"sha256 {record.sha256[:12]}…", f"{sha256[:12]}…"
         raise FileError(f"Cannot use {path}", expected=expected, got=got, fix=fix)
+
+
+def exported_models(models_dir: Path) -> tuple[str, ...]:
+    """Return the names of the models that have a manifest in a folder."""
+    return tuple(
+        sorted(path.name.removesuffix(MANIFEST_SUFFIX) for path in models_dir.glob(f"*{MANIFEST_SUFFIX}"))
+    )
+
+
+def match_name(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the one name that is meant, or all that could be: any case, the name itself or its beginning."""
+    wanted = name.lower()
+    return (wanted,) if wanted in names else tuple(known for known in names if known.startswith(wanted))
+
+
+def open_model(models_dir: Path, name: str) -> ModelFile:
+    """Return an exported model, every file of it verified by hash.
+
+    Args:
+        models_dir: the folder with the manifests.
+        name: of the model in any case, or a beginning that only one model has.
+
+    Raises:
+        UsageError: no such name, or a beginning of several.
+        AbsentError: a model of the study that was not exported here.
+        FileError: a file that is missing, truncated, changed, or described by a broken manifest.
+    """
+    exported = exported_models(models_dir)
+    # A study model wins over others with the same beginning, so that `shufflenet` means one thing everywhere.
+    matches = match_name(name, STUDY_MODELS) or match_name(name, exported)
+    if name.lower() in exported:
+        matches = (name.lower(),)
+    if len(matches) > 1:
+        raise UsageError(
+            f"Cannot tell which model {name!r} is",
+            expected=" or ".join(matches),
+            fix="Write more of its name",
+        )
+    if not matches:
+        known = tuple(sorted({*STUDY_MODELS, *exported}))
+        raise UsageError(
+            f"Unknown model {name!r} in {models_dir}",
+            fix=f"{nearest(name, known)}. Other torchvision models need: joulebatch export {name}",
+        )
+    (model,) = matches
+    path = manifest_path(models_dir, model)
+    manifest = read_manifest(path)
+    verify_files(models_dir, manifest)
+    return ModelFile(
+        name=manifest.model,
+        variant=manifest.variant,
+        path=models_dir / manifest.file.name,
+        sha256=manifest.file.sha256,
+        size_bytes=manifest.file.size_bytes + sum(record.size_bytes for record in manifest.external_data),
+        inputs=manifest.inputs,
+        outputs=manifest.outputs,
+        manifest=manifest,
+    )
+
+
+def verify_files(models_dir: Path, manifest: Manifest) -> None:
+    """Check that all files of a model are those that its manifest describes.
+
+    Raises:
+        FileError: missing, truncated, changed, or outside the folder, with the fix.
+    """
+    fix = f"Run: joulebatch export {manifest.model} --models-dir {models_dir}"
+    for record in (manifest.file, manifest.reference, *manifest.external_data):
+        if Path(record.name).name != record.name:
+            raise FileError(
+                f"Cannot use {record.name}", expected=f"a file in {models_dir}", got="a path", fix=fix
+            )
+        verify(models_dir, record, fix)
