@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Domain = Literal["cpu_package", "dram", "gpu"]
+DOMAINS: tuple[Domain, ...] = ("cpu_package", "dram", "gpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,11 +13,14 @@ class Measured:
 
     domain: Domain
     source: str
-    """pyRAPL, powercap, nvml-counter or nvml-power"""
+    """pyRAPL, powercap, nvml-counter or nvml-power; two joined by + when the devices of a domain differ"""
     energy_j: float
     bound_j: float
     """largest error that the meter's update period allows at the window's edges"""
     scope: str = "whole_device"
+    """counters cover all that runs on a device, not only our worker"""
+    flags: tuple[str, ...] = ()
+    """what makes the figure doubtful, for people"""
     status: Literal["measured"] = "measured"
 
 
@@ -39,6 +43,7 @@ class Unavailable:
     domain: Domain
     reason: str
     remedy: str = ""
+    """a whole sentence without its full stop"""
     status: Literal["unavailable"] = "unavailable"
 
 
@@ -46,40 +51,51 @@ Energy = Measured | Estimated | Unavailable
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One raw read of a counter or of a power value."""
+class MeterStatus:
+    """A domain of energy on this machine: how it is read, or why not."""
 
-    at_s: float
-    """monotonic clock, the middle of the read"""
-    took_s: float
-    value: float
-    """joules since an arbitrary start, unwrapped; or watts for a sampled power meter"""
+    domain: Domain
+    status: Literal["measured", "estimated", "unavailable"]
+    source: str = ""
+    devices: tuple[str, ...] = ()
+    reason: str = ""
+    remedy: str = ""
+
+
+class MeterFault(Exception):  # noqa: N818 - a fault becomes an Unavailable and never reaches the user as an error
+    """A counter cannot be read or believed; whoever catches it answers ``Unavailable`` with its words."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.remedy = reason, remedy
 
 
 class Meter(Protocol):
-    """Reads energy for one device of one domain; knows nothing of models."""
+    """Reads the energy of every device of one domain; a device that fails makes the domain unavailable."""
 
     @property
-    def domain(self) -> Domain:
-        """What it covers."""
-
-    @property
-    def device(self) -> str:
-        """Which one: package-0, or a GPU's UUID."""
-
-    @property
-    def source(self) -> str:
-        """Through what it reads."""
+    def status(self) -> MeterStatus:
+        """What it covers and through what it reads."""
 
     @property
     def minimum_window_s(self) -> float:
         """The shortest window in which its error stays small."""
 
+    @property
+    def update_period_s(self) -> float:
+        """The longest time between two updates of what it reads."""
+
     def start(self) -> None:
-        """Begin to record; the next ``energy`` covers windows after this."""
+        """Forget the last window and take the first reading of the next."""
 
     def poll(self) -> None:
-        """Take one reading; called often while a window is open."""
+        """Take one reading; called often, from one thread, while a window is open. Keeps its faults."""
+
+    def has_changed_since(self, moment_s: float) -> bool:
+        """Return whether every counter was seen to change at or after a moment, or has failed."""
 
     def energy(self, started_s: float, ended_s: float) -> Energy:
         """Return the energy between two moments of the monotonic clock, both after ``start``."""
+
+    def close(self) -> None:
+        """Release what it holds."""

@@ -1,0 +1,1 @@
+"""Meters read energy for one domain each; they know nothing of models."""

@@ -1,0 +1,147 @@
+"""One cumulative energy counter over one window: unwrapped, and aligned to the moments of its changes."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from operator import attrgetter
+
+from runner.clock import Clock
+from runner.meters.interface import MeterFault
+
+MINIMUM_TICKS = 10
+"""Below this many distinct values a window's energy is not resolved (measurement.md, section 3, rule 4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One raw read of a counter or of a power value."""
+
+    at_s: float
+    """monotonic clock, the middle of the read"""
+    took_s: float
+    count: int
+
+
+def take(clock: Clock, read: Callable[[], int]) -> Reading:
+    """Return what ``read`` gives, with its time and its own latency."""
+    before_s = clock.now_s()
+    count = read()
+    after_s = clock.now_s()
+    return Reading((before_s + after_s) / 2, after_s - before_s, count)
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What is known about a counter before it is read."""
+
+    device: str
+    count_j: float
+    """joules per count"""
+    step_j: float
+    """the smallest change that the hardware can show; several counts on RAPL"""
+    update_period_s: float
+    modulus: int | None = None
+    """counts after which it begins again at 0; None when any decrease is a fault"""
+    max_power_w: float = float("inf")
+    """more than the device can ever draw; only asked of counters that wrap"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    at_s: float
+    late_s: float
+    """how long before ``at_s`` the counter may have changed"""
+    energy_j: float
+
+
+_at_s = attrgetter("at_s")
+
+
+class CounterTrack:
+    """The changes of one counter since ``start``."""
+
+    def __init__(self, counter: Counter) -> None:
+        self.counter = counter
+        self._changes: list[_Change] = []
+        self._last: Reading | None = None
+        self._total = 0
+
+    def start(self) -> None:
+        """Forget everything: windows stand alone, so what a counter does between them cannot matter."""
+        self._changes.clear()
+        self._last, self._total = None, 0
+
+    def add(self, reading: Reading) -> None:
+        """Follow the counter to its next reading.
+
+        Raises:
+            MeterFault: it went down, jumped, or was unread for so long that it may have wrapped twice.
+        """
+        last, self._last = self._last, reading
+        if last is None:
+            return
+        gap_s = reading.at_s - last.at_s
+        self._check_gap(gap_s)
+        if reading.count == last.count:
+            return
+        self._total += self._step(last, reading)
+        # A change is seen late by the gap between two reads, or by the update period where that is shorter.
+        late_s = min(gap_s, self.counter.update_period_s) + reading.took_s
+        self._changes.append(_Change(reading.at_s, late_s, self._total * self.counter.count_j))
+
+    def has_changed_since(self, moment_s: float) -> bool:
+        """Return whether a change was seen at or after a moment."""
+        return bool(self._changes) and self._changes[-1].at_s >= moment_s
+
+    def energy(self, started_s: float, ended_s: float) -> tuple[float, float]:
+        """Return the joules between two moments and the largest error the two edges allow.
+
+        Energy is interpolated between the changes around each edge. Within one interval between changes the
+        true curve leaves the chord by at most its length times the range of power (rule 5); a change seen
+        late shifts an edge by that time.
+
+        Raises:
+            MeterFault: no changes around the window, or too few within.
+        """
+        device = self.counter.device
+        first = bisect_right(self._changes, started_s, key=_at_s) - 1
+        last = bisect_left(self._changes, ended_s, key=_at_s)
+        if first < 0 or last == len(self._changes):
+            raise MeterFault(f"the counter of {device} did not change around the window")
+        ticks = last - first - 1
+        if ticks < MINIMUM_TICKS:
+            raise MeterFault(f"below resolution: the counter of {device} changed {ticks} times in the window")
+        around = self._changes[first : last + 1]
+        powers_w = [(b.energy_j - a.energy_j) / (b.at_s - a.at_s) for a, b in pairwise(around)]
+        edges_s = (around[1].at_s - around[0].at_s) + (around[-1].at_s - around[-2].at_s)
+        late_s = max(change.late_s for change in (*around[:2], *around[-2:]))
+        bound_j = edges_s * (max(powers_w) - min(powers_w)) + late_s * max(powers_w) + 2 * self.counter.step_j
+        energy_j = _between(around[-2], around[-1], ended_s) - _between(around[0], around[1], started_s)
+        return energy_j, bound_j
+
+    def _check_gap(self, gap_s: float) -> None:
+        counter = self.counter
+        if counter.modulus is not None and gap_s * counter.max_power_w >= counter.modulus * counter.count_j:
+            raise MeterFault(
+                f"the counter of {counter.device} was unread for {gap_s:.0f} s and may have wrapped twice"
+            )
+
+    def _step(self, last: Reading, reading: Reading) -> int:
+        counter = self.counter
+        step = reading.count - last.count
+        if counter.modulus is None:
+            if step < 0:
+                raise MeterFault(f"the counter of {counter.device} went down")
+            return step
+        step %= counter.modulus
+        # A reset looks like a wrap, but no device draws so much between two reads.
+        possible_s = reading.at_s - last.at_s + reading.took_s + last.took_s + 2 * counter.update_period_s
+        if step * counter.count_j > counter.max_power_w * possible_s + 2 * counter.step_j:
+            raise MeterFault(f"the counter of {counter.device} jumped: it was reset or misread")
+        return step
+
+
+def _between(before: _Change, after: _Change, moment_s: float) -> float:
+    share = (moment_s - before.at_s) / (after.at_s - before.at_s)
+    return before.energy_j + share * (after.energy_j - before.energy_j)
