@@ -1,9 +1,10 @@
 """``journal.jsonl``: everything a run learns, a line each, synced before the run goes on.
 
-The journal is the only thing a run writes while it measures. The report is assembled from it, whether the run ended
-by itself or was killed.
+The journal is the only thing a run writes while it measures. The report is assembled from it, whether the run
+ended by itself or was killed.
 """
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,14 +99,24 @@ _LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind
 
 
 class Journal:
-    """Appends lines to a journal, each on disk before ``write`` returns."""
+    """Appends lines to a journal, each on disk before ``write`` returns.
+
+    The file is locked while it is open. The kernel ends the lock with the process, so a locked journal
+    belongs to a run that is alive, and two runs never write one folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / JOURNAL_NAME
         try:
             self._file = self._path.open("ab", buffering=0)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise FileError(f"Cannot write {self._path}", got="another run that is writing it") from None
         except OSError as error:
-            raise FileError(f"Cannot write {self._path}", got=str(error), fix="Pass another --reports-dir") from error
+            raise FileError(
+                f"Cannot write {self._path}", got=str(error), fix="Pass another --reports-dir"
+            ) from error
 
     def write(self, line: Line) -> None:
         """Append one line and wait until the disk has it.
@@ -120,7 +131,9 @@ class Journal:
             os.fsync(self._file.fileno())
         except OSError as error:
             raise FileError(
-                f"Cannot write {self._path}", got=str(error), fix="What was measured before is kept there; free some space"
+                f"Cannot write {self._path}",
+                got=str(error),
+                fix="What was measured before is kept there; free some space",
             ) from error
 
     def __enter__(self) -> Self:
@@ -130,6 +143,18 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def is_being_written(folder: Path) -> bool:
+    """Return whether a run that is alive holds the journal of this folder."""
+    try:
+        with (folder / JOURNAL_NAME).open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no journal, or a file system without locks: nobody can be seen writing
+        return False
+    return False
 
 
 def read_journal(folder: Path) -> Iterator[Line]:
@@ -151,5 +176,7 @@ def read_journal(folder: Path) -> Iterator[Line]:
         except ValidationError as error:
             detail = error.errors(include_url=False)[0]
             raise FileError(
-                f"Cannot read {path}", expected="a journal line of schema version 0", got=f"line {number}: {detail['msg']}"
+                f"Cannot read {path}",
+                expected="a journal line of schema version 0",
+                got=f"line {number}: {detail['msg']}",
             ) from error

@@ -1,0 +1,122 @@
+"""``joulebatch reports``: list and show what was archived."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:  # these load pydantic, which no help needs
+    from runner.report.listing import Listed
+
+_REPORTS_DIR = click.option(
+    "--reports-dir",
+    type=click.Path(path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    help="Folder of the archive.",
+)
+_COLUMNS = ("id", "started", "status", "models", "backends", "cells", "name")
+
+
+@click.group(no_args_is_help=False)
+def reports() -> None:
+    """List and show archived reports."""
+
+
+@reports.command("list", epilog="\b\nExample:\n  joulebatch reports list -f csv")
+@_REPORTS_DIR
+@click.option(
+    "-f",
+    "--format",
+    "format_name",
+    type=click.Choice(("table", "json", "csv")),
+    default="table",
+    show_default=True,
+    help="How to write it.",
+)
+def list_(reports_dir: Path, format_name: str) -> None:
+    """List reports, the newest first."""
+    from runner.report.listing import listing  # noqa: PLC0415 - loads pydantic
+
+    rows = listing(reports_dir)
+    if format_name == "json":
+        click.echo(json.dumps([_record(row) for row in rows], indent=1))
+    elif format_name == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        writer.writerows(_record(row).values() for row in rows)
+    else:
+        _print_table(rows, reports_dir)
+
+
+@reports.command(
+    epilog="\b\nExamples:\n"
+    "  joulebatch reports show\n"
+    "  joulebatch reports show 2026-11-23T21 --details\n"
+    "  joulebatch reports show latest -f csv > cells.csv"
+)
+@click.argument("report", default="latest", metavar="[REPORT]")
+@_REPORTS_DIR
+@click.option(
+    "-f",
+    "--format",
+    "format_name",
+    type=click.Choice(("table", "json", "csv", "md")),
+    default="table",
+    show_default=True,
+    help="How to write it.",
+)
+@click.option(
+    "--details/--no-details", default=False, show_default=True, help="Add what only few readers need."
+)
+def show(report: str, reports_dir: Path, format_name: str, details: bool) -> None:
+    """Show REPORT: "latest" (the default), an id, the start of one, or a folder."""
+    from runner.render import render  # noqa: PLC0415 - loads pydantic
+    from runner.report.archive import load, resolve  # noqa: PLC0415 - the same
+
+    render(load(resolve(reports_dir, report)), format_name, sys.stdout, details=details)
+
+
+def _record(row: "Listed") -> dict[str, str | int | None]:
+    """Return a row for programs; several names are separated by spaces."""
+    values = (
+        row.report_id,
+        row.started_at,
+        row.status,
+        " ".join(row.models),
+        " ".join(row.backends),
+        row.cell_count,
+        row.name,
+    )
+    return dict(zip(_COLUMNS, values, strict=True))
+
+
+def _print_table(rows: "tuple[Listed, ...]", reports_dir: Path) -> None:
+    from runner.render import numbers  # noqa: PLC0415 - loads pydantic
+    from runner.render.layout import Column, Section, Table  # noqa: PLC0415 - the same
+    from runner.render.terminal import write_sections  # noqa: PLC0415 - loads rich
+
+    ranks = {"name": 3, "backends": 2, "models": 1}
+    columns = (Column(name, "right" if name == "cells" else "left", ranks.get(name, 0)) for name in _COLUMNS)
+    table = Table(tuple(columns), tuple(_texts(row, numbers.NOTHING) for row in rows))
+    tables, lines = (
+        ((table,), ()) if rows else ((), (f"none yet in {reports_dir}; joulebatch run makes one",))
+    )
+    write_sections((Section("Reports", lines=lines, tables=tables),), sys.stdout)
+
+
+def _texts(row: "Listed", nothing: str) -> tuple[str, ...]:
+    from runner.render import numbers  # noqa: PLC0415 - loads pydantic
+
+    return (
+        row.report_id,
+        numbers.moment(row.started_at) if row.started_at else nothing,
+        row.status,
+        "\n".join(row.models) or nothing,
+        "\n".join(row.backends) or nothing,
+        str(row.cell_count),
+        row.name or nothing,
+    )

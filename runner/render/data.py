@@ -1,0 +1,89 @@
+"""A report as data for programs: the report itself as JSON, or a row per cell as CSV, in full precision."""
+
+import csv
+from collections.abc import Mapping
+from typing import TextIO
+
+from runner.report.schema import Cell, Comparison, Interval, Report, SessionEntry
+
+
+def write_json(report: Report, stream: TextIO, *, details: bool, width: int | None = None) -> None:
+    """Write what ``report.json`` holds."""
+    del details, width
+    stream.write(report.model_dump_json(indent=1) + "\n")
+
+
+def write_csv(report: Report, stream: TextIO, *, details: bool, width: int | None = None) -> None:
+    """Write a row per cell, failed ones included; an empty field means unavailable and never 0."""
+    del details, width
+    comparisons: dict[tuple[str, str], Comparison] = {(c.cell, c.metric): c for c in report.comparisons}
+    sessions = {(entry.model, entry.variant, entry.backend): entry for entry in report.sessions}
+    rows = [
+        {
+            "report_id": report.report_id,
+            **_cell(cell),
+            **_session(sessions.get((cell.model, cell.variant, cell.backend))),
+            **_ratios(cell, comparisons),
+        }
+        for cell in report.cells
+    ]
+    writer = csv.DictWriter(stream, fieldnames=list(rows[0]) if rows else ["report_id"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _cell(cell: Cell) -> dict[str, object]:
+    summary = cell.summary
+    energy = summary.energy if summary else None
+    return {
+        "model": cell.model,
+        "variant": cell.variant,
+        "backend": cell.backend,
+        "batch_size": cell.load.batch_size,
+        "pace_hz": cell.load.pace_hz,
+        "io": cell.io,
+        "status": cell.status,
+        "reason": cell.reason,
+        "window_count": summary.window_count if summary else None,
+        "inference_count": summary.inference_count if summary else None,
+        **_interval("latency_s", summary.latency_s if summary else None),
+        "latency_p50_s": summary.latency_p50_s if summary else None,
+        "latency_p90_s": summary.latency_p90_s if summary else None,
+        **_interval("images_per_s", summary.images_per_s if summary else None),
+        **_interval("cpu_s_per_image", summary.cpu_s_per_image if summary else None),
+        "cpu_occupancy": summary.cpu_occupancy if summary else None,
+        "cpu_per_wall_ratio": summary.cpu_per_wall_ratio if summary else None,
+        "energy_status": energy.status if energy else "unavailable",
+        "energy_domains": "+".join(energy.domains) if energy else None,
+        **_interval("energy_per_image_j", energy.per_image_j if energy else None),
+        "first_inference_s": cell.first_inference_s,
+        "predicted_inference_s": cell.predicted_inference_s,
+    }
+
+
+def _session(session: SessionEntry | None) -> dict[str, object]:
+    parity = session.parity if session else None
+    return {
+        "placement": session.placement if session else None,
+        "parity_status": parity.status if parity else None,
+        "parity_max_error_ratio": parity.max_error_ratio if parity else None,
+    }
+
+
+def _interval(name: str, figure: Interval | None) -> dict[str, object]:
+    """Return a figure and its 95 % limits, the limits named before the unit: the suffix stays the unit."""
+    return {
+        name: figure.mean if figure else None,
+        f"low_{name}": figure.low if figure else None,
+        f"high_{name}": figure.high if figure else None,
+    }
+
+
+def _ratios(cell: Cell, comparisons: Mapping[tuple[str, str], Comparison]) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for metric in ("latency", "cpu_s_per_image", "energy_per_image"):
+        entry = comparisons.get((cell.key, metric))
+        fields[f"{metric}_ratio"] = entry.ratio if entry else None
+        fields[f"low_{metric}_ratio"] = entry.low if entry else None
+        fields[f"high_{metric}_ratio"] = entry.high if entry else None
+    return fields

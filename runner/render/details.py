@@ -1,0 +1,173 @@
+"""What ``--details`` adds: how sessions were opened, how cells ran, and every interval."""
+
+from collections.abc import Iterable
+
+from runner.render import numbers
+from runner.render.layout import Column, Section, Table
+from runner.render.numbers import NOTHING, Scale
+from runner.render.tables import cells_of, load_text
+from runner.report.schema import Cell, CellSummary, Interval, ModelEntry, Report, SessionEntry
+
+_CELL = (Column("backend", "left"), Column("load", "left"), Column("io", "left"))
+_SESSION_COLUMNS = (
+    Column("backend", "left"),
+    Column("opened\nin"),
+    Column("nodes\nper provider", "left"),
+    Column("largest\nerror"),
+    Column("error\nallowed"),
+    Column("top-1\nagrees"),
+)
+_RUN_COLUMNS = (
+    *_CELL,
+    Column("windows"),
+    Column("inferences"),
+    Column("first\ninference"),
+    Column("warm-up\ninferences"),
+    Column("CPU time\n/ wall"),
+)
+_INTERVAL_COLUMNS = (
+    *_CELL,
+    Column("latency\n{time}", "left"),
+    Column("p50\n{time}"),
+    Column("p90\n{time}"),
+    Column("images/s", "left"),
+    Column("CPU\n{time}/image", "left"),
+    Column("energy\n{energy}/image", "left"),
+)
+_COMPARISON_COLUMNS = (
+    *_CELL,
+    Column("metric", "left"),
+    Column("ratio to\nbaseline", "left"),
+    Column("pairs"),
+    Column("verdict", "left"),
+)
+
+
+def detail_sections(report: Report) -> tuple[Section, ...]:
+    """Return the run's own facts and one section per model."""
+    return (_run_section(report), *(_model_section(report, model) for model in report.models))
+
+
+def _run_section(report: Report) -> Section:
+    environment, provenance = report.environment, report.provenance
+    git = environment.git
+    target = numbers.percent(provenance.target_ci_ratio)
+    virtual = "virtual" if environment.hypervisor else "no hypervisor seen"
+    lines = (
+        f"command: {' '.join(provenance.argv)}",
+        f"baseline {provenance.baseline}, seed {provenance.seed}, target half-width {target}",
+        f"kernel {environment.kernel}, Python {environment.python}, {virtual}",
+        f"governor {environment.governor or 'not shown'}, memory {numbers.size(environment.memory_bytes)}",
+        *(
+            f"GPU {gpu.name}, driver {gpu.driver}, {numbers.size(gpu.memory_bytes)}, {gpu.uuid}"
+            for gpu in environment.gpus
+        ),
+        f"versions: {', '.join(f'{name} {version}' for name, version in environment.versions.items())}",
+        f"git: {git.commit}{', with changes' if git.dirty else ''}" if git else "git: none",
+        "memory per cell: not measured; only a fresh process per cell could tell",
+    )
+    options = (
+        f"options of {b.label}{f' ({b.spec})' if b.spec != b.label else ''}: {_pairs(b.options) or 'none'}"
+        for b in report.backends
+    )
+    return Section("Details of the run", lines=(*lines, *options))
+
+
+def _model_section(report: Report, model: ModelEntry) -> Section:
+    cells = cells_of(report, model)
+    sessions = tuple(s for s in report.sessions if (s.model, s.variant) == (model.name, model.variant))
+    tables = (
+        Table(_SESSION_COLUMNS, tuple(_session_row(session) for session in sessions)),
+        Table(_RUN_COLUMNS, tuple(_run_row(cell) for cell in cells)),
+        _interval_table(cells),
+        _comparison_table(report, cells),
+    )
+    kept = tuple(table.without_empty_columns(NOTHING) for table in tables if table.rows)
+    return Section(
+        f"Details of {model.name} {model.variant}", tables=kept, notes=tuple(_session_notes(sessions))
+    )
+
+
+def _session_row(session: SessionEntry) -> tuple[str, ...]:
+    parity = session.parity
+    nodes = ", ".join(f"{count} {name}" for name, count in session.nodes_by_provider.items())
+    return (
+        session.backend,
+        numbers.quantity(session.open_s, "s"),
+        session.status if session.status == "failed" else nodes or NOTHING,
+        numbers.scientific(parity.max_error_ratio if parity else None),
+        numbers.scientific(parity.tolerance_ratio if parity else None),
+        numbers.percent(parity.top1_agreement_ratio if parity else None),
+    )
+
+
+def _session_notes(sessions: Iterable[SessionEntry]) -> Iterable[str]:
+    for session in sessions:
+        heavy = f"computes on the CPU: {', '.join(session.heavy_on_cpu)}" if session.heavy_on_cpu else ""
+        text = "; ".join(filter(None, (session.reason, heavy, _pairs(session.facts))))
+        if text:
+            yield f"{session.backend}: {text}"
+
+
+def _run_row(cell: Cell) -> tuple[str, ...]:
+    summary = cell.summary
+    return (
+        *_names(cell),
+        str(summary.window_count) if summary else NOTHING,
+        str(summary.inference_count) if summary else NOTHING,
+        numbers.quantity(cell.first_inference_s, "s"),
+        str(cell.warm_up_inferences) if summary else NOTHING,
+        numbers.digits(summary.cpu_per_wall_ratio) if summary else NOTHING,
+    )
+
+
+def _interval_table(cells: tuple[Cell, ...]) -> Table:
+    summaries = [cell.summary for cell in cells if cell.summary]
+    time = numbers.scale_for("s", tuple(min(s.latency_s.mean, s.cpu_s_per_image.mean) for s in summaries))
+    energy = numbers.scale_for("J", tuple(s.energy.per_image_j.mean for s in summaries if s.energy))
+    headers = {"time": time.unit, "energy": energy.unit}
+    columns = tuple(Column(c.header.format(**headers), c.align) for c in _INTERVAL_COLUMNS)
+    rows = ((*_names(cell), *_intervals(cell.summary, time, energy)) for cell in cells if cell.summary)
+    return Table(columns, tuple(rows))
+
+
+def _intervals(summary: CellSummary, time: Scale, energy: Scale) -> tuple[str, ...]:
+    joules = summary.energy
+    mark = numbers.ESTIMATE if joules and joules.status == "estimated" else ""
+    return (
+        _interval(summary.latency_s, time),
+        time.text(summary.latency_p50_s),
+        time.text(summary.latency_p90_s),
+        _interval(summary.images_per_s, Scale("", 1.0)),
+        _interval(summary.cpu_s_per_image, time),
+        mark + _interval(joules.per_image_j, energy) if joules else NOTHING,
+    )
+
+
+def _comparison_table(report: Report, cells: tuple[Cell, ...]) -> Table:
+    by_key = {cell.key: cell for cell in cells}
+    names = {"latency": "latency", "cpu_s_per_image": "CPU per image", "energy_per_image": "energy per image"}
+    rows = (
+        (
+            *_names(by_key[entry.cell]),
+            names[entry.metric],
+            numbers.ratio(entry.ratio, entry.low, entry.high),
+            str(entry.pair_count),
+            entry.verdict,
+        )
+        for entry in report.comparisons
+        if entry.cell in by_key and entry.cell != entry.baseline_cell
+    )
+    return Table(_COMPARISON_COLUMNS, tuple(rows))
+
+
+def _names(cell: Cell) -> tuple[str, str, str]:
+    return cell.backend, load_text(cell.load), cell.io
+
+
+def _interval(figure: Interval, scale: Scale) -> str:
+    return numbers.interval(figure.mean, figure.low, figure.high, scale)
+
+
+def _pairs(facts: dict[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in facts.items())

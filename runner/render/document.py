@@ -1,0 +1,36 @@
+"""A whole report as sections, in the order in which people read them."""
+
+from runner.render import numbers
+from runner.render.details import detail_sections
+from runner.render.layout import Section
+from runner.render.summary import summary_section
+from runner.render.tables import comparison_sections
+from runner.report.schema import Report
+
+
+def document(report: Report, *, details: bool) -> tuple[Section, ...]:
+    """Return every section; with ``details`` also what only few readers need."""
+    extra = detail_sections(report) if details else ()
+    return (_head(report), *comparison_sections(report), *extra, summary_section(report))
+
+
+def _head(report: Report) -> Section:
+    environment = report.environment
+    runtime = [
+        f"{name} {environment.versions[name]}"
+        for name in ("onnxruntime", "onnxruntime-gpu", "torch")
+        if name in environment.versions
+    ]
+    gpus = [gpu.name for gpu in environment.gpus]
+    cores = f"{environment.usable_cores:g} of {environment.cores} cores"
+    profile = f"{report.provenance.profile} profile"
+    measured = f"measured for {numbers.duration(report.measured_s)}"
+    lines = [
+        ", ".join((numbers.moment(report.started_at), report.status, profile, measured)),
+        f"{environment.host}: {', '.join((environment.cpu, cores, *gpus, environment.os, *runtime))}",
+    ]
+    if report.name:
+        lines.insert(0, report.name)
+    if report.status != "complete":
+        lines.append(f"This run is {report.status}: the figures cover what was measured so far")
+    return Section(f"joulebatch report {report.report_id}", lines=tuple(lines))

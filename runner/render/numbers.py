@@ -1,0 +1,124 @@
+"""Numbers as text for people; the only place that formats them. Data for programs keeps full precision."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+
+NOTHING = "-"
+"""no figure; never a zero"""
+ESTIMATE = "~"
+
+# The SI prefixes (SI brochure, 9th edition, table 7) that times, energies and rates of inference can need.
+_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+# Without an interval: three digits, as much as the best of these measurements carries (0.5 %).
+_DEFAULT_DIGITS = 3
+_MAX_DECIMALS = 9
+_TOO_LARGE = 10_000  # a fifth digit in front of the point reads worse than a leading zero
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A unit with its SI prefix, and how many base units it holds."""
+
+    unit: str
+    base: float
+
+    def text(self, value: float | None, half_width: float | None = None) -> str:
+        """Return a value in this unit, without the unit."""
+        if value is None:
+            return NOTHING
+        return digits(value / self.base, None if half_width is None else half_width / self.base)
+
+
+def scale_for(unit: str, values: tuple[float, ...]) -> Scale:
+    """Return the one scale for a column: smallest figure 1 or above, largest below 10,000."""
+    sizes = [abs(value) for value in values if value]
+    if not sizes:
+        return Scale(unit, 1.0)
+    index = next((i for i, (base, _) in enumerate(_PREFIXES) if min(sizes) >= base), len(_PREFIXES) - 1)
+    if index and max(sizes) / _PREFIXES[index][0] >= _TOO_LARGE:
+        index -= 1
+    base, prefix = _PREFIXES[index]
+    return Scale(prefix + unit, base)
+
+
+def half_width(low: float | None, high: float | None) -> float | None:
+    """Return half the width of an interval, or None without one."""
+    return None if low is None or high is None else (high - low) / 2
+
+
+def digits(value: float, half: float | None = None) -> str:
+    """Return a number whose last digit is the first one that its interval's half-width makes uncertain.
+
+    At least two significant digits stay: 74 +- 20 is 74 and not 70. Without a half-width there are three.
+    """
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0:
+        return "0"
+    leading = math.floor(math.log10(abs(value)))
+    wanted = _DEFAULT_DIGITS - 1 - leading
+    if half and math.isfinite(half):
+        wanted = max(1 - leading, min(-math.floor(math.log10(half)), wanted + 1))
+    return f"{value:.{min(max(wanted, 0), _MAX_DECIMALS)}f}"
+
+
+def quantity(value: float | None, unit: str, half: float | None = None) -> str:
+    """Return a number with its unit and prefix: ``2.31 ms``."""
+    if value is None:
+        return NOTHING
+    scale = scale_for(unit, (value,))
+    return f"{scale.text(value, half)} {scale.unit}"
+
+
+def interval(mean: float, low: float | None, high: float | None, scale: Scale) -> str:
+    """Return a figure with its limits: ``2.31 [2.25, 2.37]``."""
+    half = half_width(low, high)
+    if half is None:
+        return scale.text(mean)
+    decimals = len(scale.text(mean, half).partition(".")[2])
+    limits = (f"{limit / scale.base:.{decimals}f}" for limit in (low, high) if limit is not None)
+    return f"{scale.text(mean, half)} [{', '.join(limits)}]"
+
+
+def ratio(value: float, low: float | None = None, high: float | None = None) -> str:
+    """Return a ratio with its limits: ``0.84x [0.80, 0.88]``."""
+    half = half_width(low, high)
+    # Three decimals where two would print both limits alike or leave fewer than two digits.
+    decimals = 3 if (half is not None and half < 0.005) or value < 0.1 else 2  # noqa: PLR2004 - half of 0.01, and 0.10
+    if value >= 10:  # noqa: PLR2004 - three significant digits, as everywhere
+        decimals = 1 if value < 100 else 0  # noqa: PLR2004 - the same
+    if low is None or high is None:
+        return f"{value:.{decimals}f}x"
+    return f"{value:.{decimals}f}x [{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def percent(value: float | None) -> str:
+    """Return a ratio as a percentage: ``98.4 %``."""
+    return NOTHING if value is None else f"{value * 100:.{_DEFAULT_DIGITS}g} %"
+
+
+def scientific(value: float | None) -> str:
+    """Return a small error figure: ``3.1e-07``."""
+    return NOTHING if value is None else f"{value:.1e}"
+
+
+def size(size_bytes: int) -> str:
+    """Return a size in decimal megabytes or gigabytes, as files and memory are sold."""
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{digits(size_bytes / 1e6)} MB"  # noqa: PLR2004 - giga
+
+
+def duration(seconds: float) -> str:
+    """Return how long something took: ``48 s``, ``4 min 12 s``, ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004 - seconds in a minute
+        return f"{whole} s"
+    minutes, rest_s = divmod(whole, 60)
+    if minutes < 60:  # noqa: PLR2004 - minutes in an hour
+        return f"{minutes} min {rest_s} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def moment(iso_text: str) -> str:
+    """Return an ISO 8601 time to the minute in the run's own zone: ``2026-11-23 21:34 +0000``."""
+    return f"{datetime.fromisoformat(iso_text):%Y-%m-%d %H:%M %z}".rstrip()

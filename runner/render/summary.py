@@ -1,0 +1,87 @@
+"""The summary across models: choices per backend, what the run could see, and what a reader must know."""
+
+from collections.abc import Iterable
+
+from runner.render import numbers
+from runner.render.layout import Column, Section, Table
+from runner.render.numbers import NOTHING
+from runner.render.tables import DOMAINS, load_text
+from runner.report.schema import Cell, MeterEntry, Report
+
+
+def summary_section(report: Report) -> Section:
+    """Return the choices per model and backend, what this run could see, and what a reader must know."""
+    cells = {cell.key: cell for cell in report.cells}
+    several = len({model.variant for model in report.models}) > 1
+    rows = tuple(
+        (
+            f"{choice.model} {choice.variant}" if several else choice.model,
+            choice.backend,
+            _most_images(cells.get(choice.most_images or "")),
+            _least_cost(cells.get(choice.least_cost or ""), choice.cost_metric, choice.cost_candidates),
+        )
+        for choice in report.choices
+    )
+    columns = (
+        Column("model", "left"),
+        Column("backend", "left"),
+        Column("most images/s", "left"),
+        Column("least cost per image", "left"),
+    )
+    tables = (Table(columns, rows),) if rows else ()
+    return Section(
+        "Summary", tables=tables, notes=(*_claims(report), *_meter_lines(report.meters), *report.notes)
+    )
+
+
+def _most_images(cell: Cell | None) -> str:
+    if cell is None or cell.summary is None:
+        return NOTHING
+    rate = cell.summary.images_per_s
+    figure = numbers.digits(rate.mean, numbers.half_width(rate.low, rate.high))
+    return f"{load_text(cell.load)}: {figure} images/s"
+
+
+def _least_cost(cell: Cell | None, metric: str | None, candidates: int) -> str:
+    """Return the load and its cost; says so when nothing else could be compared with it."""
+    if cell is None or cell.summary is None or metric is None:
+        return NOTHING
+    if metric == "energy_per_image" and cell.summary.energy:
+        mark = numbers.ESTIMATE if cell.summary.energy.status == "estimated" else ""
+        cost, unit, what = cell.summary.energy.per_image_j, "J", ""
+    else:
+        mark, cost, unit, what = "", cell.summary.cpu_s_per_image, "s", " of CPU"
+    figure = numbers.quantity(cost.mean, unit, numbers.half_width(cost.low, cost.high))
+    alone = " (the only one)" if candidates == 1 else ""
+    return f"{load_text(cell.load)}: {mark}{figure}{what}{alone}"
+
+
+def _claims(report: Report) -> tuple[str, ...]:
+    """Return how far the figures carry."""
+    smallest = report.minimum_detectable_ratio
+    seen = (
+        "This run has too few pairs of windows to say which differences it could see"
+        if smallest is None
+        else f"This run could see latency ratios of {numbers.ratio(smallest)} and more (median over cells); "
+        "smaller ones may exist unseen"
+    )
+    return (
+        seen,
+        "Absolute figures hold for this run only; ratios are paired within the run, with 95 % intervals",
+    )
+
+
+def _meter_lines(meters: Iterable[MeterEntry]) -> tuple[str, ...]:
+    """Return one line per cause for which energy is unavailable, with its remedy."""
+    causes: dict[tuple[str, str], list[str]] = {}
+    for meter in meters:
+        if meter.status == "unavailable":
+            causes.setdefault((meter.reason, meter.remedy), []).append(DOMAINS[meter.domain])
+    return tuple(
+        " ".join(f"No energy of {', '.join(domains)}: {_sentence(reason)} {_sentence(remedy)}".split())
+        for (reason, remedy), domains in causes.items()
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text.rstrip('.')}." if text else ""

@@ -1,0 +1,230 @@
+"""The main table of each model: a row per cell, failed ones included, and what its marks mean."""
+
+from collections.abc import Iterable
+
+from runner.render import numbers
+from runner.render.layout import Column, Section, Table
+from runner.render.numbers import NOTHING
+from runner.report.schema import BestSet, Cell, Comparison, Load, ModelEntry, Report
+
+BEST = "*"
+_PLACEMENTS = {
+    "full": "full",
+    "partial-shape-only": "shape-only",
+    "partial-compute": "PARTIAL",
+    "none": "NONE",
+}
+_PARITIES = {"passed": "ok", "failed": "FAILED", "unavailable": "unchecked"}
+DOMAINS = {"cpu_package": "CPU package", "dram": "DRAM", "gpu": "GPU"}
+
+_COLUMNS = (
+    Column("backend", "left"),
+    Column("load", "left"),
+    Column("io", "left"),
+    Column("latency\n{time}"),
+    Column("p50\n{time}", drop_rank=2),
+    Column("p90\n{time}", drop_rank=3),
+    Column("images\n/s"),
+    Column("CPU\n{cpu}/img"),
+    Column("energy\n{energy}/img"),
+    Column("ratio to\nbaseline", "left"),
+    Column("provider,\nparity", "left", 1),
+)
+
+
+class _Footnotes:
+    """Numbers texts that do not fit into a row, each text once."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def mark(self, text: str) -> str:
+        if text not in self.texts:
+            self.texts.append(text)
+        return f"[{self.texts.index(text) + 1}]"
+
+    def lines(self) -> tuple[str, ...]:
+        return tuple(f"[{number}] {text}" for number, text in enumerate(self.texts, start=1))
+
+
+def load_text(load: Load) -> str:
+    """Return a load as people write it: ``b4`` back to back, ``b1 @ 8/s`` at a pace."""
+    pace = "" if load.pace_hz is None else f" @ {load.pace_hz:g}/s"
+    return f"b{load.batch_size}{pace}"
+
+
+def comparison_sections(report: Report) -> tuple[Section, ...]:
+    """Return one section per model and variant."""
+    return tuple(_ModelTable(report, model).section() for model in report.models)
+
+
+def cells_of(report: Report, model: ModelEntry) -> tuple[Cell, ...]:
+    """Return the cells of a model: back to back first, by batch, the backends in the order of the run."""
+    order = {backend.label: index for index, backend in enumerate(report.backends)}
+    mine = (cell for cell in report.cells if (cell.model, cell.variant) == (model.name, model.variant))
+    return tuple(
+        sorted(
+            mine,
+            key=lambda cell: (
+                cell.load.pace_hz or 0.0,
+                cell.load.batch_size,
+                order.get(cell.backend, len(order)),
+                cell.io != "host",
+            ),
+        )
+    )
+
+
+def title_of(model: ModelEntry) -> str:
+    """Return the line above a model's table."""
+    batch = f", batch fixed at {model.fixed_batch}" if model.fixed_batch else ""
+    loud = "RANDOM weights" if model.weights_kind == "random" else "weights"
+    return f"{model.name} {model.variant}, {numbers.size(model.size_bytes)}, {loud}: {model.weights}{batch}"
+
+
+class _ModelTable:
+    """Builds the section of one model."""
+
+    def __init__(self, report: Report, model: ModelEntry) -> None:
+        self._report, self._model = report, model
+        self._cells = cells_of(report, model)
+        self._footnotes = _Footnotes()
+        self._sessions = {
+            entry.backend: entry
+            for entry in report.sessions
+            if (entry.model, entry.variant) == (model.name, model.variant)
+        }
+        self._comparisons = {(c.cell, c.metric): c for c in report.comparisons}
+        self._best = {(member, best.metric) for best in report.best_sets for member in best.members}
+        summaries = [cell.summary for cell in self._cells if cell.summary]
+        self._time = numbers.scale_for("s", tuple(s.latency_s.mean for s in summaries))
+        self._cpu = numbers.scale_for("s", tuple(s.cpu_s_per_image.mean for s in summaries))
+        self._energy = numbers.scale_for("J", tuple(s.energy.per_image_j.mean for s in summaries if s.energy))
+
+    def section(self) -> Section:
+        scales = {"time": self._time.unit, "cpu": self._cpu.unit, "energy": self._energy.unit}
+        columns = tuple(Column(c.header.format(**scales), c.align, c.drop_rank) for c in _COLUMNS)
+        table = Table(columns, tuple(self._row(cell) for cell in self._cells))
+        if not any(cell.io == "device" for cell in self._cells):
+            table = table.pick([i for i, column in enumerate(columns) if column.header != "io"])
+        notes = (*self._footnotes.lines(), *self._energy_notes(), *self._legend())
+        return Section(title_of(self._model), tables=(table.without_empty_columns(NOTHING),), notes=notes)
+
+    def _row(self, cell: Cell) -> tuple[str, ...]:
+        figures = self._figures(cell)
+        return (cell.backend, load_text(cell.load), cell.io, *figures, self._ratio(cell), self._checks(cell))
+
+    def _figures(self, cell: Cell) -> tuple[str, ...]:
+        summary = cell.summary
+        if summary is None:
+            return (NOTHING,) * 6
+        latency = summary.latency_s
+        half = numbers.half_width(latency.low, latency.high)
+        cpu = self._cpu.text(
+            summary.cpu_s_per_image.mean,
+            numbers.half_width(summary.cpu_s_per_image.low, summary.cpu_s_per_image.high),
+        )
+        rate = summary.images_per_s
+        return (
+            self._star(cell, "latency") + self._time.text(latency.mean, half),
+            self._time.text(summary.latency_p50_s, half),
+            self._time.text(summary.latency_p90_s, half),
+            numbers.digits(rate.mean, numbers.half_width(rate.low, rate.high)),
+            f"({cpu})" if summary.cpu_occupancy else self._star(cell, "cpu_s_per_image") + cpu,
+            self._energy_text(cell),
+        )
+
+    def _energy_text(self, cell: Cell) -> str:
+        energy = cell.summary.energy if cell.summary else None
+        if energy is None:
+            return NOTHING
+        if energy.status == "estimated":  # its limits are an error band, which says nothing about digits
+            return numbers.ESTIMATE + self._energy.text(energy.per_image_j.mean)
+        half = numbers.half_width(energy.per_image_j.low, energy.per_image_j.high)
+        return self._star(cell, "energy_per_image") + self._energy.text(energy.per_image_j.mean, half)
+
+    def _ratio(self, cell: Cell) -> str:
+        """Return what became of the cell, or how it compares: latency, then the cost that may be compared."""
+        if cell.status != "measured":
+            predicted = cell.predicted_inference_s
+            foresight = f" (predicted: {numbers.quantity(predicted, 's')} per inference)" if predicted else ""
+            return f"{cell.status} {self._footnotes.mark(cell.reason + foresight or 'no reason given')}"
+        if cell.backend == self._report.provenance.baseline:
+            return "baseline"
+        latency = self._comparisons.get((cell.key, "latency"))
+        if latency is None:
+            return NOTHING
+        lines = [_ratio_text(latency)]
+        energy = self._comparisons.get((cell.key, "energy_per_image"))
+        cpu = self._comparisons.get((cell.key, "cpu_s_per_image"))
+        if energy:
+            lines.append(f"J {_ratio_text(energy)}")
+        elif cpu and cell.summary and not cell.summary.cpu_occupancy:
+            lines.append(f"CPU {_ratio_text(cpu)}")
+        return "\n".join(lines)
+
+    def _checks(self, cell: Cell) -> str:
+        """Return the labels for provider and parity; whatever is not as asked for gets a footnote."""
+        session = self._sessions.get(cell.backend)
+        if session is None or session.status == "failed":
+            return NOTHING
+        labels = [_PLACEMENTS[session.placement]] if session.placement else []
+        if session.placement in ("partial-compute", "none"):
+            where = ", ".join(f"{count} nodes on {name}" for name, count in session.nodes_by_provider.items())
+            heavy = f"; {', '.join(session.heavy_on_cpu)} on the CPU" if session.heavy_on_cpu else ""
+            labels[0] += " " + self._footnotes.mark(f"{cell.backend}: {where}{heavy}")
+        if parity := session.parity:
+            mark = ""
+            if parity.status != "passed" and parity.reason:
+                mark = " " + self._footnotes.mark(f"{cell.backend}: parity {parity.status}: {parity.reason}")
+            labels.append(_PARITIES[parity.status] + mark)
+        # Two lines where something is wrong: a footnote's mark makes them long.
+        return (",\n" if "[" in "".join(labels) else ", ").join(labels) or NOTHING
+
+    def _star(self, cell: Cell, metric: str) -> str:
+        return BEST if (cell.key, metric) in self._best else ""
+
+    def _energy_notes(self) -> tuple[str, ...]:
+        """Return one line per set of domains that the energy column counts."""
+        counted: dict[str, list[str]] = {}
+        for cell in self._cells:
+            if cell.summary and (energy := cell.summary.energy):
+                domains = " + ".join(DOMAINS[domain] for domain in energy.domains)
+                text = f"{energy.status}, gross, idle power included: {domains} ({', '.join(energy.sources)})"
+                counted.setdefault(text, []).append(cell.backend)
+        if len(counted) < 2:  # noqa: PLR2004 - only where they differ the backends need naming
+            return tuple(f"energy: {text}" for text in counted)
+        return tuple(
+            f"energy of {', '.join(dict.fromkeys(backends))}: {text}" for text, backends in counted.items()
+        )
+
+    def _legend(self) -> tuple[str, ...]:
+        measured = [cell for cell in self._cells if cell.summary]
+        notes = []
+        if any("\n" in self._ratio(cell) for cell in self._cells):
+            notes.append("ratio to baseline: of latency; the second line of energy (J) or CPU time per image")
+        if best := [
+            b
+            for b in self._report.best_sets
+            if (b.model, b.variant) == (self._model.name, self._model.variant)
+        ]:
+            notes.append(_best_legend(best))
+        if any(cell.summary and cell.summary.cpu_occupancy for cell in measured):
+            notes.append("(CPU) back to back is occupancy, threads x latency with spinning, and never ranks")
+        if any(s.placement == "partial-shape-only" for s in self._sessions.values()):
+            notes.append(
+                "shape-only: only operators that handle shapes ran on the CPU, as ONNX Runtime intends"
+            )
+        return tuple(notes)
+
+
+def _best_legend(best: Iterable[BestSet]) -> str:
+    if all(entry.apparent for entry in best):
+        return (
+            f"{BEST} apparent best of its load: the lowest figure; the quick profile makes no further claim"
+        )
+    return f"{BEST} best set of its load: the lowest figure and all that cannot be told from it"
+
+
+def _ratio_text(comparison: Comparison) -> str:
+    return numbers.ratio(comparison.ratio, comparison.low, comparison.high)

@@ -1,0 +1,108 @@
+"""A report as rich tables, readable without colour; a narrow terminal loses columns, and says which."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from typing import TextIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from runner.render.document import document
+from runner.render.layout import Section, Table, plain
+from runner.report.schema import Report
+
+_PIPED_WIDTH = 100  # the width that the tables are made for, where no terminal says another
+_BETWEEN_OPTIONS = re.compile(r"(?<=,)(?=\S)")
+_BEFORE_INTERVAL = re.compile(r" (?=\[[^]]+, )")
+_UNLIMITED = 10_000
+_HEADER_STYLE = "bold"
+_NOTE_STYLE = "dim"
+
+
+def write_terminal(report: Report, stream: TextIO, *, details: bool, width: int | None = None) -> None:
+    """Write the tables of a report."""
+    write_sections(document(report, details=details), stream, width)
+
+
+def write_sections(sections: Iterable[Section], stream: TextIO, width: int | None = None) -> None:
+    """Write sections one below the other; colours only on a terminal and without NO_COLOR.
+
+    Args:
+        sections: what to show.
+        stream: where to.
+        width: in characters; by default the terminal's, and 100 in a pipe.
+    """
+    if width is None and not stream.isatty():
+        columns = os.environ.get("COLUMNS", "")
+        width = int(columns) if columns.isdigit() and int(columns) else _PIPED_WIDTH
+    console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    # Rendered first and written at once: rich answers a closed pipe by exiting with 1, our code for a gate.
+    with console.capture() as capture:
+        for section in sections:
+            _print_section(console, section)
+    stream.write("\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n")
+
+
+def _print_section(console: Console, section: Section) -> None:
+    console.print(Text(plain(section.title), style=_HEADER_STYLE))
+    for line in section.lines:
+        console.print(_indented(line))
+    for index, table in enumerate(section.tables):
+        if index:
+            console.print()
+        fitting = _fit(table, console)
+        console.print(_rich_table(fitting, 1 if _width(fitting, 1, console) <= console.width else 0))
+        gone = [
+            column.header.split("\n")[0].rstrip(",")
+            for column in table.columns
+            if column not in fitting.columns
+        ]
+        if gone:
+            text = f"not shown at this width: {', '.join(gone)}; --details and -f csv have them"
+            console.print(_indented(text, style=_NOTE_STYLE))
+    for note in section.notes:
+        console.print(_indented(note, style=_NOTE_STYLE))
+    console.print()
+
+
+def _indented(line: str, style: str = "") -> RenderableType:
+    return Padding(Text(plain(line), style=style), (0, 0, 0, 2))
+
+
+def _fit(table: Table, console: Console) -> Table:
+    """Return the table less as many columns, and with as many line breaks, as it takes to fit.
+
+    What fits at no price is left to wrap anywhere.
+    """
+    for candidate in _candidates(table):
+        if _width(candidate, 0, console) <= console.width:
+            return candidate
+    return candidate
+
+
+def _candidates(table: Table) -> Iterator[Table]:
+    for limit in sorted({column.drop_rank for column in table.columns} | {0}, reverse=True):
+        table = table.pick([i for i, column in enumerate(table.columns) if column.drop_rank <= limit])
+        yield table
+    yield (table := table.with_breaks(_BETWEEN_OPTIONS))
+    yield table.with_breaks(_BEFORE_INTERVAL)
+
+
+def _width(table: Table, room: int, console: Console) -> int:
+    """Return the width that the table would like."""
+    return console.measure(_rich_table(table, room), options=console.options.update(width=_UNLIMITED)).maximum
+
+
+def _rich_table(table: Table, room: int) -> RichTable:
+    built = RichTable(
+        box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, room, 0, 0), header_style=_HEADER_STYLE
+    )
+    for column in table.columns:
+        built.add_column(Text(plain(column.header)), justify=column.align, overflow="fold", no_wrap=False)
+    for row in table.rows:
+        built.add_row(*(Text(plain(cell), overflow="fold") for cell in row))
+    return built

@@ -1,0 +1,215 @@
+"""The life of a report's folder: created, written to, finished, found again and loaded.
+
+Whether a report is running, interrupted or complete follows from the folder alone: only complete ones have
+``report.json``, which never changes again; a journal that is locked belongs to a run that is alive.
+"""
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from runner.errors import FileError, UsageError, nearest
+from runner.modelfile import hash_file
+from runner.report.assemble import assemble
+from runner.report.journal import JOURNAL_NAME, is_being_written, read_journal
+from runner.report.samples import write_samples
+from runner.report.schema import SCHEMA_VERSION, Report
+
+REPORT_NAME = "report.json"
+MARKDOWN_NAME = "report.md"
+SAMPLES_NAME = "samples.parquet"
+CHECKSUMS_NAME = "SHA256SUMS"
+LATEST = "latest"
+
+_SUFFIX_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # without what is misread: 0 o, 1 i l
+_SUFFIX_LENGTH = 4  # 31**4: about a million ids for one second and name
+_NAME_LENGTH = 40  # keeps folder names within what people can read and every file system can hold
+
+
+def create(reports_dir: Path, name: str | None, now: datetime) -> Path:
+    """Return a new folder whose name, the report's id, sorts by time (UTC) and is safe in every file system.
+
+    Raises:
+        FileError: the folder cannot be made.
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", (name or "").lower())[:_NAME_LENGTH].strip("-")
+    stem = "-".join(filter(None, (f"{now.astimezone(UTC):%Y-%m-%dT%H-%M-%S}", slug)))
+    while True:
+        suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(_SUFFIX_LENGTH))
+        folder = reports_dir / f"{stem}-{suffix}"
+        try:
+            reports_dir.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+        except FileExistsError:
+            if reports_dir.is_dir():
+                continue
+            raise FileError(
+                f"Cannot create a report in {reports_dir}",
+                expected="a folder",
+                got="a file",
+                fix="Pass another --reports-dir",
+            ) from None
+        except OSError as error:
+            raise FileError(
+                f"Cannot create a report in {reports_dir}",
+                got=str(error.strerror),
+                fix="Pass another --reports-dir",
+            ) from error
+        return folder
+
+
+def finish(folder: Path, report: Report) -> None:
+    """Write samples, Markdown, checksums and, last of all, the report itself, each whole or not at all.
+
+    The journal must be closed by its ``EndLine``: its checksum is taken here.
+
+    Raises:
+        FileError: the report is complete already, or the disk refuses.
+    """
+    from runner.render.markdown import to_markdown  # noqa: PLC0415 - loading a report needs no renderer
+
+    if (folder / REPORT_NAME).exists():
+        raise FileError(
+            f"Cannot write {folder / REPORT_NAME}",
+            expected="a report that is not complete",
+            got="one that is",
+        )
+    data = (report.model_dump_json(indent=1) + "\n").encode()
+    try:
+        write_samples(folder)
+        replace_file(folder / MARKDOWN_NAME, to_markdown(report).encode())
+        hashes = {name: hash_file(folder / name) for name in (JOURNAL_NAME, MARKDOWN_NAME, SAMPLES_NAME)}
+        hashes[REPORT_NAME] = hashlib.sha256(data).hexdigest()
+        # Two spaces: the form that `sha256sum --check` reads (coreutils manual, "md5sum invocation").
+        sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
+        replace_file(folder / CHECKSUMS_NAME, sums.encode())
+        replace_file(folder / REPORT_NAME, data)
+    except OSError as error:
+        raise FileError(
+            f"Cannot finish the report in {folder}",
+            got=str(error),
+            fix="Free some space; the journal there keeps what was measured",
+        ) from error
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file so that its name holds the old content or the whole new one, also after a power cut."""
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def resolve(reports_dir: Path, text: str) -> Path:
+    """Return the folder that is meant by ``latest``, an id, a unique prefix of one, or a path.
+
+    Raises:
+        FileError: no report is there.
+        UsageError: no id begins so, or several do.
+    """
+    path = Path(text)
+    if _is_report(path):
+        return path
+    if path.name == REPORT_NAME and path.is_file():
+        return path.parent
+    folders = {folder.name: folder for folder in report_folders(reports_dir)}
+    what = f"Cannot find report {text!r}" if text != LATEST else "Cannot find a report"
+    if not folders:
+        raise FileError(what, expected=f"reports in {reports_dir}", got="none", fix="Run: joulebatch run")
+    if text == LATEST:
+        return folders[max(folders)]
+    matches = (
+        [text] if text in folders else sorted(name for name in folders if text and name.startswith(text))
+    )
+    match matches:
+        case [only]:
+            return folders[only]
+        case []:
+            fix = nearest(text, tuple(sorted(folders, reverse=True)))
+            raise UsageError(
+                what,
+                expected=f"latest, a path, or the start of an id in {reports_dir}",
+                got=repr(text),
+                fix=fix,
+            )
+        case _:
+            raise UsageError(what, expected="one report", got=", ".join(matches), fix="Write more of the id")
+
+
+def load(folder: Path) -> Report:
+    """Return the report of a folder; one that is not complete is assembled from its journal.
+
+    Raises:
+        FileError: it cannot be read, is none of ours, or has another schema version.
+    """
+    path = folder / REPORT_NAME
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        running = is_being_written(folder)
+        report = assemble(read_journal(folder))
+        return report.model_copy(update={"status": "running"}) if running else report
+    except OSError as error:
+        raise FileError(f"Cannot read {path}", got=str(error.strerror)) from error
+    try:
+        return Report.model_validate_json(text)
+    except ValidationError as error:
+        raise _not_a_report(path, text, error) from error
+
+
+def _not_a_report(path: Path, text: bytes, error: ValidationError) -> FileError:
+    """Return what is wrong with a file that is no report of this version."""
+    try:
+        data = json.loads(text)
+    except ValueError as broken:
+        return FileError(f"Cannot read {path}", expected="JSON", got=f"{broken}", fix=_rebuild(path))
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version != SCHEMA_VERSION and version is not None:
+        return FileError(
+            f"Cannot read {path}",
+            expected=f"schema version {SCHEMA_VERSION}",
+            got=str(version),
+            fix="Upgrade joulebatch",
+        )
+    detail = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in detail["loc"])
+    return FileError(
+        f"Cannot read {path}", expected="a report", got=f"{where}: {detail['msg']}", fix=_rebuild(path)
+    )
+
+
+def _rebuild(path: Path) -> str:
+    return (
+        f"Move it away to rebuild the report from {JOURNAL_NAME}"
+        if (path.parent / JOURNAL_NAME).exists()
+        else ""
+    )
+
+
+def _is_report(folder: Path) -> bool:
+    return (folder / REPORT_NAME).is_file() or (folder / JOURNAL_NAME).is_file()
+
+
+def report_folders(reports_dir: Path) -> Iterator[Path]:
+    """Yield the folders that hold a report; others, such as ``reference``, are passed over."""
+    try:
+        entries = list(reports_dir.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise FileError(f"Cannot read {reports_dir}", got=str(error.strerror)) from error
+    yield from (entry for entry in entries if _is_report(entry))
