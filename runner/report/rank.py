@@ -142,7 +142,7 @@ def _metrics(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Metric]:
 def _cpu_time_ranks(evidence: Evidence, cells: Sequence[Cell]) -> bool:
     """Return whether CPU time is a cost here.
 
-    It is at equal images/s (back to back it is threads x latency) on one device type (no GPU's work is in it).
+    It is at equal images/s (back to back: threads x latency) on one device type (a GPU's work is not in it).
     """
     paced = all(cell.load.pace_hz is not None for cell in cells)
     return paced and len({evidence.devices[cell.backend] for cell in cells}) == 1
@@ -160,7 +160,7 @@ def _energy_ranks(evidence: Evidence, cells: Sequence[Cell]) -> bool:
 
 
 def _rankings(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[tuple[Metric, Sequence[Cell]]]:
-    """Yield what cells of one group rank by: latency, and cost; all by energy, else each device type alone."""
+    """Yield what cells of one group rank by: latency, and cost; all by energy or else by device type."""
     yield "latency", cells
     if _energy_ranks(evidence, cells):
         yield "energy_per_image", cells

@@ -4,14 +4,14 @@ Everything is frozen and in full precision. Units are suffixes. ``null`` means u
 can be recomputed from ``windows`` and, for percentiles, from ``samples.parquet``.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from runner.backends.interface import Io
 from runner.meters.interface import Domain, Energy
 
-SCHEMA_VERSION = 0
+SCHEMA_VERSION: Final = 0
 
 
 class Record(BaseModel):

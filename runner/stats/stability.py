@@ -8,7 +8,7 @@ import numpy as np
 STRETCHES = 5
 TOLERANCE_RATIO = 0.02
 VARIATIONS = 2.0
-"""The last 5 must agree within max(2 %, twice their own variation): 2 % is what a run's intervals aim for, and
+"""The last 5 must agree within max(2 %, twice their own variation): 2 % is what a run's intervals aim at, and
 noise alone passes at once in 4 of 5 cases (simulated), so that a warm-up does not wait for calm."""
 NORMAL_MEDIAN_STEP = 0.954
 """median |difference| of two normal draws, in standard deviations: sqrt(2) x 0.6745"""
@@ -34,5 +34,5 @@ def is_steady(means: Sequence[float]) -> bool:
     mean = float(last.mean())
     variation = float(np.median(np.abs(np.diff(last)))) / NORMAL_MEDIAN_STEP
     agree = float(np.abs(last - mean).max()) <= max(TOLERANCE_RATIO * mean, VARIATIONS * variation)
-    trend = sum(np.sign(later - earlier) for earlier, later in combinations(last, 2))
+    trend = sum(int(np.sign(later - earlier)) for earlier, later in combinations(last, 2))
     return agree and abs(trend) < TREND_PAIRS

@@ -1,0 +1,432 @@
+from collections.abc import Sequence
+from statistics import NormalDist, fmean, mean, median, quantiles, stdev
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import t, ttest_1samp
+
+from runner.errors import FileError
+from runner.meters.interface import Energy, Measured, Unavailable
+from runner.report.assemble import assemble
+from runner.report.journal import BlockLine, CellLine, EndLine, HeaderLine, Line, SessionLine, WindowLine
+from runner.report.schema import Cell, Interval, Report
+from tests.fakes import GPU, cell_key, make_journal
+
+CPU_B1, CPU_B4 = cell_key("alexnet", "cpu", 1), cell_key("alexnet", "cpu", 4)
+TORCH_B1, TORCH_B4 = cell_key("alexnet", "torch", 1), cell_key("alexnet", "torch", 4)
+MIXED: dict[str, Any] = {"backends": ("cpu", "torch", "cuda"), "batch_sizes": (1, 4), "energy": "measured"}
+
+
+def cell_of(report: Report, key: str) -> Cell:
+    return next(cell for cell in report.cells if cell.key == key)
+
+
+def metrics_of(report: Report, key: str) -> set[str]:
+    return {comparison.metric for comparison in report.comparisons if comparison.cell == key}
+
+
+def best_members(report: Report, metric: str) -> list[set[str]]:
+    return [{best.best, *best.members} for best in report.best_sets if best.metric == metric]
+
+
+def with_energy(lines: Sequence[Line], key: str, energy: tuple[Energy, ...]) -> tuple[Line, ...]:
+    """Returns the journal with another energy in every window of the cells whose key contains this text."""
+    return tuple(
+        line.model_copy(update={"entry": line.entry.model_copy(update={"energy": energy})})
+        if isinstance(line, WindowLine) and key in line.entry.cell
+        else line
+        for line in lines
+    )
+
+
+def expected_interval(values: Sequence[float]) -> Any:
+    half = t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
+    return pytest.approx((mean(values), mean(values) - half, mean(values) + half))
+
+
+def as_tuple(interval: Interval) -> tuple[float, float | None, float | None]:
+    return interval.mean, interval.low, interval.high
+
+
+def test_every_summary_can_be_recomputed_from_the_windows_and_samples() -> None:
+    lines = make_journal(models=("alexnet", "vit_b_16"), pace_hz=2, energy="measured", inferences=25)
+    report = assemble(lines)
+    assert len(report.cells) == 16
+    for cell in report.cells:
+        windows = [line for line in lines if isinstance(line, WindowLine) and line.entry.cell == cell.key]
+        entries = [line.entry for line in windows]
+        images = [entry.inference_count * cell.load.batch_size for entry in entries]
+        pooled = [latency_s for line in windows for latency_s in line.latencies_s]
+        energies_j = [
+            sum(part.energy_j for part in entry.energy if isinstance(part, Measured)) for entry in entries
+        ]
+        summary = cell.summary
+        assert summary is not None
+        assert summary.energy is not None
+        assert (summary.window_count, summary.inference_count) == (5, 125)
+        assert as_tuple(summary.latency_s) == expected_interval([entry.latency_mean_s for entry in entries])
+        assert summary.latency_p50_s == pytest.approx(median(pooled))
+        assert summary.latency_p90_s == pytest.approx(quantiles(pooled, n=10, method="inclusive")[8])
+        rates_hz = [count / entry.wall_s for count, entry in zip(images, entries, strict=True)]
+        assert as_tuple(summary.images_per_s) == expected_interval(rates_hz)
+        cpu_s = [entry.cpu_s / count for count, entry in zip(images, entries, strict=True)]
+        assert as_tuple(summary.cpu_s_per_image) == expected_interval(cpu_s)
+        assert summary.cpu_occupancy is (cell.load.pace_hz is None)
+        wall_s = sum(entry.wall_s for entry in entries)
+        assert summary.cpu_per_wall_ratio == pytest.approx(sum(entry.cpu_s for entry in entries) / wall_s)
+        assert summary.energy.domains == ("cpu_package", "dram", "gpu")
+        per_image_j = [energy_j / count for count, energy_j in zip(images, energies_j, strict=True)]
+        assert as_tuple(summary.energy.per_image_j) == expected_interval(per_image_j)
+
+
+def test_every_latency_ratio_is_a_paired_t_test_on_logs() -> None:
+    report = assemble(make_journal(backends=("cpu", "torch", "cpu:threads=1"), blocks=8))
+    latencies = {
+        cell.key: np.log(
+            [w.latency_mean_s for w in sorted(report.windows, key=lambda w: w.block) if w.cell == cell.key]
+        )
+        for cell in report.cells
+    }
+    assert [comparison.metric for comparison in report.comparisons] == ["latency"] * 4
+    detectable = []
+    for comparison in report.comparisons:
+        logs = latencies[comparison.cell] - latencies[comparison.baseline_cell]
+        low, high = ttest_1samp(logs, 0).confidence_interval(0.95)
+        assert comparison.ratio == pytest.approx(np.exp(fmean(logs)))
+        assert (comparison.low, comparison.high) == pytest.approx((np.exp(low), np.exp(high)))
+        assert (comparison.pair_count, comparison.verdict) == (8, "more")
+        reach = (t.ppf(0.975, 7) + t.ppf(0.8, 7)) * stdev(logs) / 8**0.5
+        detectable.append(float(np.exp(reach)))
+    assert report.minimum_detectable_ratio == pytest.approx(median(detectable))
+
+
+def test_a_report_of_a_whole_run_says_what_header_and_end_said() -> None:
+    lines = make_journal(notes=("Random weights",))
+    report, header, end = assemble(lines), lines[0], lines[-1]
+    assert isinstance(header, HeaderLine)
+    assert isinstance(end, EndLine)
+    assert (report.report_id, report.started_at) == (header.report_id, header.started_at)
+    assert (report.status, report.ended_at, report.measured_s) == ("complete", end.ended_at, end.measured_s)
+    assert report.notes == ("Random weights",)
+    assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+def test_a_killed_run_is_interrupted_and_its_open_block_is_unpaired() -> None:
+    lines = [
+        line
+        for line in make_journal(blocks=4, ending=None)
+        if not (isinstance(line, BlockLine) and line.block == 3)
+        and not (isinstance(line, WindowLine) and line.entry.block == 3 and line.entry.cell == TORCH_B1)
+    ]
+    report = assemble(lines)
+    assert (report.status, report.ended_at) == ("interrupted", None)
+    last = max(window.started_s + window.wall_s for window in report.windows)
+    assert report.measured_s == pytest.approx(last - report.windows[0].started_s)
+    assert {window.paired for window in report.windows if window.block == 3} == {False}
+    assert {window.paired for window in report.windows if window.block < 3} == {True}
+    summary = cell_of(report, CPU_B1).summary
+    assert summary is not None
+    assert summary.window_count == 4
+    assert {comparison.pair_count for comparison in report.comparisons} == {3}
+
+
+def test_a_block_is_finished_for_one_model_only() -> None:
+    lines = [
+        line
+        for line in make_journal(models=("alexnet", "vit_b_16"), blocks=3)
+        if not (isinstance(line, BlockLine) and line.model == "vit_b_16")
+    ]
+    report = assemble(lines)
+    assert {window.cell.partition("/")[0] for window in report.windows if window.paired} == {"alexnet"}
+    assert {comparison.cell.partition("/")[0] for comparison in report.comparisons} == {"alexnet"}
+    assert {best.model for best in report.best_sets} == {"alexnet"}
+
+
+def test_a_journal_without_a_header_is_refused() -> None:
+    with pytest.raises(FileError, match="begins with a header"):
+        assemble(())
+
+
+def test_a_header_alone_gives_a_report_of_skipped_cells() -> None:
+    report = assemble(make_journal()[:1])
+    assert {(cell.status, cell.reason, cell.summary) for cell in report.cells} == {
+        ("skipped", "interrupted", None)
+    }
+    assert (report.comparisons, report.best_sets, report.measured_s) == ((), (), 0.0)
+    assert report.minimum_detectable_ratio is None
+    assert {choice.cost_candidates for choice in report.choices} == {0}
+
+
+def test_what_became_of_each_cell_is_kept_with_its_reason() -> None:
+    outcomes = {
+        CPU_B4: ("failed", "out of memory"),
+        TORCH_B1: ("skipped", "budget"),
+        TORCH_B4: ("unvisited", ""),
+    }
+    report = assemble(make_journal(outcomes=outcomes, ending="interrupted"))  # type: ignore[arg-type]
+    assert [(cell.status, cell.reason) for cell in report.cells] == [
+        ("measured", ""),
+        ("skipped", "budget"),
+        ("failed", "out of memory"),
+        ("skipped", "interrupted"),
+    ]
+    assert cell_of(report, TORCH_B1).predicted_inference_s is not None
+
+
+def test_a_cell_that_claims_to_be_measured_without_a_window_is_not() -> None:
+    report = assemble(make_journal(blocks=0))
+    assert {(cell.status, cell.reason) for cell in report.cells} == {("skipped", "no window was taken")}
+
+
+def test_a_cell_whose_line_was_lost_is_measured_by_its_windows() -> None:
+    report = assemble(line for line in make_journal(ending=None) if not isinstance(line, CellLine))
+    assert {cell.status for cell in report.cells} == {"measured"}
+
+
+def test_a_cell_that_fails_later_keeps_its_windows_and_is_not_compared() -> None:
+    lines = make_journal()
+    failed = cell_of(assemble(lines), TORCH_B1).model_copy(
+        update={"status": "failed", "reason": "the worker died", "summary": None}
+    )
+    report = assemble((*lines[:-1], CellLine(entry=failed), lines[-1]))
+    cell = cell_of(report, TORCH_B1)
+    assert (cell.status, cell.reason) == ("failed", "the worker died")
+    assert cell.summary is not None
+    assert metrics_of(report, TORCH_B1) == set()
+    assert metrics_of(report, TORCH_B4) == {"latency"}
+
+
+def test_a_missing_baseline_is_noted_and_compares_nothing() -> None:
+    report = assemble(
+        make_journal(outcomes={CPU_B1: ("failed", "out of memory"), CPU_B4: ("failed", "out of memory")})
+    )
+    assert report.comparisons == ()
+    assert report.notes == (
+        "alexnet: no comparison with the baseline cpu at batch 1, batch 4 (failed: out of memory)",
+    )
+
+
+def test_a_baseline_is_found_by_its_spec_too() -> None:
+    header, *rest = make_journal()
+    assert isinstance(header, HeaderLine)
+    entries = tuple(
+        entry.model_copy(update={"spec": "torch:threads=2"}) if entry.label == "torch" else entry
+        for entry in header.backends
+    )
+    asked = header.provenance.model_copy(update={"baseline": "torch:threads=2"})
+    report = assemble((header.model_copy(update={"backends": entries, "provenance": asked}), *rest))
+    assert {comparison.baseline_cell for comparison in report.comparisons} == {TORCH_B1, TORCH_B4}
+
+
+def test_a_backend_that_fails_parity_is_shown_and_never_ranked() -> None:
+    report = assemble(
+        make_journal(backends=("cpu", "torch", "fast"), parity_failed=("fast",), slowness={"fast": 0.1})
+    )
+    assert cell_of(report, cell_key("alexnet", "fast", 1)).summary is not None
+    assert "fast" not in " ".join(best.model_dump_json() for best in report.best_sets)
+    assert "fast" not in " ".join(comparison.cell for comparison in report.comparisons)
+    choice = next(choice for choice in report.choices if choice.backend == "fast")
+    assert (choice.most_images, choice.least_cost) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("placement", "ranked"),
+    [("full", True), ("partial-shape-only", True), ("partial-compute", False), ("none", False)],
+)
+def test_a_session_that_computes_elsewhere_is_never_ranked(placement: str, ranked: bool) -> None:
+    lines = [
+        line.model_copy(update={"entry": line.entry.model_copy(update={"placement": placement})})
+        if isinstance(line, SessionLine) and line.entry.backend == "torch"
+        else line
+        for line in make_journal()
+    ]
+    report = assemble(lines)
+    assert bool(report.comparisons) is ranked
+    assert bool(report.best_sets) is ranked
+
+
+def test_least_cost_is_chosen_among_cells_of_one_pace() -> None:
+    paced = assemble(make_journal(energy="measured", pace_hz=2)).choices
+    assert [(choice.least_cost, choice.cost_candidates) for choice in paced] == [
+        (cell_key("alexnet", "cpu", 4, 2), 2),
+        (cell_key("alexnet", "torch", 4, 2), 2),
+    ]
+    mostly_back_to_back = make_journal(
+        energy="measured", pace_hz=2, outcomes={cell_key("alexnet", "cpu", 4, 2): ("failed", "killed")}
+    )
+    choice = assemble(mostly_back_to_back).choices[0]
+    assert (choice.least_cost, choice.cost_candidates) == (CPU_B4, 2)
+
+
+def test_an_overloaded_pace_is_shown_and_never_ranked() -> None:
+    key = cell_key("alexnet", "torch", 1, 40)
+    report = assemble(make_journal(pace_hz=40, outcomes={key: ("overloaded", "35 images/s at most")}))
+    assert cell_of(report, key).summary is not None
+    assert metrics_of(report, key) == set()
+    assert all(key not in best.members for best in report.best_sets)
+    assert metrics_of(report, cell_key("alexnet", "torch", 4, 40)) == {"latency", "cpu_s_per_image"}
+
+
+def test_cpu_time_ranks_at_a_pace_only() -> None:
+    report = assemble(make_journal(pace_hz=2))
+    assert metrics_of(report, TORCH_B1) == {"latency"}
+    assert metrics_of(report, cell_key("alexnet", "torch", 1, 2)) == {"latency", "cpu_s_per_image"}
+    paced = {cell.key for cell in report.cells if cell.load.pace_hz}
+    assert {member for members in best_members(report, "cpu_s_per_image") for member in members} <= paced
+    for choice in report.choices:
+        assert (choice.cost_metric, choice.cost_candidates) == ("cpu_s_per_image", 2)
+        assert choice.least_cost in paced
+        assert choice.most_images == cell_key("alexnet", choice.backend, 4)
+
+
+def test_without_energy_and_pace_nothing_ranks_by_cost() -> None:
+    report = assemble(make_journal())
+    assert {best.metric for best in report.best_sets} == {"latency"}
+    assert {(choice.least_cost, choice.cost_metric, choice.cost_candidates) for choice in report.choices} == {
+        (None, None, 0)
+    }
+
+
+def test_processor_and_gpu_rank_by_energy_when_all_of_it_is_counted() -> None:
+    report = assemble(make_journal(**MIXED))
+    assert metrics_of(report, cell_key("alexnet", "cuda", 1)) == {"latency", "energy_per_image"}
+    assert best_members(report, "energy_per_image") == [
+        {cell_key("alexnet", "cuda", 1)},
+        {cell_key("alexnet", "cuda", 4)},
+    ]
+
+
+@pytest.mark.parametrize("missing", ["a second gpu", "the processor"])
+def test_processor_and_gpu_do_not_rank_together_when_a_part_is_not_counted(missing: str) -> None:
+    header, *rest = make_journal(pace_hz=2, **MIXED)
+    assert isinstance(header, HeaderLine)
+    if missing == "a second gpu":
+        gpus = (GPU, GPU.model_copy(update={"uuid": "GPU-unmetered"}))
+        header = header.model_copy(
+            update={"environment": header.environment.model_copy(update={"gpus": gpus})}
+        )
+        cost = "energy_per_image"
+    else:
+        gpu_only = (Measured("gpu", "nvml-counter", 100.0, 1.0), Unavailable("cpu_package", "permission"))
+        rest = list(with_energy(rest, "", gpu_only))
+        cost = "cpu_s_per_image"
+    report = assemble((header, *rest))
+    assert metrics_of(report, cell_key("alexnet", "cuda", 1, 2)) == {"latency"}
+    assert cost in metrics_of(report, cell_key("alexnet", "torch", 1, 2))
+    groups = best_members(report, cost)
+    assert groups
+    assert all("cuda" not in member for members in groups for member in members)
+
+
+def test_gpu_backends_alone_rank_on_the_gpu() -> None:
+    gpu_only = (Measured("gpu", "nvml-counter", 100.0, 1.0), Unavailable("cpu_package", "permission"))
+    lines = make_journal(backends=("cuda", "cuda:tf32=off"))
+    report = assemble(with_energy(lines, "", gpu_only))
+    assert metrics_of(report, cell_key("alexnet", "cuda:tf32=off", 1)) == {"latency", "energy_per_image"}
+    # The same joules in every window: a tie that is kept whole.
+    assert {len(members) for members in best_members(report, "energy_per_image")} == {2}
+
+
+def test_energy_over_different_domains_is_not_compared() -> None:
+    package = (Measured("cpu_package", "pyRAPL", 5.0, 0.1),)
+    report = assemble(with_energy(make_journal(energy="measured"), "torch", package))
+    assert metrics_of(report, TORCH_B1) == {"latency"}
+    assert best_members(report, "energy_per_image") == []
+    assert next(c for c in report.choices if c.backend == "torch").cost_metric == "energy_per_image"
+
+
+def test_a_domain_that_one_window_lacks_is_in_no_sum() -> None:
+    lines = list(make_journal(energy="measured"))
+    place = next(
+        i for i, line in enumerate(lines) if isinstance(line, WindowLine) and line.entry.cell == CPU_B1
+    )
+    # One of two packages was not read: what the other read is no total.
+    energy = (
+        Measured("cpu_package", "pyRAPL", 5.0, 0.1),
+        Unavailable("cpu_package", "below resolution"),
+        Measured("gpu", "nvml-counter", 2.0, 1.0),
+    )
+    lines[place : place + 1] = with_energy(lines[place : place + 1], "", energy)
+    summary = cell_of(assemble(lines), CPU_B1).summary
+    assert summary is not None
+    assert summary.energy is not None
+    assert summary.energy.domains == ("gpu",)
+    assert summary.energy.sources == ("nvml-counter",)
+
+
+def test_two_packages_are_summed() -> None:
+    energy = (Measured("cpu_package", "pyRAPL", 5.0, 0.1), Measured("cpu_package", "pyRAPL", 7.0, 0.1))
+    summary = cell_of(assemble(with_energy(make_journal(), "", energy)), CPU_B4).summary
+    assert summary is not None
+    assert summary.energy is not None
+    assert summary.energy.per_image_j.mean == pytest.approx(12 / (4 * 12))
+
+
+def test_an_estimate_is_shown_with_its_band_and_never_compared() -> None:
+    report = assemble(make_journal(energy="estimated", pace_hz=2))
+    for cell in report.cells:
+        assert cell.summary is not None
+        energy = cell.summary.energy
+        assert energy is not None
+        assert energy.status == "estimated"
+        band = energy.per_image_j
+        assert (band.low, band.high) == pytest.approx((band.mean / 2, band.mean * 2))
+    assert {comparison.metric for comparison in report.comparisons} == {"latency", "cpu_s_per_image"}
+    assert {best.metric for best in report.best_sets} == {"latency", "cpu_s_per_image"}
+    assert {choice.cost_metric for choice in report.choices} == {"cpu_s_per_image"}
+
+
+def test_host_and_device_figures_are_compared_among_themselves() -> None:
+    report = assemble(make_journal(backends=("cuda", "cuda:nhwc=on")))
+    for comparison in report.comparisons:
+        assert cell_of(report, comparison.cell).io == cell_of(report, comparison.baseline_cell).io
+    ios = [{cell_of(report, key).io for key in (best.best, *best.members)} for best in report.best_sets]
+    assert sorted(ios, key=str) == [{"device"}, {"device"}, {"host"}, {"host"}]
+    assert {cell_of(report, choice.most_images or "").io for choice in report.choices} == {"host"}
+
+
+def test_quick_names_an_apparent_best_and_claims_no_set() -> None:
+    report = assemble(make_journal(profile="quick", slowness={"cpu": 1, "torch": 1}))
+    assert report.best_sets
+    for best in report.best_sets:
+        assert best.apparent
+        assert best.members == (best.best,)
+
+
+def test_standard_keeps_ties_in_the_best_set() -> None:
+    report = assemble(make_journal(blocks=10, slowness={"cpu": 1, "torch": 1}, noise_ratio=0.02, seed=3))
+    assert [set(best.members) for best in report.best_sets] == [{CPU_B1, TORCH_B1}, {CPU_B4, TORCH_B4}]
+    assert not any(best.apparent for best in report.best_sets)
+
+
+def test_too_few_blocks_give_no_verdict_and_no_set() -> None:
+    report = assemble(make_journal(blocks=2, ending="interrupted"))
+    assert {comparison.verdict for comparison in report.comparisons} == {"too few pairs"}
+    assert {best.apparent for best in report.best_sets} == {True}
+
+
+def test_one_backend_has_nothing_to_win() -> None:
+    report = assemble(make_journal(backends=("cpu",), pace_hz=2))
+    assert (report.best_sets, report.comparisons, report.minimum_detectable_ratio) == ((), (), None)
+    assert [choice.most_images for choice in report.choices] == [CPU_B4]
+
+
+def test_cpu_time_below_its_clock_gives_no_ratio() -> None:
+    lines = [
+        line.model_copy(update={"entry": line.entry.model_copy(update={"cpu_s": 0.0})})
+        if isinstance(line, WindowLine) and line.entry.block == 0
+        else line
+        for line in make_journal(pace_hz=2)
+    ]
+    assert {comparison.metric for comparison in assemble(lines).comparisons} == {"latency"}
+
+
+def test_minimum_detectable_ratio_shrinks_with_more_blocks() -> None:
+    few, many = (assemble(make_journal(blocks=blocks)).minimum_detectable_ratio for blocks in (4, 40))
+    assert few is not None
+    assert many is not None
+    assert 1 < many < few
+    # Two cells of 3 % each give pairs of 4.2 %, and 40 of them 0.67 %; t is close to normal there.
+    expected = 0.03 * 2**0.5 / 40**0.5 * (NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.8))
+    assert many - 1 == pytest.approx(expected, rel=0.35)

@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+
+from runner.errors import FileError
+from runner.report.journal import JOURNAL_NAME, Journal, NoteLine, is_being_written, read_journal
+from tests.fakes import cell_key, make_journal
+
+LINES = make_journal(
+    backends=("cpu", "torch", "cuda"),
+    pace_hz=2,
+    energy="measured",
+    outcomes={cell_key("alexnet", "torch", 4): ("failed", "out of memory")},
+    notes=("Random weights",),
+)
+
+
+def test_every_kind_of_line_survives_the_disk_in_full_precision(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        for line in LINES:
+            journal.write(line)
+    assert tuple(read_journal(tmp_path)) == LINES
+    assert {line.kind for line in LINES} == {"header", "session", "cell", "window", "block", "note", "end"}
+
+
+def test_a_line_is_readable_as_soon_as_it_was_written(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        for count, line in enumerate(LINES[:5], start=1):
+            journal.write(line)
+            assert tuple(read_journal(tmp_path)) == LINES[:count]
+
+
+def test_a_journal_that_is_opened_again_goes_on(tmp_path: Path) -> None:
+    for line in LINES[:2]:
+        with Journal(tmp_path) as journal:
+            journal.write(line)
+    assert tuple(read_journal(tmp_path)) == LINES[:2]
+
+
+def test_a_killed_run_loses_at_most_the_line_it_was_writing(tmp_path: Path) -> None:
+    path = tmp_path / JOURNAL_NAME
+    whole = b"".join(line.model_dump_json().encode() + b"\n" for line in LINES[:4])
+    first_three = LINES[:3]
+    fourth_start = whole[:-1].rindex(b"\n") + 1
+    for end in range(fourth_start, len(whole)):
+        path.write_bytes(whole[:end])
+        assert tuple(read_journal(tmp_path)) == first_three
+
+
+def test_a_broken_line_before_the_last_is_named(tmp_path: Path) -> None:
+    note = NoteLine(text="kept").model_dump_json().encode() + b"\n"
+    (tmp_path / JOURNAL_NAME).write_bytes(note + b'{"kind": "unheard of"}\n' + note)
+    lines = read_journal(tmp_path)
+    assert next(lines) == NoteLine(text="kept")
+    with pytest.raises(
+        FileError, match=r"journal\.jsonl: expected a journal line of schema version 0, got line 2:"
+    ):
+        next(lines)
+
+
+def test_a_folder_without_a_journal_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="expected a journal"):
+        tuple(read_journal(tmp_path))
+
+
+def test_a_folder_that_is_not_there_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="Pass another --reports-dir"):
+        Journal(tmp_path / "absent")
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / JOURNAL_NAME).symlink_to("/dev/full")
+    with (
+        Journal(tmp_path) as journal,
+        pytest.raises(FileError, match=r"No space left on device.*free some space"),
+    ):
+        journal.write(NoteLine(text="lost"))
+
+
+def test_one_run_at_a_time_writes_a_folder(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        assert is_being_written(tmp_path)
+        with pytest.raises(FileError, match="another run"):
+            Journal(tmp_path)
+        journal.write(NoteLine(text="still writing"))
+    assert not is_being_written(tmp_path)
+    assert tuple(read_journal(tmp_path)) == (NoteLine(text="still writing"),)

@@ -1,0 +1,107 @@
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from runner.errors import FileError
+from runner.report.assemble import assemble
+from runner.report.journal import JOURNAL_NAME, BlockLine, Line, WindowLine
+from runner.report.samples import write_samples
+from tests.fakes import make_journal
+
+COLUMNS = [
+    ("cell", "VARCHAR"),
+    ("block", "INTEGER"),
+    ("window", "INTEGER"),
+    ("inference", "INTEGER"),
+    ("latency_s", "DOUBLE"),
+    ("paired", "BOOLEAN"),
+]
+
+
+def write_journal(folder: Path, lines: Sequence[Line], torn: str = "") -> None:
+    text = "".join(line.model_dump_json() + "\n" for line in lines) + torn
+    (folder / JOURNAL_NAME).write_text(text, encoding="utf-8")
+
+
+def read_rows(path: Path) -> list[Any]:
+    with duckdb.connect() as connection:
+        return connection.sql("SELECT * FROM read_parquet($path)", params={"path": str(path)}).fetchall()
+
+
+def read_columns(path: Path) -> list[tuple[str, str]]:
+    with duckdb.connect() as connection:
+        relation = connection.sql("SELECT * FROM read_parquet($path)", params={"path": str(path)})
+        return [(name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)]
+
+
+def expected_rows(lines: Sequence[Line]) -> list[Any]:
+    """Returns what the file must hold, from the assembled report's windows and the journal's latencies."""
+    latencies = [line.latencies_s for line in lines if isinstance(line, WindowLine)]
+    return [
+        (window.cell, window.block, index, inference, latency_s, window.paired)
+        for index, window in enumerate(assemble(lines).windows)
+        for inference, latency_s in enumerate(latencies[index])
+    ]
+
+
+def test_every_inference_is_a_row_in_full_precision_and_order(tmp_path: Path) -> None:
+    lines = make_journal(models=("alexnet", "vit_b_16"), blocks=3)
+    write_journal(tmp_path, lines)
+    path = write_samples(tmp_path)
+    assert read_columns(path) == COLUMNS
+    assert read_rows(path) == expected_rows(lines)
+    assert len(read_rows(path)) == 2 * 4 * 3 * 12
+
+
+def test_windows_of_an_unfinished_block_of_one_model_are_unpaired(tmp_path: Path) -> None:
+    lines = [
+        line
+        for line in make_journal(models=("alexnet", "vit_b_16"), blocks=3, ending=None)
+        if not (isinstance(line, BlockLine) and line.model == "vit_b_16" and line.block == 2)
+    ]
+    write_journal(tmp_path, lines, torn='{"kind":"window","entry":{"cell":"vi')
+    rows = read_rows(write_samples(tmp_path))
+    assert rows == expected_rows(lines)
+    unpaired = {(cell.partition("/")[0], block) for cell, block, *_, paired in rows if not paired}
+    assert unpaired == {("vit_b_16", 2)}
+
+
+def test_a_run_without_windows_gives_the_columns_and_no_row(tmp_path: Path) -> None:
+    write_journal(tmp_path, make_journal(blocks=0))
+    path = write_samples(tmp_path)
+    assert read_columns(path) == COLUMNS
+    assert read_rows(path) == []
+
+
+def test_a_line_beyond_the_limit_of_the_reader_is_read(tmp_path: Path) -> None:
+    first, *_ = (line for line in make_journal(blocks=1) if isinstance(line, WindowLine))
+    long = first.model_copy(update={"latencies_s": (0.123456789012345678,) * 900_000})
+    assert len(long.model_dump_json()) > 16 * 1024 * 1024
+    write_journal(tmp_path, [make_journal(blocks=0)[0], long])
+    assert len(read_rows(write_samples(tmp_path))) == 900_000
+
+
+def test_writing_again_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+    write_journal(tmp_path, make_journal(blocks=1))
+    write_samples(tmp_path)
+    write_journal(tmp_path, make_journal(blocks=2))
+    assert len(read_rows(write_samples(tmp_path))) == 4 * 2 * 12
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["journal.jsonl", "samples.parquet"]
+
+
+def test_a_failure_keeps_the_old_file_and_leaves_no_part(tmp_path: Path) -> None:
+    (tmp_path / "samples.parquet").write_bytes(b"old")
+    with pytest.raises(FileError, match=r"Cannot write .*samples\.parquet"):
+        write_samples(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["samples.parquet"]
+    assert (tmp_path / "samples.parquet").read_bytes() == b"old"
+
+
+def test_a_folder_with_quotes_and_wildcards_in_its_name_is_read_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "it's [a] *report*"
+    folder.mkdir()
+    write_journal(folder, make_journal(blocks=1))
+    assert len(read_rows(write_samples(folder))) == 4 * 12

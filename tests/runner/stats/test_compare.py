@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import t
+
+from runner.stats.compare import best_set, critical_t, lowest, verdict
+from runner.stats.intervals import RatioInterval
+
+Floats = NDArray[np.float64]
+
+
+def simulated_table(rng: np.random.Generator, blocks: int, truth: Floats, noise: float | Floats) -> Floats:
+    """Returns figures of cells with these true means on a machine whose speed wanders by 10 %."""
+    speed = rng.normal(0, 0.1, (blocks, 1))
+    return np.exp(np.log(truth) + speed + rng.normal(0, noise, (blocks, truth.size)))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "pairs", "expected"),
+    [
+        (0.90, 0.99, 10, "less"),
+        (1.01, 1.10, 10, "more"),
+        (0.99, 1.01, 10, "no difference seen"),
+        (1.0, 1.0, 10, "no difference seen"),
+        (0.90, 0.99, 3, "less"),
+        (0.90, 0.99, 2, "too few pairs"),
+        (None, None, 1, "too few pairs"),
+    ],
+)
+def test_a_verdict_follows_from_the_interval(
+    low: float | None, high: float | None, pairs: int, expected: str
+) -> None:
+    assert verdict(RatioInterval(0.95, low, high, pairs)) == expected
+
+
+@pytest.mark.parametrize("cells", [3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("blocks", [3, 10])
+def test_a_true_tie_is_kept_whole(cells: int, blocks: int) -> None:
+    rng = np.random.default_rng(cells)
+    tables = (simulated_table(rng, blocks, np.ones(cells), 0.03) for _ in range(500))
+    assert np.mean([len(best_set(table)) == cells for table in tables]) >= 0.93
+
+
+def test_a_true_tie_is_kept_whole_when_one_cell_is_much_noisier() -> None:
+    rng = np.random.default_rng(0)
+    tables = (
+        simulated_table(rng, 10, np.ones(5), np.array([0.15, 0.03, 0.03, 0.03, 0.03])) for _ in range(500)
+    )
+    assert np.mean([len(best_set(table)) == 5 for table in tables]) >= 0.93
+
+
+def test_a_cell_that_is_a_tenth_slower_is_thrown_out_and_the_tied_ones_stay() -> None:
+    rng = np.random.default_rng(0)
+    sets = [best_set(simulated_table(rng, 30, np.array([1.1, 1, 1, 1, 1]), 0.05)) for _ in range(200)]
+    assert np.mean([0 not in members for members in sets]) >= 0.99
+    assert np.mean([members == (1, 2, 3, 4) for members in sets]) >= 0.93
+
+
+@given(st.integers(0, 1000), st.integers(2, 6), st.integers(3, 12))
+def test_the_lowest_is_always_a_member_of_the_best_set(seed: int, cells: int, blocks: int) -> None:
+    table = simulated_table(np.random.default_rng(seed), blocks, np.linspace(1, 1.2, cells), 0.05)
+    assert lowest(table) in best_set(table)
+
+
+def test_equal_columns_are_all_best_and_a_constant_factor_is_not() -> None:
+    column = np.array([1.0, 2.0, 3.0])
+    assert best_set(np.column_stack([column, column, column * 1.01])) == (0, 1)
+
+
+@pytest.mark.parametrize("blocks", [3, 10, 30])
+def test_two_cells_need_no_more_than_students_t(blocks: int) -> None:
+    # 10,000 simulations leave the level within 3 standard errors of 0.22 points.
+    assert t.cdf(critical_t(2, blocks), blocks - 1) == pytest.approx(0.975, abs=0.0035)
+
+
+def test_more_cells_need_more_and_more_blocks_need_less() -> None:
+    assert critical_t(2, 10) < critical_t(3, 10) < critical_t(8, 10)
+    assert critical_t(3, 30) < critical_t(3, 10) < critical_t(3, 3)
