@@ -35,12 +35,17 @@ def parse_batch_sizes(text: str) -> tuple[int, ...]:
     for part in parts:
         if not (part.isascii() and part.isdigit() and int(part) > 0):
             raise UsageError(
-                "Cannot read batch sizes", expected="whole numbers from 1 up", got=repr(part), fix="Write for example 1,2,4"
+                "Cannot read batch sizes",
+                expected="whole numbers from 1 up",
+                got=repr(part),
+                fix="Write for example 1,2,4",
             )
     sizes = [int(part) for part in parts]
     twice = sorted({size for size in sizes if sizes.count(size) > 1})
     if twice:
-        raise UsageError("Cannot read batch sizes", expected="each once", got=f"{twice[0]} twice", fix="Drop one")
+        raise UsageError(
+            "Cannot read batch sizes", expected="each once", got=f"{twice[0]} twice", fix="Drop one"
+        )
     return tuple(sorted(sizes))
 
 
@@ -72,13 +77,17 @@ class RunConfig(BaseModel):
 
     models: tuple[str, ...] = ()
     onnx_files: tuple[Path, ...] = ()
-    shapes: Annotated[dict[str, tuple[int, ...]], BeforeValidator(lambda texts: dict(map(parse_shape, texts)))] = {}
+    shapes: Annotated[
+        dict[str, tuple[int, ...]], BeforeValidator(lambda texts: dict(map(parse_shape, texts)))
+    ] = {}
     backends: tuple[str, ...] = ()
     baseline: str | None = None
     batch_sizes: Annotated[tuple[int, ...], BeforeValidator(parse_batch_sizes)]
     paces: Annotated[tuple[Pace, ...], BeforeValidator(lambda texts: tuple(map(parse_pace, texts)))] = ()
     profile: Literal["quick", "standard", "publication"] = "standard"
-    time_budget_s: Annotated[float | None, BeforeValidator(lambda text: text and parse_duration_s(text))] = None
+    time_budget_s: Annotated[float | None, BeforeValidator(lambda text: text and parse_duration_s(text))] = (
+        None
+    )
     target_ci_ratio: Annotated[float, BeforeValidator(parse_percent_ratio)]
     seed: int = 0
     meter: str = "auto"
@@ -100,7 +109,9 @@ class RunConfig(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = "-".join(str(part) for part in first["loc"])
-            raise UsageError(f"Bad value for {where}", expected=first["msg"], got=repr(first["input"])) from error
+            raise UsageError(
+                f"Bad value for {where}", expected=first["msg"], got=repr(first["input"])
+            ) from error
         if config.profile == "quick" and config.time_budget_s is None:
             return config.model_copy(update={"time_budget_s": QUICK_BUDGET_S})
         return config
@@ -116,7 +127,9 @@ def read_toml(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise FileError(f"Cannot read {path}", expected="a TOML file", got=str(error), fix="Correct --config") from error
+        raise FileError(
+            f"Cannot read {path}", expected="a TOML file", got=str(error), fix="Correct --config"
+        ) from error
     for key in settings:
         if key not in known:
             raise UsageError(f"Unknown setting {key!r} in {path}", fix=nearest(key, known))

@@ -31,7 +31,10 @@ def _draw(generator: np.random.Generator, spec: TensorSpec, shape: tuple[int, ..
         dtype = np.dtype(spec.dtype)
     except TypeError:
         raise UsageError(
-            f"Cannot make input {spec.name!r}", expected="a type of numpy", got=spec.dtype, fix="Convert the model's inputs"
+            f"Cannot make input {spec.name!r}",
+            expected="a type of numpy",
+            got=spec.dtype,
+            fix="Convert the model's inputs",
         ) from None
     match dtype.kind:
         case "f":

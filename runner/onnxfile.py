@@ -26,7 +26,10 @@ def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     parts = sizes.lower().split("x") if sizes else []
     if not name or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
         raise UsageError(
-            "Cannot read --shape", expected="NAME=SIZExSIZE without the batch", got=repr(text), fix="Write for example images=3x640x640"
+            "Cannot read --shape",
+            expected="NAME=SIZExSIZE without the batch",
+            got=repr(text),
+            fix="Write for example images=3x640x640",
         )
     return name, tuple(int(part) for part in parts)
 
@@ -51,12 +54,17 @@ def open_onnx(path: Path, shapes: Shapes) -> ModelFile:
     except (DecodeError, onnx.checker.ValidationError, OSError) as error:
         reason = str(error).strip().splitlines()
         raise FileError(
-            f"Cannot open {path}", expected="a whole ONNX file", got=reason[0] if reason else "an empty one", fix="Export it again"
+            f"Cannot open {path}",
+            expected="a whole ONNX file",
+            got=reason[0] if reason else "an empty one",
+            fix="Export it again",
         ) from error
     initialized = {tensor.name for tensor in model.graph.initializer}
     inputs = tuple(_spec(value) for value in model.graph.input if value.name not in initialized)
     if not inputs:
-        raise FileError(f"Cannot run {path}", expected="a model with inputs", got="none", fix="Pass another file")
+        raise FileError(
+            f"Cannot run {path}", expected="a model with inputs", got="none", fix="Pass another file"
+        )
     return ModelFile(
         name=path.stem,
         variant="fp32",
@@ -99,11 +107,17 @@ def _external_files(path: Path, model: "onnx.ModelProto") -> tuple[Path, ...]:
         part = (folder / location).resolve()
         if not part.is_relative_to(folder):
             raise FileError(
-                f"Cannot open {path}", expected="external data in its own folder", got=repr(location), fix="Save the model with its data beside it"
+                f"Cannot open {path}",
+                expected="external data in its own folder",
+                got=repr(location),
+                fix="Save the model with its data beside it",
             )
         if not part.is_file():
             raise FileError(
-                f"Cannot open {path}", expected=f"its external data {location} beside it", got="no such file", fix="Copy both files together"
+                f"Cannot open {path}",
+                expected=f"its external data {location} beside it",
+                got="no such file",
+                fix="Copy both files together",
             )
         found[part] = None
     return tuple(found)

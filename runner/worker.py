@@ -41,7 +41,13 @@ from runner.units import NS_PER_S
 _PR_SET_PDEATHSIG = 1
 """prctl(2): the signal this process gets when its parent dies"""
 
-_OUT_OF_MEMORY = ("bad_alloc", "failed to allocate memory", "out of memory", "can't allocate memory", "bad allocation")
+_OUT_OF_MEMORY = (
+    "bad_alloc",
+    "failed to allocate memory",
+    "out of memory",
+    "can't allocate memory",
+    "bad allocation",
+)
 """How ONNX Runtime's arenas, CUDA and PyTorch's allocators say that memory ran out."""
 
 
@@ -163,5 +169,3 @@ def main() -> None:
                 reply({"failed": _failure(error)})
             else:
                 reply({"ok": answer})
-
-

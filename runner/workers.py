@@ -17,7 +17,17 @@ from typing import Any, Self
 from runner.cpu import process_cpu_s
 from runner.errors import JoulebatchError
 from runner.interruption import Interruption
-from runner.protocol import PROTOCOL_VERSION, FailureKind, Measure, Measurement, Open, Opened, Prepare, Prepared, Request
+from runner.protocol import (
+    PROTOCOL_VERSION,
+    FailureKind,
+    Measure,
+    Measurement,
+    Open,
+    Opened,
+    Prepare,
+    Prepared,
+    Request,
+)
 
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 _START_LIMIT_S = 60.0

@@ -9,7 +9,12 @@ from runner.backends.wheels import missing_wheel
 
 THREAD_OPTIONS = (
     Option("threads", "auto", "threads of the session; auto: the usable cores", check="count"),
-    Option("spin", "on", "whether idle threads busy-wait: faster when hot, burns CPU between requests", ("on", "off")),
+    Option(
+        "spin",
+        "on",
+        "whether idle threads busy-wait: faster when hot, burns CPU between requests",
+        ("on", "off"),
+    ),
 )
 
 

@@ -62,7 +62,9 @@ class CudaBackend:
         from runner.backends.onnxruntime_session import OnnxRuntimeSession  # noqa: PLC0415 - the same
 
         ort.preload_dlls()
-        return OnnxRuntimeSession(request, PROVIDER, provider_options(request.options), int(request.options["device"]))
+        return OnnxRuntimeSession(
+            request, PROVIDER, provider_options(request.options), int(request.options["device"])
+        )
 
 
 def provider_options(options: Mapping[str, str]) -> dict[str, str]:
@@ -89,7 +91,9 @@ def _missing_provider() -> str:
     if PROVIDER not in providers:
         have = ", ".join(name.removesuffix("ExecutionProvider") for name in providers)
         return f"the GPU wheel ({'/'.join(installed_wheels())} has: {have})"
-    with redirect_stdout(text_io.StringIO()):  # it prints failures and does not raise; we look for ourselves below
+    with redirect_stdout(
+        text_io.StringIO()
+    ):  # it prints failures and does not raise; we look for ourselves below
         ort.preload_dlls()
     return ""
 

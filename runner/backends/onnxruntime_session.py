@@ -27,7 +27,11 @@ class OnnxRuntimeSession:
     """
 
     def __init__(
-        self, request: OpenRequest, provider: str, provider_options: Mapping[str, str], device_id: int | None = None
+        self,
+        request: OpenRequest,
+        provider: str,
+        provider_options: Mapping[str, str],
+        device_id: int | None = None,
     ) -> None:
         import onnxruntime as ort  # noqa: PLC0415 - only a worker imports it
 
@@ -35,7 +39,10 @@ class OnnxRuntimeSession:
         self._session = ort.InferenceSession(
             str(request.model_path),
             _session_options(ort, request),
-            providers=[(provider, dict(provider_options)), *([] if provider == CPU_PROVIDER else [CPU_PROVIDER])],
+            providers=[
+                (provider, dict(provider_options)),
+                *([] if provider == CPU_PROVIDER else [CPU_PROVIDER]),
+            ],
             enable_fallback=0,  # disable_fallback() after the constructor would be too late
         )
         self._output_names = [output.name for output in self._session.get_outputs()]
@@ -45,7 +52,10 @@ class OnnxRuntimeSession:
             "onnxruntime_file": ort.__file__.replace(sys.prefix, "<prefix>", 1),
             "intra_op_num_threads": str(threads(request.options)),
             **_config_entries(request.options),
-            **{f"provider.{k}": str(v) for k, v in sorted(self._session.get_provider_options()[provider].items())},
+            **{
+                f"provider.{k}": str(v)
+                for k, v in sorted(self._session.get_provider_options()[provider].items())
+            },
         }
 
     @property
@@ -78,7 +88,9 @@ class OnnxRuntimeSession:
 
         binding = self._session.io_binding()
         for name, array in feeds.items():
-            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, "cuda", self._device_id))
+            binding.bind_ortvalue_input(
+                name, ort.OrtValue.ortvalue_from_numpy(array, "cuda", self._device_id)
+            )
         for name in self._output_names:
             binding.bind_output(name, "cuda", self._device_id)
 

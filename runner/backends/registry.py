@@ -17,7 +17,9 @@ BUILT_IN = {
 
 @cache
 def _added() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP) if point.name not in BUILT_IN}
+    return {
+        point.name: point for point in entry_points(group=ENTRY_POINT_GROUP) if point.name not in BUILT_IN
+    }
 
 
 def backend_names() -> tuple[str, ...]:
@@ -42,5 +44,8 @@ def find_backend(name: str) -> Backend:
         return cast("Backend", point.load())
     except (ImportError, AttributeError) as error:
         raise AbsentError(
-            f"Cannot load backend {name}", expected=f"{point.value} to import", got=str(error), fix=f"Reinstall {name}"
+            f"Cannot load backend {name}",
+            expected=f"{point.value} to import",
+            got=str(error),
+            fix=f"Reinstall {name}",
         ) from error

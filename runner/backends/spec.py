@@ -35,7 +35,9 @@ def parse_spec(text: str) -> BackendSpec:
     match = _SPEC.fullmatch(text)
     if match is None:
         raise UsageError(
-            f"Cannot read backend {text!r}", expected="[LABEL=]NAME[:key=value,...]", fix="Write for example cpu:threads=1,spin=off"
+            f"Cannot read backend {text!r}",
+            expected="[LABEL=]NAME[:key=value,...]",
+            fix="Write for example cpu:threads=1,spin=off",
         )
     name = match["name"].strip().lower()
     backend = find_backend(name)
@@ -75,7 +77,9 @@ def _parse_options(text: str, name: str, listing: str | None, known: tuple[Optio
         key, equals, value = (piece.strip().lower() for piece in part.partition("="))
         if not equals or not value:
             raise UsageError(
-                f"Cannot read option {part!r} of backend {text!r}", expected="key=value", fix=f"Options of {name}: {describe(known)}"
+                f"Cannot read option {part!r} of backend {text!r}",
+                expected="key=value",
+                fix=f"Options of {name}: {describe(known)}",
             )
         if key not in by_name:
             raise UsageError(f"Unknown option {key!r} of backend {name}", fix=nearest(key, tuple(by_name)))
@@ -88,7 +92,10 @@ def _parse_options(text: str, name: str, listing: str | None, known: tuple[Optio
 
 def describe(options: tuple[Option, ...]) -> str:
     """Return the options of a backend with their values and defaults, for help and errors."""
-    return ", ".join(f"{o.name}={'|'.join(o.choices) or o.check} (default {o.default})" for o in options) or "none"
+    return (
+        ", ".join(f"{o.name}={'|'.join(o.choices) or o.check} (default {o.default})" for o in options)
+        or "none"
+    )
 
 
 def _check(backend: str, option: Option, value: str) -> None:
@@ -98,12 +105,15 @@ def _check(backend: str, option: Option, value: str) -> None:
         "size": "bytes, with an optional K, M or G",
         "index": "a whole number from 0 up",
     }[option.check]
-    valid = value == option.default or {
-        "choice": value in option.choices,
-        "count": value.isascii() and value.isdigit() and int(value) > 0,
-        "size": _SIZE.fullmatch(value) is not None,
-        "index": value.isascii() and value.isdigit(),
-    }[option.check]
+    valid = (
+        value == option.default
+        or {
+            "choice": value in option.choices,
+            "count": value.isascii() and value.isdigit() and int(value) > 0,
+            "size": _SIZE.fullmatch(value) is not None,
+            "index": value.isascii() and value.isdigit(),
+        }[option.check]
+    )
     if not valid:
         raise UsageError(
             f"Bad value for option {option.name!r} of backend {backend}",

@@ -5,7 +5,13 @@ from importlib.metadata import distributions
 from runner.backends.interface import Missing
 
 _WHEEL_PREFIX = "onnxruntime"
-_NOT_WHEELS = ("onnxruntime-extensions", "onnxruntime-genai", "onnxruntime-tools", "onnxruntime-ep", "onnxruntime-plugin")
+_NOT_WHEELS = (
+    "onnxruntime-extensions",
+    "onnxruntime-genai",
+    "onnxruntime-tools",
+    "onnxruntime-ep",
+    "onnxruntime-plugin",
+)
 """Distributions with the prefix that bring no package ``onnxruntime`` of their own."""
 
 

@@ -1,0 +1,45 @@
+"""The time budget: shared over models by what they are predicted to need, corrected by what they took."""
+
+from collections.abc import Callable, Sequence
+from math import inf
+from time import monotonic
+
+
+class Budget:
+    """Says until when the current model may run.
+
+    Args:
+        total_s: for all models together; None is no limit.
+        predicted_s: the smallest run of each model, in order.
+    """
+
+    def __init__(
+        self, total_s: float | None, predicted_s: Sequence[float], clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._clock = clock
+        self._end_s = inf if total_s is None else clock() + total_s
+        self._predicted_s = list(predicted_s)
+        self._share_end_s = self._need_end_s = inf
+
+    def begin_model(self) -> None:
+        """Turn to the next model.
+
+        Its share is its part of all predicted needs still open. What it *needs* may go further, up to what leaves the
+        later models their own smallest runs.
+        """
+        own_s, later_s = self._predicted_s[0], sum(self._predicted_s[1:])
+        self._predicted_s.pop(0)
+        now_s = self._clock()
+        left_s = max(0.0, self._end_s - now_s)
+        self._share_end_s = now_s + left_s * own_s / (own_s + later_s)
+        self._need_end_s = max(self._share_end_s, self._end_s - later_s)
+
+    @property
+    def for_needs_s(self) -> float:
+        """What is left for the blocks that the profile demands."""
+        return self._need_end_s - self._clock()
+
+    @property
+    def for_more_s(self) -> float:
+        """What is left for blocks beyond those."""
+        return self._share_end_s - self._clock()

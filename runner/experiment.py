@@ -1,0 +1,88 @@
+"""The main path: configuration -> plan -> measured models -> journal -> report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+from runner.budget import Budget
+from runner.config import RunConfig
+from runner.crew import Terms
+from runner.errors import AbsentError
+from runner.interruption import InterruptedRunError, Interruption
+from runner.measure import Bench, measure_model
+from runner.meters.recorder import MeterSet
+from runner.plan import PROFILES
+from runner.progress import Progress
+from runner.report.archive import create, finish, load
+from runner.report.header import make_header
+from runner.report.journal import EndLine, Journal, NoteLine
+from runner.report.schema import Report
+from runner.selection import Selection, select_meters
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run left behind."""
+
+    folder: Path
+    report: Report
+    interrupted_by: int | None
+    """the signal that ended it early"""
+
+
+def run_experiment(
+    config: RunConfig,
+    selection: Selection,
+    argv: tuple[str, ...],
+    progress: Progress,
+    announce: Callable[[MeterSet], None],
+) -> Outcome:
+    """Measure everything that was selected, archive it, and return the report.
+
+    Raises:
+        AbsentError: a meter that was asked for is absent, or nothing could be measured.
+        FileError: the archive cannot be written; what was measured is in its journal.
+    """
+    meters = select_meters(config)
+    announce(meters)
+    now = datetime.now(UTC).astimezone()
+    folder = create(config.reports_dir, config.name, now)
+    began_s = monotonic()
+    interrupted_by = None
+    with meters, Interruption() as interruption, Journal(folder) as journal:
+        journal.write(make_header(config, selection, folder.name, now, argv, meters))
+        budget = Budget(config.time_budget_s, [model.predicted_s for model in selection.plan])
+        bench = Bench(
+            specs=selection.specs,
+            baseline=selection.baseline,
+            profile=PROFILES[config.profile],
+            target_ci_ratio=config.target_ci_ratio,
+            allow_fallback=config.allow_fallback,
+            terms=Terms(interruption, config.seed),
+            seed=config.seed,
+            journal=journal,
+            meters=meters,
+            budget=budget,
+            progress=progress,
+        )
+        try:
+            for number, model in enumerate(selection.plan, start=1):
+                progress.begin_model(model.file.name, number, len(selection.plan))
+                measure_model(model, bench)
+        except InterruptedRunError as interrupted:
+            interrupted_by = interrupted.signum
+            journal.write(NoteLine(text=f"{interrupted}; what was measured before is kept"))
+        status = "interrupted" if interrupted_by else "complete"
+        ended_at = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
+        journal.write(EndLine(status=status, ended_at=ended_at, measured_s=monotonic() - began_s))
+    report = load(folder)
+    if not interrupted_by:
+        finish(folder, report)
+    if not interrupted_by and not report.windows:
+        reasons = sorted({cell.reason for cell in report.cells})
+        raise AbsentError(
+            "Nothing could be measured", got="; ".join(reasons), fix=f"The report is in {folder}"
+        )
+    return Outcome(folder, report, interrupted_by)

@@ -1,0 +1,163 @@
+"""RunConfig -> the cells of a run, in seeded order, with predicted times; pure, measures nothing."""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from runner.backends.registry import find_backend
+from runner.backends.spec import BackendSpec
+from runner.config import RunConfig
+from runner.cpu import usable_cores
+from runner.load.warmup import VISIT_S, WarmUpRule
+from runner.modelfile import ModelFile
+from runner.report.schema import Cell, Load
+
+WINDOW_S = 0.1
+"""Length of a window without an energy meter: for the same total time short and long windows do equally well, and
+short ones alternate sooner."""
+MIN_INFERENCES = 3
+LONGEST_SHARED_WINDOW = 4.0
+"""Backends of a load share one inference count until the slowest would take this many target windows for it."""
+NOT_REACHED = "not reached"
+
+_SETTLE_S = 0.06
+"""until other workers' spinning threads rest: 40 to 60 ms after a run"""
+_OPEN_S = 4.0
+"""starting a worker and opening a session, PyTorch's import the slowest of it"""
+_MULTIPLY_ADDS_PER_CORE_S = 25e9
+"""fp32 with 256-bit vectors, as networks reach it; the first inferences replace this guess"""
+_CALL_S = 0.002
+_UNKNOWN_MULTIPLY_ADDS = 1_000_000_000
+"""of a model without a manifest, until its first inference"""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How much effort a run makes, and what it may claim."""
+
+    min_blocks: int
+    max_blocks: int
+    warm_up: WarmUpRule
+
+
+PROFILES: Mapping[str, Profile] = {
+    "quick": Profile(3, 10, WarmUpRule(2, 1.0, steady=False)),
+    "standard": Profile(10, 200, WarmUpRule(2, 10.0, steady=True)),
+    "publication": Profile(30, 1000, WarmUpRule(2, 60.0, steady=True)),
+}
+"""Blocks and warm-up; the upper limits of blocks only end a run whose target no number of blocks would reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """The cells of one model."""
+
+    file: ModelFile
+    cells: tuple[Cell, ...]
+    predicted_s: float
+    """of the smallest run that the profile allows"""
+
+    def block(self, number: int, seed: int) -> list[Cell]:
+        """Return the cells in the random order of one block."""
+        cells = list(self.cells)
+        random.Random(f"{seed}/{self.file.name}/{number}").shuffle(cells)  # noqa: S311 - an order, no secret
+        return cells
+
+
+def make_plan(
+    config: RunConfig, files: Iterable[ModelFile], specs: Sequence[BackendSpec]
+) -> tuple[ModelPlan, ...]:
+    """Return the plan of each model, in order."""
+    profile = PROFILES[config.profile]
+    return tuple(_plan_model(file, tuple(_cells(config, file, specs)), profile) for file in files)
+
+
+def _plan_model(file: ModelFile, cells: tuple[Cell, ...], profile: Profile) -> ModelPlan:
+    predicted = {cell.key: predict_inference_s(file, cell.load.batch_size) for cell in cells}
+    sessions = len({cell.backend for cell in cells})
+    opening_s = _OPEN_S * min(sessions, 1) + 0.5 * sessions
+    return ModelPlan(file, cells, opening_s + smallest_run_s(cells, predicted, profile))
+
+
+def predict_inference_s(file: ModelFile, batch_size: int) -> float:
+    """Return a first guess at the time of one inference, from the model's operations."""
+    operations = file.manifest.multiply_adds if file.manifest else _UNKNOWN_MULTIPLY_ADDS
+    return _CALL_S + batch_size * operations / (_MULTIPLY_ADDS_PER_CORE_S * usable_cores())
+
+
+def smallest_run_s(cells: Iterable[Cell], inference_s: Mapping[str, float], profile: Profile) -> float:
+    """Return the time for preparing these cells and for the fewest blocks of the plainest windows."""
+    total_s = 0.0
+    for cell in cells:
+        each_s = inference_s[cell.key]
+        if cell.load.pace_hz is None:
+            total_s += each_s + min(profile.warm_up.cap_s, 2 * each_s if not profile.warm_up.steady else 3.0)
+        total_s += profile.min_blocks * visit_s(cell, each_s, fewest_inferences(cell, each_s, WINDOW_S, 1))
+    return total_s
+
+
+def fewest_inferences(cell: Cell, inference_s: float, window_s: float, floor: int) -> int:
+    """Return how many inferences, or pacing periods, fill a window."""
+    return max(floor, ceil(window_s / (period_s(cell.load) or inference_s)))
+
+
+def period_s(load: Load) -> float | None:
+    """Return the time from one inference to the next at a pace; None back to back."""
+    return None if load.pace_hz is None else load.batch_size / load.pace_hz
+
+
+def visit_s(cell: Cell, inference_s: float, count: int) -> float:
+    """Return the predicted time of one visit: settling, the untimed begin, the window."""
+    each_s = max(inference_s, period_s(cell.load) or 0.0)
+    return _SETTLE_S + max(VISIT_S, inference_s) + count * each_s
+
+
+def share_windows(
+    cells: Sequence[Cell], inference_s: Mapping[str, float], window_s: float, floor: int
+) -> dict[str, int]:
+    """Return the inferences per window of each cell: one count for all backends of a load.
+
+    The fastest backend's window lasts ``window_s``. A backend for which that count would take over
+    `LONGEST_SHARED_WINDOW` times as long gets a count of its own, because one GPU must not make CPUs crawl.
+    """
+    counts: dict[str, int] = {}
+    for load in {cell.load for cell in cells}:
+        peers = [cell for cell in cells if cell.load == load]
+        shared = max(fewest_inferences(cell, inference_s[cell.key], window_s, floor) for cell in peers)
+        for cell in peers:
+            each_s = period_s(load) or inference_s[cell.key]
+            longest_s = LONGEST_SHARED_WINDOW * max(window_s, each_s * floor)
+            fits = shared * each_s <= longest_s
+            counts[cell.key] = shared if fits else fewest_inferences(cell, each_s, longest_s, floor)
+    return counts
+
+
+def _cells(config: RunConfig, file: ModelFile, specs: Sequence[BackendSpec]) -> Iterable[Cell]:
+    for load in _loads(config, file):
+        for spec in specs:
+            for io in find_backend(spec.name).ios:
+                yield Cell(
+                    key="/".join((file.name, file.variant, spec.label, load_label(load), io)),
+                    model=file.name,
+                    variant=file.variant,
+                    backend=spec.label,
+                    load=load,
+                    io=io,
+                    status="skipped",
+                    reason=NOT_REACHED,
+                )
+
+
+def load_label(load: Load) -> str:
+    """Return a load as cells' keys spell it."""
+    return f"b{load.batch_size}" + (f"@{load.pace_hz:g}" if load.pace_hz else "")
+
+
+def _loads(config: RunConfig, file: ModelFile) -> Iterable[Load]:
+    """Yield the loads of a model, ascending: back to back, then paced; a fixed batch is the model's only one."""
+    sizes = config.batch_sizes if file.fixed_batch is None else (file.fixed_batch,)
+    yield from (Load(batch_size=size, pace_hz=None) for size in sizes)
+    for pace in config.paces:
+        paced = pace.batch_sizes if pace.batch_sizes and file.fixed_batch is None else sizes[:1]
+        yield from (Load(batch_size=size, pace_hz=pace.images_per_s) for size in paced)

@@ -1,0 +1,47 @@
+"""Progress of a run on a terminal: one line, redrawn only when the run says so, which is never inside a window."""
+
+from time import monotonic
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from runner.progress import Progress
+from runner.render.numbers import duration
+from runner.report.schema import Cell
+
+
+class TerminalProgress(Progress):
+    """A line with the time so far, the model, the block and the cell.
+
+    Args:
+        console: on stderr.
+        budget_s: the time budget, shown beside the time so far.
+    """
+
+    def __init__(self, console: Console, budget_s: float | None) -> None:
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._budget_s, self._began_s, self._model = budget_s, monotonic(), ""
+
+    def begin_model(self, name: str, number: int, models: int) -> None:
+        """Turn to a model."""
+        self._live.start()
+        self._model = f"{number}/{models} {name}"
+
+    def say(self, text: str) -> None:
+        """Tell what is done now."""
+        self._draw(text)
+
+    def visit(self, cell: Cell, block: int) -> None:
+        """Tell which cell's window comes next."""
+        pace = f" at {cell.load.pace_hz:g} images/s" if cell.load.pace_hz else ""
+        self._draw(f"{self._model}  block {block + 1}  {cell.backend}  batch {cell.load.batch_size}{pace}")
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._live.stop()
+
+    def _draw(self, text: str) -> None:
+        spent = duration(monotonic() - self._began_s)
+        of = f" of {duration(self._budget_s)}" if self._budget_s else ""
+        self._live.update(Text(f"[{spent}{of}]  {text}", overflow="ellipsis", no_wrap=True), refresh=True)

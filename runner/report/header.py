@@ -1,0 +1,94 @@
+"""The first line of a journal: what is measured, where, how and with what."""
+
+from dataclasses import asdict
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from runner.backends.registry import find_backend
+from runner.config import RunConfig
+from runner.meters.nvml import gpus
+from runner.meters.recorder import MeterSet
+from runner.modelfile import ModelFile
+from runner.onnxfile import opset_of
+from runner.report.environment import read_environment
+from runner.report.journal import HeaderLine
+from runner.report.schema import BackendEntry, Gpu, MeterEntry, ModelEntry, Provenance
+from runner.selection import Selection
+
+
+def make_header(
+    config: RunConfig,
+    selection: Selection,
+    report_id: str,
+    now: datetime,
+    argv: tuple[str, ...],
+    meters: MeterSet,
+) -> HeaderLine:
+    """Return the header of a run that is about to begin."""
+    found = tuple(
+        Gpu(
+            uuid=g.uuid,
+            name=g.name,
+            driver=g.driver,
+            memory_bytes=g.memory_bytes,
+            power_limit_w=g.power_limit_w,
+        )
+        for g in gpus()
+    )
+    return HeaderLine(
+        report_id=report_id,
+        name=config.name,
+        started_at=now.isoformat(timespec="seconds"),
+        joulebatch=own_version(),
+        provenance=Provenance(
+            argv=argv,
+            seed=config.seed,
+            profile=config.profile,
+            time_budget_s=config.time_budget_s,
+            target_ci_ratio=config.target_ci_ratio,
+            baseline=selection.baseline,
+            config=config.model_dump(mode="json"),
+        ),
+        environment=read_environment(found),
+        meters=tuple(MeterEntry(**asdict(entry)) for entry in meters.entries),
+        models=tuple(_model_entry(file) for file in selection.files),
+        backends=tuple(
+            BackendEntry(
+                label=spec.label,
+                spec=spec.text,
+                name=spec.name,
+                device=find_backend(spec.name).device,
+                options=dict(spec.options),
+            )
+            for spec in selection.specs
+        ),
+        cells=tuple(cell for model in selection.plan for cell in model.cells),
+    )
+
+
+def own_version() -> str:
+    """Return the version of joulebatch."""
+    try:
+        return version("joulebatch")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _model_entry(file: ModelFile) -> ModelEntry:
+    manifest = file.manifest
+    return ModelEntry(
+        name=file.name,
+        variant=file.variant,
+        file=file.path.name,
+        sha256=file.sha256,
+        size_bytes=file.size_bytes,
+        opset=manifest.opset if manifest else opset_of(file.path),
+        fixed_batch=file.fixed_batch,
+        weights=manifest.weights.source if manifest else "as in the file",
+        weights_kind=manifest.weights.kind if manifest else "unknown",
+        year=manifest.year if manifest else None,
+        paper=manifest.paper if manifest else None,
+        published_accuracy=dict(manifest.published_accuracy) if manifest else {},
+        parameter_count=manifest.parameter_count if manifest else None,
+        multiply_adds=manifest.multiply_adds if manifest else None,
+    )

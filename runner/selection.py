@@ -1,0 +1,127 @@
+"""What a configuration selects on this machine: models, backends, meters; everything checked before measuring."""
+
+from dataclasses import dataclass
+
+from runner.backends.registry import backend_names, find_backend
+from runner.backends.spec import BackendSpec, parse_specs
+from runner.config import RunConfig
+from runner.errors import AbsentError, UsageError, nearest
+from runner.meters.estimate import parse_cpu_watts
+from runner.meters.recorder import MeterSet
+from runner.meters.registry import open_meters
+from runner.modelfile import STUDY_MODELS, ModelFile, open_model
+from runner.onnxfile import open_onnx
+from runner.plan import ModelPlan, make_plan
+
+DEFAULT_BACKENDS = ("cpu", "torch", "cuda")
+"""in this order, as far as the machine has them"""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a run is made of, checked before anything is measured."""
+
+    files: tuple[ModelFile, ...]
+    specs: tuple[BackendSpec, ...]
+    baseline: str
+    plan: tuple[ModelPlan, ...]
+
+
+def select(config: RunConfig) -> Selection:
+    """Return models, backends and plan.
+
+    Raises:
+        UsageError, AbsentError, FileError: something that was asked for is unknown, absent or broken.
+    """
+    specs = select_backends(config)
+    files = select_models(config)
+    return Selection(files, specs, baseline_of(config, specs), make_plan(config, files, specs))
+
+
+def select_backends(config: RunConfig) -> tuple[BackendSpec, ...]:
+    """Return the backends of a run, each known to be there.
+
+    Raises:
+        UsageError: a spec that cannot be read.
+        AbsentError: a backend that was asked for and is not there, with what is missing.
+    """
+    if not config.backends:
+        return parse_specs(default_backends(exported_only=not config.onnx_files))
+    specs = parse_specs(config.backends)
+    for spec in specs:
+        if missing := find_backend(spec.name).missing():
+            raise AbsentError(f"Cannot run backend {spec.text}", got=missing.reason, fix=missing.fix)
+        if find_backend(spec.name).needs_manifest and config.onnx_files:
+            raise UsageError(
+                f"Cannot run {config.onnx_files[0]} on {spec.text}",
+                expected="a model exported by joulebatch",
+                got="a bare ONNX file",
+                fix=f"Drop --backend {spec.text}, or pass the model by -m",
+            )
+    return specs
+
+
+def default_backends(*, exported_only: bool) -> tuple[str, ...]:
+    """Return the default backends that this machine has.
+
+    Raises:
+        AbsentError: not even the CPU backend.
+    """
+    if missing := find_backend("cpu").missing():
+        raise AbsentError("Cannot run backend cpu", got=missing.reason, fix=missing.fix)
+    return tuple(
+        name
+        for name in DEFAULT_BACKENDS
+        if name in backend_names()
+        and find_backend(name).missing() is None
+        and (exported_only or not find_backend(name).needs_manifest)
+    )
+
+
+def select_models(config: RunConfig) -> tuple[ModelFile, ...]:
+    """Return the models of a run, each verified.
+
+    Raises:
+        UsageError, AbsentError, FileError: a model that is unknown, absent or broken.
+    """
+    names = config.models or (() if config.onnx_files else STUDY_MODELS)
+    files = (
+        *(open_model(config.models_dir, name) for name in names),
+        *(open_onnx(path, config.shapes) for path in config.onnx_files),
+    )
+    for name, count in ((file.name, sum(other.name == file.name for other in files)) for file in files):
+        if count > 1:
+            raise UsageError(
+                f"Model {name!r} was given {count} times", fix="Give it once, or rename one file"
+            )
+    inputs = {spec.name for file in files if file.manifest is None for spec in file.inputs}
+    for name in config.shapes:
+        if name not in inputs:
+            raise UsageError(f"Unknown input {name!r} in --shape", fix=nearest(name, tuple(sorted(inputs))))
+    return files
+
+
+def baseline_of(config: RunConfig, specs: tuple[BackendSpec, ...]) -> str:
+    """Return the label of the baseline: the first backend unless asked otherwise.
+
+    Raises:
+        UsageError: it is none of the run's backends.
+    """
+    if config.baseline is None:
+        return specs[0].label
+    for spec in specs:
+        if config.baseline in (spec.label, spec.text):
+            return spec.label
+    raise UsageError(
+        f"Unknown --baseline {config.baseline!r}",
+        fix=nearest(config.baseline, tuple(spec.label for spec in specs)),
+    )
+
+
+def select_meters(config: RunConfig) -> MeterSet:
+    """Return the meters of a run.
+
+    Raises:
+        UsageError, AbsentError: a meter that is unknown, or asked for and absent.
+    """
+    return open_meters(config.meter, parse_cpu_watts(config.cpu_watts) if config.cpu_watts else None)
