@@ -124,7 +124,7 @@ class CounterTrack:
         counter = self.counter
         if counter.modulus is not None and gap_s * counter.max_power_w >= counter.modulus * counter.count_j:
             raise MeterFault(
-                f"the counter of {counter.device} was unread for {gap_s:.0f} s and may have wrapped twice"
+                f"the counter of {counter.device} was unread for {gap_s:.1f} s and may have wrapped twice"
             )
 
     def _step(self, last: Reading, reading: Reading) -> int:

@@ -17,7 +17,7 @@ from runner.meters.power import PowerTrack
 
 _J_PER_MJ = 1e-3
 _W_PER_MW = 1e-3
-# Counters update every 20 to 100 ms, power about every 100 ms; nvmlDeviceGetPowerUsage averages over up to 1 s
+# Counters update every 20 to 100 ms, power each 100 ms or so; nvmlDeviceGetPowerUsage averages over up to 1 s
 # on recent GPUs (measurement.md, section 3; NVML API reference).
 _UPDATE_PERIOD_S = 0.1
 _AVERAGING_PERIOD_S = 1.0

@@ -1,0 +1,146 @@
+"""The polling thread with the machine's own clock; energies are checked against closed forms, never times."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from runner.clock import SystemClock
+from runner.meters.counter import Counter
+from runner.meters.domain import CounterChannel, DomainMeter
+from runner.meters.interface import Energy, Measured, Meter, MeterStatus, Unavailable
+from runner.meters.recorder import MeterSet
+
+POWER_W = 80.0
+
+
+def read_steady() -> int:
+    """Return the counter of a device that draws steady power and updates each millisecond."""
+    return int(time.monotonic() * 1000) * 1000 * int(POWER_W)
+
+
+def counter_meter(device: str = "package-0") -> DomainMeter:
+    counter = Counter(device, 1e-6, 1e-6, 0.001)
+    return DomainMeter("cpu_package", (CounterChannel(counter, "powercap", read_steady, SystemClock()),))
+
+
+SCRIPTED = MeterStatus("gpu", "measured", "script", ("GPU-0",))
+
+
+@dataclass(slots=True)
+class ScriptedMeter:
+    """Says what it was asked, in order."""
+
+    calls: list[str] = field(default_factory=list)
+    changes_until_s: float = float("inf")
+    error: Exception | None = None
+    status: MeterStatus = SCRIPTED
+    minimum_window_s: float = 2.0
+    update_period_s: float = 0.01
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def poll(self) -> None:
+        self.calls.append("poll")
+        if self.error is not None:
+            raise self.error
+
+    def has_changed_since(self, moment_s: float) -> bool:
+        return self.calls[-1] == "poll" and moment_s <= self.changes_until_s
+
+    def energy(self, started_s: float, ended_s: float) -> Energy:
+        self.calls.append("energy")
+        return Unavailable("gpu", "scripted")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def meter_set(*meters: Meter, absent: tuple[Unavailable, ...] = ()) -> MeterSet:
+    return MeterSet(meters, absent, SystemClock())
+
+
+def run_window(meters: MeterSet, duration_s: float) -> tuple[tuple[Energy, ...], float]:
+    meters.begin()
+    started_s = time.monotonic()
+    time.sleep(duration_s)
+    ended_s = time.monotonic()
+    return meters.end(started_s, ended_s), ended_s - started_s
+
+
+def test_a_window_of_steady_power_is_right_within_its_bound() -> None:
+    with meter_set(counter_meter()) as meters:
+        for _ in range(2):
+            (energy,), wall_s = run_window(meters, 0.3)
+            assert isinstance(energy, Measured)
+            assert energy.energy_j == pytest.approx(POWER_W * wall_s, abs=energy.bound_j)
+        assert meters.poller_cpu_s > 0
+
+
+def test_one_energy_per_meter_and_one_entry_per_domain() -> None:
+    absent = (Unavailable("dram", "why", "remedy"),)
+    with meter_set(counter_meter(), ScriptedMeter(), absent=absent) as meters:
+        energies, _ = run_window(meters, 0.2)
+        assert [energy.domain for energy in energies] == ["cpu_package", "gpu"]
+        assert meters.minimum_window_s == 2.0
+        assert meters.entries == (
+            MeterStatus("cpu_package", "measured", "powercap", ("package-0",)),
+            MeterStatus("dram", "unavailable", reason="why", remedy="remedy"),
+            SCRIPTED,
+        )
+
+
+def test_without_meters_there_is_no_thread_and_no_figure() -> None:
+    before = threading.active_count()
+    with meter_set(absent=(Unavailable("gpu", "none"),)) as meters:
+        meters.begin()
+        assert threading.active_count() == before
+        assert meters.end(0.0, 1.0) == ()
+        assert meters.minimum_window_s == 0.0
+        assert meters.poller_cpu_s == 0.0
+
+
+def test_polling_lasts_from_begin_to_end_and_no_longer() -> None:
+    before, meter = threading.active_count(), ScriptedMeter()
+    with meter_set(meter) as meters:
+        meters.begin()
+        assert threading.active_count() == before + 1
+        meters.end(time.monotonic(), time.monotonic())
+        assert threading.active_count() == before
+        polls = meter.calls.count("poll")
+        assert meter.calls == ["start", *["poll"] * polls, "energy"]
+        time.sleep(0.05)
+        assert meter.calls.count("poll") == polls
+        meters.begin()
+        meters.begin()  # a window whose worker died is given up by the next
+        assert threading.active_count() == before + 1
+        meters.cancel()
+        meters.cancel()
+        assert threading.active_count() == before
+    assert meter.calls[-1] == "close"
+
+
+def test_a_counter_that_never_changes_is_not_waited_for_for_ever() -> None:
+    stuck = ScriptedMeter(changes_until_s=0.0)
+    with meter_set(stuck) as meters:
+        (energy,), _ = run_window(meters, 0.0)
+        assert energy == Unavailable("gpu", "scripted")
+
+
+def test_an_error_of_ours_while_polling_reaches_the_caller() -> None:
+    with meter_set(ScriptedMeter(error=RuntimeError("our bug"))) as meters:
+        meters.begin()
+        with pytest.raises(RuntimeError, match="our bug"):
+            meters.end(time.monotonic(), time.monotonic())
+
+
+def test_a_long_window_keeps_nothing_for_the_next() -> None:
+    meter = counter_meter()
+    with meter_set(meter) as meters:
+        run_window(meters, 0.3)
+        meters.begin()
+        kept = meter._channels[0]._track._changes  # type: ignore[attr-defined]
+        assert len(kept) <= 5
+        meters.cancel()
