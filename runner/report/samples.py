@@ -44,8 +44,8 @@ ORDER BY "window", inference
 def write_samples(folder: Path) -> Path:
     """Write ``samples.parquet`` beside the journal in a report's folder and return its path.
 
-    Its columns are cell, block, window (the place in the report's ``windows``), inference (the place in its window),
-    latency_s and paired. A run without windows gives no rows and the same columns.
+    Its columns are cell, block, window (the place in the report's ``windows``), inference (the place in its
+    window), latency_s and paired. A run without windows gives no rows and the same columns.
 
     Raises:
         FileError: the journal cannot be read, or the disk is full.

@@ -377,6 +377,17 @@ def test_an_estimate_is_shown_with_its_band_and_never_compared() -> None:
     assert {choice.cost_metric for choice in report.choices} == {"cpu_s_per_image"}
 
 
+def test_an_estimate_that_one_window_lacks_is_not_shown() -> None:
+    lines = list(make_journal(energy="estimated"))
+    place = next(
+        i for i, line in enumerate(lines) if isinstance(line, WindowLine) and line.entry.cell == CPU_B1
+    )
+    lines[place : place + 1] = with_energy(lines[place : place + 1], "", ())
+    summary = cell_of(assemble(lines), CPU_B1).summary
+    assert summary is not None
+    assert summary.energy is None
+
+
 def test_host_and_device_figures_are_compared_among_themselves() -> None:
     report = assemble(make_journal(backends=("cuda", "cuda:nhwc=on")))
     for comparison in report.comparisons:
