@@ -3,7 +3,9 @@
 Importing this file costs click and the standard library only; ``joulebatch --help`` is to stay within 0.12 s.
 """
 
+import errno
 import os
+import select
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 """what a shell reports for a program that SIGPIPE ended, as `joulebatch ... | head` would without Python"""
 
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+
 _DEBUG = "runner.cli.debug"
 
 
@@ -38,7 +42,10 @@ class _BuiltIn:
 
 
 BUILT_IN = {
-    "run": _BuiltIn("runner.cli.run:run", "Compare backends over batch sizes."),
+    "run": _BuiltIn(
+        "runner.cli.run:run",
+        "Compare backends over batch sizes: latency, images/s, CPU time and energy per image.",
+    ),
     "reports": _BuiltIn("runner.cli.reports:reports", "List and show archived reports."),
     "doctor": _BuiltIn("runner.cli.doctor:doctor", "Say what this machine can measure."),
 }
@@ -197,8 +204,7 @@ def main(args: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return EXIT_BROKEN_PIPE
-        _say(f"Cannot write to standard output: {error.strerror}.")
-        return EXIT_FILE
+        return _explain(error)
     return code
 
 
@@ -206,7 +212,7 @@ def _invoke(arguments: list[str]) -> int:
     """Return the exit code of a command; every error becomes one line.
 
     Raises:
-        OSError: standard output cannot be written.
+        BrokenPipeError: nobody reads standard output any more.
     """
     ctx = None
     try:
@@ -217,8 +223,9 @@ def _invoke(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted.")
         return EXIT_INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the one place where errors end
-        sys.stdout.flush()  # raises again if standard output itself is what failed
+    except Exception as error:  # the one place where errors end
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            raise
         if ctx is not None and ctx.meta.get(_DEBUG):
             import traceback  # noqa: PLC0415 - only for --debug
 
@@ -232,12 +239,22 @@ def _explain(error: Exception) -> int:
     if isinstance(error, JoulebatchError):
         _say(str(error))
         return error.exit_code
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        _say(f"Cannot write: {error.strerror}.")
+        return EXIT_FILE
     if isinstance(error, click.ClickException):
         command = getattr(getattr(error, "ctx", None), "command_path", "joulebatch")
         _say(f"{error.format_message().rstrip('.')}. Try '{command} --help'.")
         return EXIT_USAGE
     _say(f"unexpected {type(error).__name__}: {error}. This is a bug in joulebatch; --debug shows the trace.")
     return EXIT_BUG
+
+
+def _reader_is_gone() -> bool:
+    """Return whether it is standard output that broke, and not the pipe to a worker."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _say(text: str) -> None:

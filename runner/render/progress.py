@@ -30,7 +30,7 @@ class TerminalProgress(Progress):
 
     def say(self, text: str) -> None:
         """Tell what is done now."""
-        self._draw(text)
+        self._draw(f"{self._model}  {text}")
 
     def visit(self, cell: Cell, block: int) -> None:
         """Tell which cell's window comes next."""

@@ -36,11 +36,13 @@ def _listed(folder: Path) -> Listed:
         cell_count, started_at, name = len(head["cells"]), str(head["started_at"]), head["name"]
     except (OSError, ValueError, KeyError, TypeError):
         return Listed(folder.name, None, "unreadable", (), (), 0, None)
+    return Listed(folder.name, started_at, _status(folder), models, backends, cell_count, name)
+
+
+def _status(folder: Path) -> str:
     if (folder / REPORT_NAME).exists():
-        status = "complete"
-    else:
-        status = "running" if is_being_written(folder) else "interrupted"
-    return Listed(folder.name, started_at, status, models, backends, cell_count, name)
+        return "complete"
+    return "running" if is_being_written(folder) else "interrupted"
 
 
 def _head(folder: Path) -> dict[str, Any]:

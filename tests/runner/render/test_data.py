@@ -1,0 +1,55 @@
+import csv
+import io
+
+import pytest
+
+from runner.render import FORMATS, render
+from runner.report.schema import Report
+from tests.runner.render.conftest import RUNS
+
+
+def written(report: Report, format_name: str) -> str:
+    stream = io.StringIO()
+    render(report, format_name, stream)
+    return stream.getvalue()
+
+
+def number(text: str) -> float | None:
+    return float(text) if text else None
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("report", RUNS, indirect=True)
+def test_every_format_writes_every_report(report: Report, format_name: str) -> None:
+    assert report.report_id in written(report, format_name)
+
+
+@pytest.mark.parametrize("report", RUNS, indirect=True)
+def test_json_loses_nothing(report: Report) -> None:
+    assert Report.model_validate_json(written(report, "json")) == report
+
+
+@pytest.mark.parametrize("report", RUNS, indirect=True)
+def test_csv_has_a_row_per_cell_in_full_precision(report: Report) -> None:
+    rows = list(csv.DictReader(io.StringIO(written(report, "csv"))))
+    assert len(rows) == len(report.cells)
+    for row, cell in zip(rows, report.cells, strict=True):
+        assert (row["model"], row["backend"], row["io"]) == (cell.model, cell.backend, cell.io)
+        assert (row["status"], row["reason"]) == (cell.status, cell.reason)
+        assert (float(row["batch_size"]), number(row["pace_hz"])) == (cell.load.batch_size, cell.load.pace_hz)
+        summary = cell.summary
+        assert number(row["latency_s"]) == (summary.latency_s.mean if summary else None)
+        assert number(row["low_latency_s"]) == (summary.latency_s.low if summary else None)
+        assert number(row["cpu_s_per_image"]) == (summary.cpu_s_per_image.mean if summary else None)
+        energy = summary.energy if summary else None
+        assert row["energy_status"] == (energy.status if energy else "unavailable")
+        assert number(row["energy_per_image_j"]) == (energy.per_image_j.mean if energy else None)
+        ratios = {c.metric: c.ratio for c in report.comparisons if c.cell == cell.key}
+        assert number(row["latency_ratio"]) == ratios.get("latency")
+        assert number(row["energy_per_image_ratio"]) == ratios.get("energy_per_image")
+
+
+@pytest.mark.parametrize("report", ["trouble"], indirect=True)
+def test_the_report_exercises_what_the_csv_can_say(report: Report) -> None:
+    assert {cell.status for cell in report.cells} == {"measured", "failed", "skipped", "overloaded"}
+    assert any(comparison.metric == "energy_per_image" for comparison in report.comparisons)
