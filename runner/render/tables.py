@@ -191,6 +191,8 @@ class _ModelTable:
             if cell.summary and (energy := cell.summary.energy):
                 domains = " + ".join(DOMAINS[domain] for domain in energy.domains)
                 text = f"{energy.status}, gross, idle power included: {domains} ({', '.join(energy.sources)})"
+                if energy.status == "estimated":
+                    text += f"; {numbers.ESTIMATE} half or double may be true (the band: --details), never compared"
                 counted.setdefault(text, []).append(cell.backend)
         if len(counted) < 2:  # noqa: PLR2004 - only where they differ the backends need naming
             return tuple(f"energy: {text}" for text in counted)
