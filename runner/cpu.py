@@ -24,9 +24,7 @@ def cgroup_quota_cores(root_v2: Path = _CGROUP_V2, root_v1: Path = _CGROUP_V1) -
     ``cpu.cfs_quota_us`` (-1 is none).
     """
     quotas = [
-        quota
-        for folder in _own_cgroups(root_v2, "")
-        if (quota := _quota(folder / "cpu.max")) is not None
+        quota for folder in _own_cgroups(root_v2, "") if (quota := _quota(folder / "cpu.max")) is not None
     ]
     for folder in _own_cgroups(root_v1, "cpu"):
         parts = (_text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us"))

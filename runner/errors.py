@@ -16,7 +16,7 @@ class JoulebatchError(Exception):
     def __init__(self, what: str, *, expected: str = "", got: str = "", fix: str = "") -> None:
         self.what, self.expected, self.got, self.fix = what, expected, got, fix
         detail = ", ".join(
-            part for part in (expected and f"expected {expected}", got and f"got {got}") if part
+            part for part in (expected and f"expected {expected}", got and f"got {got.rstrip('.')}") if part
         )
         sentence = f"{what}: {detail}." if detail else f"{what}."
         super().__init__(" ".join(f"{sentence} {fix}.".split()) if fix else " ".join(sentence.split()))

@@ -6,14 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
+from runner.bench import Bench, Roster
+from runner.blocks import run_blocks
 from runner.budget import Budget
 from runner.config import RunConfig
-from runner.crew import Terms
+from runner.crew import Crew, Terms
 from runner.errors import AbsentError
 from runner.interruption import InterruptedRunError, Interruption
-from runner.measure import Bench, measure_model
 from runner.meters.recorder import MeterSet
-from runner.plan import PROFILES
+from runner.plan import PROFILES, ModelPlan
+from runner.prepare import open_sessions, prepare_cells
 from runner.progress import Progress
 from runner.report.archive import create, finish, load
 from runner.report.header import make_header
@@ -61,7 +63,6 @@ def run_experiment(
             target_ci_ratio=config.target_ci_ratio,
             allow_fallback=config.allow_fallback,
             terms=Terms(interruption, config.seed),
-            seed=config.seed,
             journal=journal,
             meters=meters,
             budget=budget,
@@ -86,3 +87,18 @@ def run_experiment(
             "Nothing could be measured", got="; ".join(reasons), fix=f"The report is in {folder}"
         )
     return Outcome(folder, report, interrupted_by)
+
+
+def measure_model(plan: ModelPlan, bench: Bench) -> None:
+    """Measure one model and journal what was learned.
+
+    Raises:
+        InterruptedRunError: a signal came; everything up to the last window is journaled.
+        FileError: the journal cannot be written.
+    """
+    bench.budget.begin_model()
+    with Crew(plan.file, bench.specs, bench.terms) as crew:
+        roster = Roster(plan, bench, crew)
+        open_sessions(roster)
+        prepare_cells(roster)
+        run_blocks(roster)

@@ -38,9 +38,44 @@ def open_onnx(path: Path, shapes: Shapes) -> ModelFile:
     """Return an ONNX file as a model, every dimension but the batch fixed.
 
     Raises:
+        AbsentError, FileError: as `read_onnx`.
+        UsageError: a dynamic dimension without a size, or a shape that does not fit.
+    """
+    file = read_onnx(path)
+    return replace(file, inputs=tuple(_with_sizes(path, spec, shapes.get(spec.name)) for spec in file.inputs))
+
+
+def read_onnx(path: Path) -> ModelFile:
+    """Return an ONNX file with its inputs and outputs as declared.
+
+    Raises:
         AbsentError: no such file.
         FileError: not a whole ONNX file, or external data missing or outside the file's folder.
-        UsageError: a dynamic dimension without a size, or a shape that does not fit.
+    """
+    model, parts = load_graph(path)
+    initialized = {tensor.name for tensor in model.graph.initializer}
+    inputs = tuple(_spec(value) for value in model.graph.input if value.name not in initialized)
+    if not inputs:
+        raise FileError(
+            f"Cannot run {path}", expected="a model with inputs", got="none", fix="Pass another file"
+        )
+    return ModelFile(
+        name=path.stem,
+        variant="fp32",
+        path=path,
+        sha256=_hash(path, parts),
+        size_bytes=sum(part.stat().st_size for part in (path, *parts)),
+        inputs=inputs,
+        outputs=tuple(_spec(value) for value in model.graph.output),
+        manifest=None,
+    )
+
+
+def load_graph(path: Path) -> "tuple[onnx.ModelProto, tuple[Path, ...]]":
+    """Return the checked graph of a file without its external data, and the files that hold those.
+
+    Raises:
+        AbsentError, FileError: as `read_onnx`.
     """
     import onnx  # noqa: PLC0415 - only needed for files without a manifest
     from google.protobuf.message import DecodeError  # noqa: PLC0415 - the same
@@ -59,30 +94,12 @@ def open_onnx(path: Path, shapes: Shapes) -> ModelFile:
             got=reason[0] if reason else "an empty one",
             fix="Export it again",
         ) from error
-    initialized = {tensor.name for tensor in model.graph.initializer}
-    inputs = tuple(_spec(value) for value in model.graph.input if value.name not in initialized)
-    if not inputs:
-        raise FileError(
-            f"Cannot run {path}", expected="a model with inputs", got="none", fix="Pass another file"
-        )
-    return ModelFile(
-        name=path.stem,
-        variant="fp32",
-        path=path,
-        sha256=_hash(path, parts),
-        size_bytes=path.stat().st_size + sum(part.stat().st_size for part in parts),
-        inputs=tuple(_with_sizes(path, spec, shapes.get(spec.name)) for spec in inputs),
-        outputs=tuple(_spec(value) for value in model.graph.output),
-        manifest=None,
-    )
+    return model, parts
 
 
-def opset_of(path: Path) -> int | None:
-    """Return the version of the default operator set that a file imports."""
-    import onnx  # noqa: PLC0415 - only needed for files without a manifest
-
-    imports = onnx.load(path, load_external_data=False).opset_import
-    return next((entry.version for entry in imports if entry.domain in ("", "ai.onnx")), None)
+def opset_version(model: "onnx.ModelProto") -> int | None:
+    """Return the version of the default operator set that a graph imports."""
+    return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None)
 
 
 def _hash(path: Path, parts: tuple[Path, ...]) -> str:

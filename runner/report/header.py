@@ -9,7 +9,7 @@ from runner.config import RunConfig
 from runner.meters.nvml import gpus
 from runner.meters.recorder import MeterSet
 from runner.modelfile import ModelFile
-from runner.onnxfile import opset_of
+from runner.onnxfile import load_graph, opset_version
 from runner.report.environment import read_environment
 from runner.report.journal import HeaderLine
 from runner.report.schema import BackendEntry, Gpu, MeterEntry, ModelEntry, Provenance
@@ -82,7 +82,7 @@ def _model_entry(file: ModelFile) -> ModelEntry:
         file=file.path.name,
         sha256=file.sha256,
         size_bytes=file.size_bytes,
-        opset=manifest.opset if manifest else opset_of(file.path),
+        opset=manifest.opset if manifest else opset_version(load_graph(file.path)[0]),
         fixed_batch=file.fixed_batch,
         weights=manifest.weights.source if manifest else "as in the file",
         weights_kind=manifest.weights.kind if manifest else "unknown",

@@ -1,0 +1,1 @@
+"""What executes a model: one file and one registry entry per backend."""

@@ -1,0 +1,75 @@
+"""What a run measures with, and the cells of one model that are still in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from runner.backends.spec import BackendSpec
+from runner.budget import Budget
+from runner.crew import BackendLostError, Crew, Terms
+from runner.errors import JoulebatchError
+from runner.meters.recorder import MeterSet
+from runner.plan import ModelPlan, Profile
+from runner.progress import Progress
+from runner.report.journal import CellLine, Journal, NoteLine
+from runner.report.schema import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every model of a run is measured with."""
+
+    specs: Sequence[BackendSpec]
+    baseline: str
+    profile: Profile
+    target_ci_ratio: float
+    allow_fallback: bool
+    terms: Terms
+    journal: Journal
+    meters: MeterSet
+    budget: Budget
+    progress: Progress
+
+
+class Roster:
+    """The cells of one model: which are still in, which are ready, and what an inference of them takes."""
+
+    def __init__(self, plan: ModelPlan, bench: Bench, crew: Crew) -> None:
+        self.plan, self.bench, self.crew = plan, bench, crew
+        self.live: dict[str, Cell] = {cell.key: cell for cell in plan.cells}
+        """not failed, skipped or overloaded"""
+        self.ready: dict[str, Cell] = {}
+        """bound, warm, and visited in every block"""
+        self.inference_s: dict[str, float] = {}
+        """by cell: as seen at the end of the warm-up"""
+
+    def close(
+        self, cell: Cell, status: Literal["failed", "skipped", "overloaded"], reason: str, **facts: float
+    ) -> None:
+        """Journal what became of a cell that is not visited any more."""
+        latest = self.ready.pop(cell.key, cell)
+        self.live.pop(cell.key, None)
+        update: dict[str, Any] = {"status": status, "reason": reason, **facts}
+        self.bench.journal.write(CellLine(entry=latest.model_copy(update=update)))
+
+    def fail(self, cell: Cell, error: JoulebatchError) -> None:
+        """Take out the cell and the other loads of its shape, or all of a backend that is lost."""
+        if isinstance(error, BackendLostError):
+            self.fail_backend(cell.backend, str(error))
+            return
+        for each in [each for each in self.live.values() if shape_of(each) == shape_of(cell)]:
+            self.close(each, "failed", str(error))
+
+    def fail_backend(self, label: str, reason: str) -> None:
+        """Take out every cell of a backend."""
+        for cell in [cell for cell in self.live.values() if cell.backend == label]:
+            self.close(cell, "failed", reason)
+
+    def note(self, text: str) -> None:
+        """Journal what a reader of the report must know of this model."""
+        self.bench.journal.write(NoteLine(text=f"{self.plan.file.name}: {text}"))
+
+
+def shape_of(cell: Cell) -> tuple[str, int, str]:
+    """Return what a worker binds once for all loads: backend, batch size and io."""
+    return (cell.backend, cell.load.batch_size, cell.io)

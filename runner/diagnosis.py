@@ -1,0 +1,98 @@
+"""What this machine can measure, and what is in a model: facts for ``joulebatch doctor``."""
+
+from collections import Counter
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from runner.backends.interface import Missing
+from runner.backends.registry import backend_names, find_backend
+from runner.backends.spec import describe, parse_specs
+from runner.crew import Crew, Terms
+from runner.errors import AbsentError, JoulebatchError
+from runner.interruption import Interruption
+from runner.meters.interface import MeterStatus
+from runner.meters.registry import open_meters
+from runner.modelfile import STUDY_MODELS, ModelFile, exported_models, open_model
+from runner.onnxfile import load_graph, opset_version, read_onnx
+from runner.protocol import Opened
+
+
+@dataclass(frozen=True, slots=True)
+class BackendFacts:
+    """A backend of the registry, and whether this machine has it."""
+
+    name: str
+    summary: str
+    options: str
+    missing: Missing | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What is in an ONNX file."""
+
+    file: ModelFile
+    opset: int | None
+    parameter_count: int
+    operators: tuple[tuple[str, int], ...]
+    """type and count, most frequent first"""
+    opened: dict[str, Opened | JoulebatchError]
+    """by backend"""
+
+
+def backend_facts() -> tuple[BackendFacts, ...]:
+    """Return every backend of the registry; one that does not load is missing."""
+    return tuple(_backend_facts(name) for name in backend_names())
+
+
+def _backend_facts(name: str) -> BackendFacts:
+    try:
+        backend = find_backend(name)
+    except JoulebatchError as error:
+        return BackendFacts(name, "", "", Missing(str(error), ""))
+    return BackendFacts(name, backend.summary, describe(backend.options), backend.missing())
+
+
+def meter_facts() -> tuple[MeterStatus, ...]:
+    """Return how each domain of energy is read here, or why not."""
+    with open_meters("auto") as meters:
+        return meters.entries
+
+
+def model_states(models_dir: Path) -> tuple[tuple[str, str], ...]:
+    """Return the models of the study and all that are exported, each with its weights or what is wrong."""
+    names = dict.fromkeys((*STUDY_MODELS, *exported_models(models_dir)))
+    return tuple((name, _model_state(models_dir, name)) for name in names)
+
+
+def _model_state(models_dir: Path, name: str) -> str:
+    try:
+        file = open_model(models_dir, name)
+    except AbsentError:
+        return f"not exported; run: joulebatch export {name}"
+    except JoulebatchError as error:
+        return str(error)
+    return f"verified, weights: {file.manifest.weights.source}" if file.manifest else "verified"
+
+
+def model_facts(path: Path) -> ModelFacts:
+    """Return what is in a file, and where its operators run under each backend of this machine.
+
+    Raises:
+        AbsentError, FileError: no file, or not a whole ONNX file.
+    """
+    file = read_onnx(path)
+    graph, _ = load_graph(path)
+    names = tuple(
+        f.name for f in backend_facts() if f.missing is None and not find_backend(f.name).needs_manifest
+    )
+    with Interruption() as interruption, Crew(file, parse_specs(names), Terms(interruption, seed=0)) as crew:
+        opened = crew.open_all()
+    return ModelFacts(
+        file=file,
+        opset=opset_version(graph),
+        parameter_count=sum(prod(tensor.dims) for tensor in graph.graph.initializer),
+        operators=tuple(Counter(node.op_type for node in graph.graph.node).most_common()),
+        opened=opened,
+    )

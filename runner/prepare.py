@@ -1,0 +1,127 @@
+"""Opens one model under every backend, then runs every shape once, ascending, and warms it up."""
+
+from runner.bench import Bench, Roster, shape_of
+from runner.crew import BackendLostError
+from runner.errors import JoulebatchError
+from runner.plan import period_s, predict_inference_s, smallest_run_s, visit_s
+from runner.protocol import Opened, Prepare, Prepared
+from runner.report.journal import SessionLine
+from runner.report.schema import Cell, Parity, SessionEntry
+from runner.workers import CellFailedError, WorkerLostError
+
+_UNTRUSTED_PLACEMENTS = ("none", "partial-compute")
+
+
+def open_sessions(roster: Roster) -> None:
+    """Open the model everywhere; a backend that cannot, or that fell back, costs its own cells."""
+    file, bench = roster.plan.file, roster.bench
+    bench.progress.say("opening")
+    for label, opened in roster.crew.open_all().items():
+        entry = SessionEntry(
+            model=file.name, variant=file.variant, backend=label, status="opened"
+        ).model_copy(update=_facts(opened, bench))
+        bench.journal.write(SessionLine(entry=entry))
+        if entry.status == "failed":
+            roster.fail_backend(label, entry.reason)
+
+
+def _facts(opened: Opened | JoulebatchError, bench: Bench) -> dict[str, object]:
+    """Return what is known of a session, or why there is none."""
+    if isinstance(opened, JoulebatchError):
+        return {"status": "failed", "reason": str(opened)}
+    placement = opened.placement
+    facts: dict[str, object] = {
+        "placement": placement["label"],
+        "nodes_by_provider": placement["nodes_by_provider"],
+        "heavy_on_cpu": tuple(placement["heavy_on_cpu"]),
+        "facts": dict(opened.facts),
+        "open_s": opened.open_s,
+        "parity": Parity(**opened.parity)
+        if opened.parity
+        else Parity(status="unavailable", reason="no reference outputs: not exported by joulebatch"),
+    }
+    if placement["label"] in _UNTRUSTED_PLACEMENTS and not bench.allow_fallback:
+        nodes = ", ".join(
+            f"{count} nodes on {name}" for name, count in placement["nodes_by_provider"].items()
+        )
+        reason = f"placement {placement['label']} ({nodes}); --allow-fallback measures it all the same"
+        facts |= {"status": "failed", "reason": reason}
+    return facts
+
+
+def prepare_cells(roster: Roster) -> None:
+    """Bind, run and warm up every shape, ascending, as far as the budget allows; back to back before paced."""
+    prepared: dict[tuple[str, int, str], Prepared] = {}
+    for cell in roster.plan.cells:
+        if cell.key not in roster.live or _does_not_fit(roster, cell):
+            continue
+        shape = shape_of(cell)
+        if shape not in prepared and (done := _prepare(roster, cell)):
+            prepared[shape] = done
+        if shape in prepared:
+            _admit(roster, cell, prepared[shape])
+
+
+def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
+    """Return what the worker saw, or None when the shape failed."""
+    rule = roster.bench.profile.warm_up
+    roster.bench.progress.say(f"warming up {cell.backend} at batch {cell.load.batch_size}")
+    request = Prepare(cell.load.batch_size, cell.io, rule.inferences, rule.cap_s, rule.steady)
+    try:
+        done = roster.crew.prepare(cell.backend, request, _predict_s(roster, cell))
+    except (CellFailedError, WorkerLostError, BackendLostError) as error:
+        roster.fail(cell, error)
+        return None
+    if done.capped:
+        roster.note(
+            f"{cell.backend} at batch {cell.load.batch_size} reached no steady state in {rule.cap_s:g} s of warm-up; "
+            "rerun on a quieter machine"
+        )
+    return done
+
+
+def _admit(roster: Roster, cell: Cell, prepared: Prepared) -> None:
+    """Take a cell whose shape is bound and warm into the blocks, unless its pace is above its capacity."""
+    roster.inference_s[cell.key] = prepared.inference_s
+    period = period_s(cell.load)
+    if period is not None and prepared.inference_s > period:
+        capacity_hz = cell.load.batch_size / prepared.inference_s
+        reason = f"{cell.load.pace_hz:g} images/s asked for, capacity {capacity_hz:.3g}"
+        roster.close(cell, "overloaded", reason)
+        return
+    facts = {
+        "first_inference_s": prepared.first_inference_s,
+        "warm_up_inferences": prepared.warm_up_inferences,
+    }
+    # The first run of a shape belongs to the cell that made it: its load back to back where there is one.
+    first_of_shape = shape_of(cell) not in map(shape_of, roster.ready.values())
+    roster.ready[cell.key] = cell.model_copy(update=facts if first_of_shape else {})
+
+
+def _does_not_fit(roster: Roster, cell: Cell) -> bool:
+    """Skip a cell whose smallest run is predicted not to fit beside those already admitted."""
+    profile, budget = roster.bench.profile, roster.bench.budget
+    predicted_s = _predict_s(roster, cell)
+    admitted_s = sum(
+        profile.min_blocks * visit_s(each, roster.inference_s[key], 1) for key, each in roster.ready.items()
+    )
+    need_s = admitted_s + smallest_run_s((cell,), {cell.key: predicted_s}, profile)
+    left_s = budget.for_needs_s
+    if need_s <= left_s:
+        return False
+    reason = f"budget: needs {need_s:.0f} s with the cells before it, {max(0.0, left_s):.0f} s are left"
+    roster.close(cell, "skipped", reason, predicted_inference_s=predicted_s)
+    return True
+
+
+def _predict_s(roster: Roster, cell: Cell) -> float:
+    """Return a cell's inference time, scaled from the largest batch of its backend that was run."""
+    known = [
+        (each.load.batch_size, roster.inference_s[key])
+        for key, each in roster.ready.items()
+        if (each.backend, each.io) == (cell.backend, cell.io)
+    ]
+    if not known:
+        return predict_inference_s(roster.plan.file, cell.load.batch_size)
+    batch_size, seconds = max(known)
+    return seconds * max(1.0, cell.load.batch_size / batch_size)
