@@ -52,7 +52,7 @@ def _window_counts(roster: Roster) -> Mapping[str, int]:
     bench, cells = roster.bench, tuple(roster.ready.values())
     target_s = max(WINDOW_S, bench.meters.minimum_window_s)
     sizes = [(target_s, MIN_INFERENCES), *((max(WINDOW_S, target_s / part), 1) for part in _WINDOW_PARTS)]
-    for window_s, floor in dict.fromkeys(sizes):  # noqa: B007 - the last tried stays in force
+    for window_s, floor in dict.fromkeys(sizes):
         counts = share_windows(cells, roster.inference_s, window_s, floor)
         if bench.profile.min_blocks * _block_s(roster, counts) <= bench.budget.for_needs_s:
             break
@@ -89,7 +89,9 @@ def _say_what_is_missing(roster: Roster, blocks: int, width: float) -> None:
             if needed <= _REACHABLE_BLOCKS
             else "this machine is too unsteady for it now"
         )
-        roster.note(f"ratios to the baseline are known to ±{width:.1%} at worst, the target is ±{target:.1%}; {advice}")
+        roster.note(
+            f"ratios to the baseline are known to ±{width:.1%} at worst, the target is ±{target:.1%}; {advice}"
+        )
 
 
 class _Visits:

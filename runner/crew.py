@@ -1,7 +1,7 @@
 """The workers of one model, one per backend: opened together, asked one at a time, replaced when lost."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Self, TypeVar
@@ -31,7 +31,7 @@ class Terms:
 
     interruption: Interruption
     seed: int
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
 
 
 class Crew:

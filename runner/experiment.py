@@ -1,4 +1,4 @@
-"""The main path: configuration -> plan -> measured models -> journal -> report."""
+"""The main path: selection -> measured models -> journal -> report."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +11,13 @@ from runner.blocks import run_blocks
 from runner.budget import Budget
 from runner.config import RunConfig
 from runner.crew import Crew, Terms
-from runner.errors import AbsentError
 from runner.interruption import InterruptedRunError, Interruption
 from runner.meters.recorder import MeterSet
 from runner.plan import PROFILES, ModelPlan
 from runner.prepare import open_sessions, prepare_cells
 from runner.progress import Progress
 from runner.report.archive import create, finish, load
-from runner.report.header import make_header
+from runner.report.header import Start, make_header
 from runner.report.journal import EndLine, Journal, NoteLine
 from runner.report.schema import Report
 from runner.selection import Selection, select_meters
@@ -39,54 +38,58 @@ def run_experiment(
     selection: Selection,
     argv: tuple[str, ...],
     progress: Progress,
-    announce: Callable[[MeterSet], None],
+    announce: Callable[[Selection, MeterSet], None],
 ) -> Outcome:
     """Measure everything that was selected, archive it, and return the report.
 
     Raises:
-        AbsentError: a meter that was asked for is absent, or nothing could be measured.
+        AbsentError: a meter that was asked for is absent.
         FileError: the archive cannot be written; what was measured is in its journal.
     """
-    meters = select_meters(config)
-    announce(meters)
-    now = datetime.now(UTC).astimezone()
-    folder = create(config.reports_dir, config.name, now)
-    began_s = monotonic()
-    interrupted_by = None
-    with meters, Interruption() as interruption, Journal(folder) as journal:
-        journal.write(make_header(config, selection, folder.name, now, argv, meters))
-        budget = Budget(config.time_budget_s, [model.predicted_s for model in selection.plan])
-        bench = Bench(
-            specs=selection.specs,
-            baseline=selection.baseline,
-            profile=PROFILES[config.profile],
-            target_ci_ratio=config.target_ci_ratio,
-            allow_fallback=config.allow_fallback,
-            terms=Terms(interruption, config.seed),
-            journal=journal,
-            meters=meters,
-            budget=budget,
-            progress=progress,
-        )
-        try:
-            for number, model in enumerate(selection.plan, start=1):
-                progress.begin_model(model.file.name, number, len(selection.plan))
-                measure_model(model, bench)
-        except InterruptedRunError as interrupted:
-            interrupted_by = interrupted.signum
-            journal.write(NoteLine(text=f"{interrupted}; what was measured before is kept"))
-        status = "interrupted" if interrupted_by else "complete"
-        ended_at = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
-        journal.write(EndLine(status=status, ended_at=ended_at, measured_s=monotonic() - began_s))
+    with select_meters(config) as meters, Interruption() as interruption:
+        announce(selection, meters)
+        now = datetime.now(UTC).astimezone()
+        folder = create(config.reports_dir, config.name, now)
+        with Journal(folder) as journal:
+            journal.write(make_header(config, selection, meters, Start(folder.name, now, argv)))
+            bench = Bench(
+                specs=selection.specs,
+                baseline=selection.baseline,
+                profile=PROFILES[config.profile],
+                target_ci_ratio=config.target_ci_ratio,
+                allow_fallback=config.allow_fallback,
+                terms=Terms(interruption, config.seed),
+                journal=journal,
+                meters=meters,
+                budget=Budget(config.time_budget_s, [model.predicted_s for model in selection.plan]),
+                progress=progress,
+            )
+            interrupted_by = measure_models(selection.plan, bench)
     report = load(folder)
     if not interrupted_by:
         finish(folder, report)
-    if not interrupted_by and not report.windows:
-        reasons = sorted({cell.reason for cell in report.cells})
-        raise AbsentError(
-            "Nothing could be measured", got="; ".join(reasons), fix=f"The report is in {folder}"
-        )
     return Outcome(folder, report, interrupted_by)
+
+
+def measure_models(plan: tuple[ModelPlan, ...], bench: Bench) -> int | None:
+    """Measure model after model; return the signal that ended the run early, if one did."""
+    began_s = monotonic()
+    signum = None
+    try:
+        for number, model in enumerate(plan, start=1):
+            bench.progress.begin_model(model.file.name, number, len(plan))
+            measure_model(model, bench)
+    except InterruptedRunError as interrupted:
+        signum = interrupted.signum
+        bench.journal.write(NoteLine(text=f"{interrupted}; what was measured before is kept"))
+    bench.journal.write(
+        EndLine(
+            status="interrupted" if signum else "complete",
+            ended_at=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+            measured_s=monotonic() - began_s,
+        )
+    )
+    return signum
 
 
 def measure_model(plan: ModelPlan, bench: Bench) -> None:

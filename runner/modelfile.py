@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from runner.errors import AbsentError, FileError, UsageError, nearest
 
@@ -50,8 +50,7 @@ class FileRecord:
 class Weights:
     """Where a model's weights come from; the same for the file and for the PyTorch baseline."""
 
-    kind: str
-    """pretrained, local or random"""
+    kind: Literal["pretrained", "local", "random"]
     source: str
     """one line for people: the checkpoint's name and hash, or "random, seed 0" """
     seed: int

@@ -158,11 +158,12 @@ def _with_sizes(path: Path, spec: TensorSpec, sizes: tuple[int, ...] | None) -> 
     if sizes is None:
         if all(isinstance(size, int) for size in own):
             return spec
+        sizes_text = "x".join(str(size) if isinstance(size, int) else "N" for size in own)
         raise UsageError(
             f"Cannot run {path}",
             expected=f"sizes for the dynamic dimensions of input {spec.name!r} ({declared})",
             got="none",
-            fix=f"Pass --shape {spec.name}={'x'.join(str(s) if isinstance(s, int) else 'N' for s in own)} with numbers for N",
+            fix=f"Pass --shape {spec.name}={sizes_text} with numbers for N",
         )
     fits = len(sizes) == len(own) and all(
         isinstance(want, str) or want == size for want, size in zip(own, sizes, strict=True)

@@ -1,5 +1,7 @@
 """What a run tells while it goes on; drawn between windows only, and nothing at all by default."""
 
+from typing import TextIO
+
 from runner.report.schema import Cell
 
 
@@ -17,3 +19,22 @@ class Progress:
 
     def close(self) -> None:
         """Leave the terminal as it was."""
+
+
+class LineProgress(Progress):
+    """A line for every step, for logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._model = stream, ""
+
+    def begin_model(self, name: str, number: int, models: int) -> None:
+        """Turn to a model."""
+        self._model = f"{number}/{models} {name}"
+
+    def say(self, text: str) -> None:
+        """Tell what is done now."""
+        print(f"{self._model}: {text}", file=self._stream, flush=True)
+
+    def visit(self, cell: Cell, block: int) -> None:
+        """Tell which cell's window comes next."""
+        self.say(f"block {block + 1}, {cell.key}")

@@ -6,7 +6,8 @@ standard library.
 
     worker  {"hello": 1}
     parent  {"do": "open" | "prepare" | "measure", ...the fields of the request}
-    worker  {"ok": {...the fields of the reply}}  or  {"failed": {"kind": "memory" | "absent" | "error", "message": ...}}
+    worker  {"ok": {...the fields of the reply}}
+        or  {"failed": {"kind": "memory" | "absent" | "error", "message": ...}}
 """
 
 from collections.abc import Mapping

@@ -19,9 +19,9 @@ Examples:
     "--models-dir", type=click.Path(path_type=Path), default=Path("models"), help="Where exported models are."
 )
 def doctor(file: Path | None, models_dir: Path) -> None:
-    """Say what this machine can measure and what to do about the rest; or, for a file, what is in it.
+    """Say what this machine can measure.
 
-    A file is opened under every backend this machine has, to see where its operators really run.
+    For what it cannot, say why and what to do. Given a file, say what is in it instead: it is opened under every backend this machine has, to see where its operators really run.
     """
     from rich.console import Console  # noqa: PLC0415 - --help must not pay for it
 

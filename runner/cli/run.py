@@ -1,12 +1,17 @@
 """``joulebatch run``: flags and TOML -> configuration -> measured report -> table and exit code."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.errors import AbsentError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runner.config import RunConfig
     from runner.meters.recorder import MeterSet
     from runner.progress import Progress
@@ -14,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "csv", "md")
 PROFILES = ("quick", "standard", "publication")
+SIGNALLED = 128
+"""a shell's exit code for a signal is this plus its number"""
 
 
 def _apply_toml(ctx: click.Context, _param: click.Parameter, path: Path | None) -> None:
@@ -38,7 +45,25 @@ def _as_flag(value: Any, multiple: bool) -> Any:  # noqa: ANN401 - whatever TOML
     return ",".join(str(item) for item in value) if isinstance(value, list) else value
 
 
+class RunCommand(click.Command):
+    """The command whose help lists the backends of the registry."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the backends with their options, then the examples."""
+        from runner.diagnosis import backend_facts  # noqa: PLC0415 - only the help of this command needs it
+
+        with formatter.section("Backends"):
+            formatter.write_dl(
+                [(facts.name, f"{facts.summary}. Options: {facts.options}") for facts in backend_facts()]
+            )
+        super().format_epilog(ctx, formatter)
+
+
+FOLDER = click.Path(path_type=Path)
+
+
 @click.command(
+    cls=RunCommand,
     context_settings={"show_default": True, "max_content_width": 100},
     epilog="""
 \b
@@ -55,39 +80,36 @@ Examples:
     "models",
     multiple=True,
     metavar="NAME",
-    help="An exported model, or the unique beginning of its name; repeatable.  [default: the five of the study]",
-    show_default=False,
+    show_default="the five of the study",
+    help="An exported model, or the unique beginning of its name; repeatable.",
 )
 @click.option(
     "--onnx",
     "onnx_files",
     multiple=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Any ONNX file; repeatable.  [default: none]",
-    show_default=False,
+    type=FOLDER,
+    show_default="none",
+    help="Any ONNX file; repeatable.",
 )
 @click.option(
     "--shape",
     "shapes",
     multiple=True,
     metavar="INPUT=3x640x640",
-    help="Sizes without the batch for an --onnx file's other dynamic dimensions; repeatable.  [default: none]",
-    show_default=False,
+    show_default="none",
+    help="Sizes, without the batch, for other dynamic dimensions of an --onnx file; repeatable.",
 )
 @click.option(
     "--backend",
     "backends",
     multiple=True,
     metavar="SPEC",
-    help="[LABEL=]NAME[:key=value,...]; repeatable; `joulebatch doctor` lists them.  [default: cpu, torch where installed, cuda where a GPU is]",
-    show_default=False,
+    show_default="cpu, torch where installed, cuda where a GPU is",
+    help="[LABEL=]NAME[:key=value,...], see below; repeatable.",
 )
 @click.option(
-    "--baseline",
-    metavar="LABEL",
-    help="The backend that ratios refer to.  [default: the first]",
-    show_default=False,
+    "--baseline", metavar="LABEL", show_default="the first", help="The backend that ratios refer to."
 )
 @click.option("--batch-sizes", default="1,2,4,8,16,32", metavar="N,...", help="Batch sizes, back to back.")
 @click.option(
@@ -95,8 +117,8 @@ Examples:
     "paces",
     multiple=True,
     metavar="R[@N,...]",
-    help="Also R images per second with gaps, at the smallest batch size or those after @; repeatable.  [default: none]",
-    show_default=False,
+    show_default="none",
+    help="Also R images per second, with gaps, at the smallest batch size or those after @; repeatable.",
 )
 @click.option(
     "--profile",
@@ -108,15 +130,15 @@ Examples:
     "--time-budget",
     "time_budget_s",
     metavar="DURATION",
-    help="Time for all models, as 5m.  [default: 5m for quick, else none]",
-    show_default=False,
+    show_default="5m for quick, else none",
+    help="Time for all models, as 90s or 5m.",
 )
 @click.option(
     "--target-ci",
     "target_ci_ratio",
     default="2%",
     metavar="PERCENT",
-    help="Half-width of the ratios to the baseline at which a run may stop.",
+    help="Half-width of the ratios to the baseline at which a model may stop.",
 )
 @click.option("--seed", type=int, default=0, help="Of inputs and order.")
 @click.option(
@@ -128,66 +150,44 @@ Examples:
 @click.option(
     "--cpu-watts",
     metavar="IDLE:MAX",
-    help="Estimate CPU energy from these watts and the utilisation, where no meter is.  [default: no estimate]",
-    show_default=False,
+    show_default="no estimate",
+    help="Where no meter is, estimate CPU energy from these watts and the utilisation.",
 )
 @click.option(
     "--allow-fallback",
     is_flag=True,
-    help="Measure also where heavy operators run on another provider than asked for.  [default: off]",
-    show_default=False,
+    show_default="off",
+    help="Measure also where heavy operators run on another provider than asked for.",
+)
+@click.option("--models-dir", type=FOLDER, default=Path("models"), help="Where exported models are.")
+@click.option("--reports-dir", type=FOLDER, default=Path("reports"), help="Where reports are archived.")
+@click.option("--name", metavar="TEXT", show_default="none", help="A name for the report.")
+@click.option(
+    "-f", "--format", "format_name", type=click.Choice(FORMATS), default="table", help="What stdout gets."
 )
 @click.option(
-    "--models-dir", type=click.Path(path_type=Path), default=Path("models"), help="Where exported models are."
-)
-@click.option(
-    "--reports-dir",
-    type=click.Path(path_type=Path),
-    default=Path("reports"),
-    help="Where reports are archived.",
-)
-@click.option("--name", metavar="TEXT", help="A name for the report.  [default: none]", show_default=False)
-@click.option(
-    "-f",
-    "--format",
-    "format_name",
-    type=click.Choice(FORMATS),
-    default="table",
-    help="What to print on stdout.",
-)
-@click.option(
-    "--details",
-    is_flag=True,
-    help="Print everything, intervals and settings included.  [default: off]",
-    show_default=False,
+    "--details", is_flag=True, show_default="off", help="Print everything, settings and intervals included."
 )
 @click.option(
     "--explain",
     is_flag=True,
-    help="Print the plan with predicted times; measure nothing.  [default: off]",
-    show_default=False,
+    show_default="off",
+    help="Print the plan with predicted times; measure nothing.",
 )
-@click.option(
-    "-q",
-    "--quiet",
-    is_flag=True,
-    help="No progress and no notices on stderr.  [default: off]",
-    show_default=False,
-)
+@click.option("-q", "--quiet", is_flag=True, show_default="off", help="No progress and no notices on stderr.")
+@click.option("-v", "--verbose", is_flag=True, show_default="off", help="A line on stderr for every window.")
 @click.option(
     "--config",
     is_eager=True,
     expose_value=False,
     callback=_apply_toml,
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     metavar="FILE.toml",
-    help="Defaults for these flags, keyed as they are spelt; flags win.  [default: none]",
-    show_default=False,
+    show_default="none",
+    help="Defaults for these flags, keyed as they are spelt here; flags win.",
 )
 @click.pass_context
-def run(
-    ctx: click.Context, *, format_name: str, details: bool, explain: bool, quiet: bool, **values: Any
-) -> None:  # noqa: ANN401 - validated by RunConfig
+def run(ctx: click.Context, /, **flags: Any) -> None:  # noqa: ANN401 - validated by RunConfig
     """Compare backends over batch sizes: latency, images/s, CPU time and energy per image.
 
     Every model runs under every backend in a process of its own. Short windows of all cells alternate in random
@@ -196,44 +196,55 @@ def run(
     from runner.config import RunConfig  # noqa: PLC0415 - --help must not pay for it
     from runner.selection import select  # noqa: PLC0415 - the same
 
-    config = RunConfig.read(values)
+    shown = {name: flags.pop(name) for name in ("format_name", "details", "explain", "quiet", "verbose")}
+    config = RunConfig.read(flags)
     selection = select(config)
-    if explain:
+    if shown["explain"]:
         from runner.render.plan import explain_plan  # noqa: PLC0415 - the same
 
         explain_plan(config, selection, sys.stdout)
         return
-    ctx.exit(_measure(config, selection, format_name, details=details, quiet=quiet))
+    progress = _progress(config, quiet=shown["quiet"], verbose=shown["verbose"])
+    announce = _say_nothing if shown["quiet"] else _announce
+    ctx.exit(_measure(config, selection, Output(progress, announce, shown["format_name"], shown["details"])))
 
 
-def _measure(
-    config: "RunConfig", selection: "Selection", format_name: str, *, details: bool, quiet: bool
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the user gets to see."""
+
+    progress: "Progress"
+    announce: "Callable[[Selection, MeterSet], None]"
+    format_name: str
+    details: bool
+
+
+def _measure(config: "RunConfig", selection: "Selection", output: Output) -> int:
     """Run, print the report and its path, and return the exit code."""
     from runner.experiment import run_experiment  # noqa: PLC0415 - --help must not pay for it
     from runner.render import render  # noqa: PLC0415 - the same
 
-    progress = _progress(config, quiet=quiet)
-
-    def announce(meters: "MeterSet") -> None:
-        if not quiet:
-            _announce(selection, meters)
-
     try:
-        outcome = run_experiment(config, selection, ("joulebatch", *sys.argv[1:]), progress, announce)
+        argv = ("joulebatch", *sys.argv[1:])
+        outcome = run_experiment(config, selection, argv, output.progress, output.announce)
     finally:
-        progress.close()
-    render(outcome.report, format_name, sys.stdout, details=details)
-    if not quiet:
-        click.echo(
-            f"{'Interrupted report' if outcome.interrupted_by else 'Report'}: {outcome.folder}", err=True
+        output.progress.close()
+    render(outcome.report, output.format_name, sys.stdout, details=output.details)
+    click.echo(f"{'Interrupted report' if outcome.interrupted_by else 'Report'}: {outcome.folder}", err=True)
+    if outcome.interrupted_by:
+        return SIGNALLED + outcome.interrupted_by
+    if not outcome.report.windows:
+        raise AbsentError(
+            "Nothing could be measured", got="; ".join(sorted({c.reason for c in outcome.report.cells}))
         )
-    return 0 if outcome.interrupted_by is None else 128 + outcome.interrupted_by
+    return 0
 
 
-def _progress(config: "RunConfig", *, quiet: bool) -> "Progress":
-    from runner.progress import Progress  # noqa: PLC0415 - --help must not pay for it
+def _progress(config: "RunConfig", *, quiet: bool, verbose: bool) -> "Progress":
+    from runner.progress import LineProgress, Progress  # noqa: PLC0415 - --help must not pay for it
 
+    if verbose:
+        return LineProgress(sys.stderr)
     if quiet or not sys.stderr.isatty():
         return Progress()
     from rich.console import Console  # noqa: PLC0415 - only for a terminal
@@ -256,3 +267,7 @@ def _announce(selection: "Selection", meters: "MeterSet") -> None:
         click.echo(
             f"RANDOM weights: {', '.join(names)}. Speed and energy are real, answers mean nothing.", err=True
         )
+
+
+def _say_nothing(_selection: "Selection", _meters: "MeterSet") -> None:
+    """Stay quiet."""

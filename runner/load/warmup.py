@@ -8,7 +8,7 @@ from time import perf_counter
 from runner.stats.stability import is_steady
 
 VISIT_S = 0.05
-"""After another worker ran, the first inference took 1.6 times as long: every visit begins with this, or one inference."""
+"""After another worker ran, the first inference took 1.6 times as long: a visit begins with this, or one inference."""
 STRETCH_S = 0.5
 STRETCH_INFERENCES = 2
 

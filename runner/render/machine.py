@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from runner.diagnosis import backend_facts, meter_facts, model_states
-from runner.report.environment import read_environment
 from runner.render.numbers import size
+from runner.report.environment import read_environment
 
 
 def show_machine(console: Console, models_dir: Path) -> None:

@@ -1,6 +1,6 @@
 """The first line of a journal: what is measured, where, how and with what."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
@@ -16,14 +16,16 @@ from runner.report.schema import BackendEntry, Gpu, MeterEntry, ModelEntry, Prov
 from runner.selection import Selection
 
 
-def make_header(
-    config: RunConfig,
-    selection: Selection,
-    report_id: str,
-    now: datetime,
-    argv: tuple[str, ...],
-    meters: MeterSet,
-) -> HeaderLine:
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What identifies a run."""
+
+    report_id: str
+    at: datetime
+    argv: tuple[str, ...]
+
+
+def make_header(config: RunConfig, selection: Selection, meters: MeterSet, start: Start) -> HeaderLine:
     """Return the header of a run that is about to begin."""
     found = tuple(
         Gpu(
@@ -36,12 +38,12 @@ def make_header(
         for g in gpus()
     )
     return HeaderLine(
-        report_id=report_id,
+        report_id=start.report_id,
         name=config.name,
-        started_at=now.isoformat(timespec="seconds"),
+        started_at=start.at.isoformat(timespec="seconds"),
         joulebatch=own_version(),
         provenance=Provenance(
-            argv=argv,
+            argv=start.argv,
             seed=config.seed,
             profile=config.profile,
             time_budget_s=config.time_budget_s,
