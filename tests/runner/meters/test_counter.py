@@ -69,6 +69,19 @@ def test_the_bound_of_steady_power_is_one_poll_and_not_one_update(
     assert bound_j <= power_w * 0.002 * 6 + 8 * STEP_J
 
 
+def test_lateness_that_drifts_is_inside_the_bound() -> None:
+    # Polls on a slightly longer beat than the updates see each a little later than the one before.
+    track, power_w, late_s = CounterTrack(make_counter(0.1)), 100.0, 0.009
+    for update in range(1, 31):
+        before_j, after_j = ((update - 1) * 0.1 * power_w, update * 0.1 * power_w)
+        at_s = update * 0.1 + late_s * update / 30
+        track.add(Reading(at_s - 0.01, 0.0, shown(before_j)))
+        track.add(Reading(at_s, 0.0, shown(after_j)))
+    energy_j, bound_j = track.energy(0.25, 2.95)
+    error_j = abs(energy_j - power_w * 2.7)
+    assert 0.5 * late_s * power_w < error_j <= bound_j
+
+
 @given(
     increments=st.lists(st.floats(2 * STEP_J, 2.0), min_size=13, max_size=100),
     start_j=st.floats(0, 1e6),

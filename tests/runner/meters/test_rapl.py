@@ -10,8 +10,9 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 from pyfakefs.helpers import set_uid
 
 from runner.meters.interface import Measured, Meter, Unavailable
+from runner.meters.powercap import find_zones
 from runner.meters.rapl import open_domains
-from tests.runner.meters.simulated import POWERCAP, FakeClock, Machine
+from tests.runner.meters.simulated import POWERCAP, RANGE_UJ, FakeClock, Machine
 
 Build = Callable[[Machine], None]
 
@@ -253,7 +254,7 @@ def test_a_bad_read_costs_this_window_and_not_the_next(
     clock = FakeClock()
     meter = opened("cpu_package", clock)
     assert not isinstance(meter, Unavailable)
-    energy = measure(machine, "-0", meter, clock, {60: shown})
+    energy = measure(machine, "-0", meter, clock, {60: shown, 70: "\n"})
     assert isinstance(energy, Unavailable)
     assert reason in energy.reason
     assert isinstance(measure(machine, "-0", meter, clock, {}), Measured)
@@ -284,15 +285,44 @@ def test_a_counter_that_goes_away_is_a_fault(machine: Machine) -> None:
     assert "the counter of package-0-die-1 cannot be read" in energy.reason
 
 
+def test_a_counter_that_pyrapl_calls_absent_is_a_fault(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_socket(machine)
+    clock = FakeClock()
+    meter = opened("cpu_package", clock)
+    assert not isinstance(meter, Unavailable)
+    meter.start()
+    monkeypatch.setattr("pyRAPL.Sensor.energy", lambda self: [-1, -1])
+    meter.poll()
+    energy = meter.energy(clock.now_s(), clock.now_s() + 1)
+    assert energy == Unavailable("cpu_package", "the counter of package-0 is gone")
+
+
+def test_a_counter_wraps_one_unit_after_its_range(machine: Machine) -> None:
+    one_socket(machine)
+    (zone,) = find_zones("cpu_package")
+    counter = zone.counter()
+    assert counter.modulus == RANGE_UJ + 61
+    assert counter.step_j == pytest.approx(61.035e-6)
+
+
+@pytest.mark.parametrize("has_handler", [True, False])
 def test_pyrapl_imports_without_a_word_and_leaves_logging_alone(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    has_handler: bool,
 ) -> None:
     one_socket(machine)
     for name in [name for name in sys.modules if name.startswith("pyRAPL")]:
         monkeypatch.delitem(sys.modules, name)
-    before = (list(logging.root.handlers), list(logging.root.filters))
+    handlers = [caplog.handler] if has_handler else []
+    monkeypatch.setattr(logging.root, "handlers", list(handlers))
     package, _ = open_domains(FakeClock())
     assert not isinstance(package, Unavailable)
     assert package.status.source == "pyRAPL"
     assert caplog.records == []
-    assert (logging.root.handlers, logging.root.filters) == before
+    assert capsys.readouterr() == ("", "")
+    assert (logging.root.handlers, logging.root.filters) == (handlers, [])

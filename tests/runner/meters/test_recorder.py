@@ -130,10 +130,14 @@ def test_a_counter_that_never_changes_is_not_waited_for_for_ever() -> None:
 
 
 def test_an_error_of_ours_while_polling_reaches_the_caller() -> None:
-    with meter_set(ScriptedMeter(error=RuntimeError("our bug"))) as meters:
+    meter = ScriptedMeter(error=RuntimeError("our bug"))
+    with meter_set(meter) as meters:
         meters.begin()
         with pytest.raises(RuntimeError, match="our bug"):
             meters.end(time.monotonic(), time.monotonic())
+        meter.error = None
+        (energy,), _ = run_window(meters, 0.0)
+        assert energy == Unavailable("gpu", "scripted")
 
 
 def test_a_long_window_keeps_nothing_for_the_next() -> None:
