@@ -55,10 +55,10 @@ class Roster:
     def fail(self, cell: Cell, error: JoulebatchError) -> None:
         """Take out the cell and the other loads of its shape, or all of a backend that is lost."""
         if isinstance(error, BackendLostError):
-            self.fail_backend(cell.backend, str(error))
+            self.fail_backend(cell.backend, str(error).removesuffix("."))
             return
         for each in [each for each in self.live.values() if shape_of(each) == shape_of(cell)]:
-            self.close(each, "failed", str(error))
+            self.close(each, "failed", str(error).removesuffix("."))
 
     def fail_backend(self, label: str, reason: str) -> None:
         """Take out every cell of a backend."""

@@ -1,6 +1,5 @@
 """The main path: selection -> measured models -> journal -> report."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,6 @@ from runner.budget import Budget
 from runner.config import RunConfig
 from runner.crew import Crew, Terms
 from runner.interruption import InterruptedRunError, Interruption
-from runner.meters.recorder import MeterSet
 from runner.plan import PROFILES, ModelPlan
 from runner.prepare import open_sessions, prepare_cells
 from runner.progress import Progress
@@ -38,7 +36,6 @@ def run_experiment(
     selection: Selection,
     argv: tuple[str, ...],
     progress: Progress,
-    announce: Callable[[Selection, MeterSet], None],
 ) -> Outcome:
     """Measure everything that was selected, archive it, and return the report.
 
@@ -47,7 +44,6 @@ def run_experiment(
         FileError: the archive cannot be written; what was measured is in its journal.
     """
     with select_meters(config) as meters, Interruption() as interruption:
-        announce(selection, meters)
         now = datetime.now(UTC).astimezone()
         folder = create(config.reports_dir, config.name, now)
         with Journal(folder) as journal:

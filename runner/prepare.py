@@ -28,7 +28,7 @@ def open_sessions(roster: Roster) -> None:
 def _facts(opened: Opened | JoulebatchError, bench: Bench) -> dict[str, object]:
     """Return what is known of a session, or why there is none."""
     if isinstance(opened, JoulebatchError):
-        return {"status": "failed", "reason": str(opened)}
+        return {"status": "failed", "reason": str(opened).removesuffix(".")}
     placement = opened.placement
     facts: dict[str, object] = {
         "placement": placement["label"],

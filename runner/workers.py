@@ -3,6 +3,7 @@
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import tempfile
@@ -186,8 +187,8 @@ class Worker:
         code = self._process.wait()
         if code >= 0:
             return f"the worker exited with {code}"
-        signals = {-9: "SIGKILL (the kernel's out-of-memory killer sends this too)", -11: "SIGSEGV"}
-        return f"the worker was ended by {signals.get(code, f'signal {-code}')}"
+        hint = " (the kernel's out-of-memory killer sends it)" if code == -signal.SIGKILL else ""
+        return f"the worker was ended by {signal.Signals(-code).name}{hint}"
 
     def _lost(self, do: str, reason: str) -> WorkerLostError:
         self._log.seek(0, os.SEEK_END)

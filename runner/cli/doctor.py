@@ -21,7 +21,8 @@ Examples:
 def doctor(file: Path | None, models_dir: Path) -> None:
     """Say what this machine can measure.
 
-    For what it cannot, say why and what to do. Given a file, say what is in it instead: it is opened under every backend this machine has, to see where its operators really run.
+    For what it cannot, say why and what to do. Given a file, say what is in it instead: it is opened under every
+    backend this machine has, to see where its operators really run.
     """
     from rich.console import Console  # noqa: PLC0415 - --help must not pay for it
 

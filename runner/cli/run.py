@@ -1,7 +1,6 @@
 """``joulebatch run``: flags and TOML -> configuration -> measured report -> table and exit code."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,7 @@ import click
 from runner.errors import AbsentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from runner.config import RunConfig
-    from runner.meters.recorder import MeterSet
     from runner.progress import Progress
     from runner.selection import Selection
 
@@ -204,39 +200,32 @@ def run(ctx: click.Context, /, **flags: Any) -> None:  # noqa: ANN401 - validate
 
         explain_plan(config, selection, sys.stdout)
         return
-    progress = _progress(config, quiet=shown["quiet"], verbose=shown["verbose"])
-    announce = _say_nothing if shown["quiet"] else _announce
-    ctx.exit(_measure(config, selection, Output(progress, announce, shown["format_name"], shown["details"])))
+    if not shown["quiet"]:
+        _warn_of_random_weights(selection)
+    ctx.exit(_measure(config, selection, shown))
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What the user gets to see."""
+def _measure(config: "RunConfig", selection: "Selection", shown: dict[str, Any]) -> int:
+    """Run, print the report and its path, and return the exit code.
 
-    progress: "Progress"
-    announce: "Callable[[Selection, MeterSet], None]"
-    format_name: str
-    details: bool
-
-
-def _measure(config: "RunConfig", selection: "Selection", output: Output) -> int:
-    """Run, print the report and its path, and return the exit code."""
+    Raises:
+        AbsentError: nothing could be measured.
+    """
     from runner.experiment import run_experiment  # noqa: PLC0415 - --help must not pay for it
     from runner.render import render  # noqa: PLC0415 - the same
 
+    progress = _progress(config, quiet=shown["quiet"], verbose=shown["verbose"])
     try:
-        argv = ("joulebatch", *sys.argv[1:])
-        outcome = run_experiment(config, selection, argv, output.progress, output.announce)
+        outcome = run_experiment(config, selection, ("joulebatch", *sys.argv[1:]), progress)
     finally:
-        output.progress.close()
-    render(outcome.report, output.format_name, sys.stdout, details=output.details)
+        progress.close()
+    render(outcome.report, shown["format_name"], sys.stdout, details=shown["details"])
     click.echo(f"{'Interrupted report' if outcome.interrupted_by else 'Report'}: {outcome.folder}", err=True)
     if outcome.interrupted_by:
         return SIGNALLED + outcome.interrupted_by
     if not outcome.report.windows:
-        raise AbsentError(
-            "Nothing could be measured", got="; ".join(sorted({c.reason for c in outcome.report.cells}))
-        )
+        reasons = sorted({cell.reason for cell in outcome.report.cells})
+        raise AbsentError("Nothing could be measured", got="; ".join(reasons), fix=f"See {outcome.folder}")
     return 0
 
 
@@ -254,12 +243,7 @@ def _progress(config: "RunConfig", *, quiet: bool, verbose: bool) -> "Progress":
     return TerminalProgress(Console(stderr=True), config.time_budget_s)
 
 
-def _announce(selection: "Selection", meters: "MeterSet") -> None:
-    """Say once, before measuring, what cannot be measured and whose weights are random."""
-    for entry in meters.entries:
-        if entry.status == "unavailable":
-            remedy = f" {entry.remedy}." if entry.remedy else ""
-            click.echo(f"Energy of {entry.domain}: unavailable ({entry.reason}).{remedy}", err=True)
+def _warn_of_random_weights(selection: "Selection") -> None:
     names = [
         file.name for file in selection.files if file.manifest and file.manifest.weights.kind == "random"
     ]
@@ -267,7 +251,3 @@ def _announce(selection: "Selection", meters: "MeterSet") -> None:
         click.echo(
             f"RANDOM weights: {', '.join(names)}. Speed and energy are real, answers mean nothing.", err=True
         )
-
-
-def _say_nothing(_selection: "Selection", _meters: "MeterSet") -> None:
-    """Stay quiet."""

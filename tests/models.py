@@ -1,0 +1,91 @@
+"""Real ONNX files, small enough for a test to make: a convolutional classifier, exported or bare."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from runner.modelfile import (
+    REFERENCE_SUFFIX,
+    FileRecord,
+    Manifest,
+    TensorSpec,
+    Weights,
+    hash_file,
+    manifest_path,
+)
+
+SIZE = 16
+CLASSES = 10
+OPSET = 18
+
+Dimension = int | str | None
+
+
+def write_onnx(
+    path: Path, *, batch: Dimension = "batch", size: Dimension = SIZE, external: bool = False
+) -> onnx.ModelProto:
+    """Write a convolution, a pool and a fully connected layer with seeded weights."""
+    generator = np.random.default_rng(0)
+    weights: dict[str, NDArray[np.float32]] = {
+        "conv": generator.standard_normal((8, 3, 3, 3), dtype=np.float32) / 5,
+        "fc": generator.standard_normal((CLASSES, 8), dtype=np.float32),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["input", "conv"], ["c"], pads=[1, 1, 1, 1]),
+            helper.make_node("Relu", ["c"], ["r"]),
+            helper.make_node("GlobalAveragePool", ["r"], ["p"]),
+            helper.make_node("Flatten", ["p"], ["f"]),
+            helper.make_node("Gemm", ["f", "fc"], ["logits"], transB=1),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [batch, 3, size, size])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, CLASSES])],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    onnx.save(model, path, save_as_external_data=external, location=f"{path.name}.data", size_threshold=0)
+    return model
+
+
+def write_exported(folder: Path, name: str = "tiny") -> Path:
+    """Write a model as the exporter leaves it: file, reference and manifest; return the file."""
+    import onnxruntime as ort  # noqa: PLC0415 - only tests that run models pay for it
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.onnx"
+    write_onnx(path)
+    samples = np.random.default_rng(1).standard_normal((8, 3, SIZE, SIZE), dtype=np.float32)
+    samples *= np.linspace(0.1, 3, 8, dtype=np.float32)[
+        :, None, None, None
+    ]  # answers that differ between samples
+    (logits,) = ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"input": samples})
+    reference = folder / f"{name}{REFERENCE_SUFFIX}"
+    np.savez(reference, **{"input:input": samples, "output:logits": logits})
+    manifest = Manifest(
+        model=name,
+        variant="fp32",
+        file=_record(path),
+        reference=_record(reference),
+        inputs=(TensorSpec("input", "float32", ("batch", 3, SIZE, SIZE)),),
+        outputs=(TensorSpec("logits", "float32", ("batch", CLASSES)),),
+        opset=OPSET,
+        weights=Weights("random", "random, seed 0", 0),
+        seed=0,
+        versions={},
+        recipe={},
+        year=None,
+        paper=None,
+        published_accuracy={},
+        parameter_count=296,
+        multiply_adds=60_000,
+    )
+    manifest_path(folder, name).write_text(manifest.to_json())
+    return path
+
+
+def _record(path: Path) -> FileRecord:
+    return FileRecord(path.name, hash_file(path), path.stat().st_size)
