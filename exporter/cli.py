@@ -1,0 +1,140 @@
+"""``joulebatch export``: the command; everything heavy is imported inside."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from exporter.request import Request
+    from exporter.weights import Mode
+    from runner.errors import JoulebatchError
+    from runner.modelfile import Manifest
+
+BYTES_PER_MB = 1_000_000
+
+
+@click.command(
+    epilog="""
+\b
+Examples:
+  joulebatch export                        the five networks of the study
+  joulebatch export shufflenet resnet50    others, by name or its beginning
+  joulebatch export --weights pretrained --weights-dir ~/checkpoints
+"""
+)
+@click.argument("models", metavar="[MODEL]...", nargs=-1)
+@click.option(
+    "--models-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("models"),
+    show_default=True,
+    help="Where the files go.",
+)
+@click.option(
+    "--weights",
+    type=click.Choice(("auto", "pretrained", "random")),
+    default="auto",
+    show_default=True,
+    help="auto: published weights from --weights-dir, the cache or a download, else random ones.",
+)
+@click.option(
+    "--weights-dir",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A folder with torchvision's checkpoint files; the hash in each name is verified.  [default: none]",
+)
+@click.option("--seed", default=0, show_default=True, help="Of random weights and of the reference inputs.")
+@click.option("--opset", default=18, show_default=True, help="18, 19 or 20.")
+@click.option("--jobs", default="auto", show_default=True, help="Processes; auto: as cores and memory allow.")
+@click.option("--force", is_flag=True, help="Export again what is up to date.  [default: off]")
+@click.option("-q", "--quiet", is_flag=True, help="Only errors and warnings.  [default: off]")
+def export(  # noqa: PLR0913 - a parameter per flag
+    *,
+    models: tuple[str, ...],
+    models_dir: Path,
+    weights: "Mode",
+    weights_dir: Path | None,
+    seed: int,
+    opset: int,
+    jobs: str,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Export torchvision networks to checked ONNX files with a dynamic batch.
+
+    Without MODEL: alexnet, densenet121, shufflenet_v2_x0_5, vit_b_16, convnext_base. A repeated export
+    changes nothing; a changed or truncated file is exported again.
+    """
+    from exporter.catalogue import resolve  # noqa: PLC0415 - the help needs none of it
+    from exporter.request import Request, find_current  # noqa: PLC0415 - the same
+    from exporter.weights import Wanted  # noqa: PLC0415 - the same
+
+    count = _parse_jobs(jobs)
+    wanted = Wanted(weights, seed, weights_dir, online=False)
+    requests = tuple(Request(name, models_dir, wanted, opset) for name in resolve(models, models_dir))
+    current = {} if force else find_current(requests)
+    missing = tuple(request for request in requests if request.model not in current)
+    exported, errors = _export(missing, count, quiet=quiet)
+    for request in requests:
+        state, manifest = "unchanged", current.get(request.model)
+        if manifest is None:
+            state, manifest = "exported", exported.get(request.model)
+        if manifest and not quiet:
+            size_mb = sum(file.size_bytes for file in (manifest.file, *manifest.external_data)) / BYTES_PER_MB
+            click.echo(
+                f"{models_dir / manifest.file.name}  {size_mb:.1f} MB  {state}, {manifest.weights.source}"
+            )
+    _warn_of_random((current | exported).values(), seed)
+    for error in errors[1:]:
+        click.echo(f"joulebatch: {error}", err=True)
+    if errors:
+        raise errors[0]
+
+
+def _parse_jobs(text: str) -> int | None:
+    """Return the number of processes, or None for auto."""
+    from runner.errors import UsageError  # noqa: PLC0415 - the help needs no errors
+
+    if text == "auto":
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise UsageError("Cannot read --jobs", expected="auto or a whole number from 1 up", got=repr(text))
+    return int(text)
+
+
+def _export(
+    requests: "tuple[Request, ...]", jobs: int | None, *, quiet: bool
+) -> "tuple[dict[str, Manifest], list[JoulebatchError]]":
+    """Return what was exported, by name, and the errors of the others."""
+    if not requests:
+        return {}, []
+    from exporter.crew import default_jobs, export_all  # noqa: PLC0415 - nothing to do needs no processes
+    from exporter.progress import show_progress  # noqa: PLC0415 - the same
+    from exporter.weights import is_online  # noqa: PLC0415 - the same
+    from runner.modelfile import Manifest  # noqa: PLC0415 - the same
+
+    wanted = requests[0].wanted
+    # Asked once here, so that a machine without a network waits once and not for every network.
+    wanted = replace(wanted, online=wanted.mode != "random" and is_online())
+    with show_progress(quiet=quiet) as progress:
+        results = export_all(
+            tuple(replace(request, wanted=wanted) for request in requests),
+            min(jobs or default_jobs(len(requests)), len(requests)),
+            progress,
+        )
+    named = {request.model: result for request, result in zip(requests, results, strict=True)}
+    manifests = {name: result for name, result in named.items() if isinstance(result, Manifest)}
+    return manifests, [result for result in results if not isinstance(result, Manifest)]
+
+
+def _warn_of_random(manifests: "Iterable[Manifest]", seed: int) -> None:
+    names = [manifest.model for manifest in manifests if manifest.weights.kind == "random"]
+    if names:
+        click.echo(
+            f"joulebatch: RANDOM weights (seed {seed}) in {', '.join(names)}: time and energy are real, "
+            "predictions mean nothing. For published weights pass --weights pretrained, offline with --weights-dir.",
+            err=True,
+        )

@@ -1,0 +1,179 @@
+"""Where a network's weights come from: a published or local checkpoint, or a seed."""
+
+import os
+import re
+import shutil
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Literal, get_args
+
+from runner.errors import AbsentError, FileError
+from runner.modelfile import Weights, hash_file
+
+Mode = Literal["auto", "pretrained", "random"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+PUBLISHED_BASE = "https://download.pytorch.org/models/"
+"""where every checkpoint of torchvision is (torchvision/models/*.py)"""
+TIMEOUT_S = 4.0
+"""for a connection and for each read: long for a server that is there, short for one that is not"""
+
+_HASHED_NAME = re.compile(r"(?P<stem>.+)-(?P<prefix>[0-9a-f]{8,64})\.pth")
+"""torch.hub's convention: the name ends with the first digits of the file's SHA-256"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked for; the same for every network of an export."""
+
+    mode: Mode
+    seed: int
+    weights_dir: Path | None
+    online: bool
+    """whether a download may be tried"""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The weights of one network."""
+
+    weights: Weights
+    checkpoint: Path | None
+    """None for random weights"""
+
+
+def is_online(url: str = PUBLISHED_BASE, timeout_s: float = TIMEOUT_S) -> bool:
+    """Return whether a server answers, whatever it says.
+
+    Asked in a thread, because looking up a name knows no timeout.
+    """
+    answers: list[bool] = []
+    thread = threading.Thread(target=lambda: answers.append(_answers(url, timeout_s)), daemon=True)
+    thread.start()
+    thread.join(2 * timeout_s)
+    return bool(answers and answers[0])
+
+
+def choose(model: str, url: str, wanted: Wanted) -> Chosen:
+    """Return the weights for a network: local files first, then the cache, then the network, then the seed.
+
+    Args:
+        model: its name, for messages.
+        url: of the published checkpoint, whose file name carries its hash.
+        wanted: what was asked for.
+
+    Raises:
+        AbsentError: pretrained weights were asked for and cannot be had.
+        FileError: a checkpoint is not what its name says.
+    """
+    if wanted.mode != "random":
+        path = _find(model, url, wanted)
+        if path is not None:
+            return _verified(model, url, path, wanted.seed)
+        if wanted.mode == "pretrained":
+            raise AbsentError(
+                f"Cannot get the weights of {model}",
+                expected=f"{_file_name(url)} in {wanted.weights_dir or _cache_dir()}, or a download",
+                got="none",
+                fix=f"Get {url} and pass --weights-dir DIR, or pass --weights random",
+            )
+    return Chosen(Weights("random", f"random, seed {wanted.seed}", wanted.seed), None)
+
+
+def download(url: str, folder: Path, timeout_s: float = TIMEOUT_S) -> Path | None:
+    """Return where a checkpoint was stored, or None when the server cannot be reached or stops answering.
+
+    Raises:
+        FileError: what came does not have the hash in its name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / _file_name(url)
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=target.name, suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream, urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310 - as below
+            shutil.copyfileobj(answer, stream)
+        _check_name(hash_file(part), target, "Try again, or pass --weights random")
+        part.replace(target)
+    except (OSError, HTTPException):
+        return None
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _answers(url: str, timeout_s: float) -> bool:
+    request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - https, or the loopback server of a test
+    try:
+        with urllib.request.urlopen(request, timeout=timeout_s):  # noqa: S310 - the same
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, HTTPException):
+        return False
+
+
+def _find(model: str, url: str, wanted: Wanted) -> Path | None:
+    """Return the checkpoint file, not verified yet."""
+    if wanted.weights_dir is not None and (local := _find_local(model, url, wanted.weights_dir)):
+        return local
+    cached = _cache_dir() / _file_name(url)
+    if cached.is_file():
+        return cached
+    return download(url, cached.parent) if wanted.online else None
+
+
+def _find_local(model: str, url: str, folder: Path) -> Path | None:
+    """Return the published file in a folder, or the only one of the same stem: weights trained elsewhere."""
+    published = folder / _file_name(url)
+    if published.is_file():
+        return published
+    parts = _HASHED_NAME.fullmatch(published.name)
+    stem = parts["stem"] if parts else model
+    others = [
+        path
+        for path in sorted(folder.glob("*.pth"))
+        if (match := _HASHED_NAME.fullmatch(path.name)) and match["stem"] == stem
+    ]
+    if len(others) > 1:
+        names = " or ".join(path.name for path in others)
+        raise FileError(
+            f"Cannot tell the weights of {model}", expected="one file", got=names, fix="Move one away"
+        )
+    return others[0] if others else None
+
+
+def _verified(model: str, url: str, path: Path, seed: int) -> Chosen:
+    """Return a checkpoint whose hash is the one in its name; only the published name makes it pretrained."""
+    try:
+        sha256 = hash_file(path)
+    except OSError as error:
+        raise FileError(
+            f"Cannot read the weights of {model}", got=str(error), fix="Check the file"
+        ) from error
+    _check_name(sha256, path, "Get it again, or pass --weights random")
+    kind: Literal["pretrained", "local"] = "pretrained" if path.name == _file_name(url) else "local"
+    source = f"{kind}, {path.name}, sha256 {sha256[:12]}"
+    return Chosen(Weights(kind, source, seed, sha256), path.resolve())
+
+
+def _check_name(sha256: str, path: Path, fix: str) -> None:
+    parts = _HASHED_NAME.fullmatch(path.name)
+    if parts is None or not sha256.startswith(parts["prefix"]):
+        expected = f"sha256 {parts['prefix']}…" if parts else "a hash in its name"
+        raise FileError(f"Cannot use {path}", expected=expected, got=f"{sha256[:12]}…", fix=fix)
+
+
+def _file_name(url: str) -> str:
+    return url.rpartition("/")[2]
+
+
+def _cache_dir() -> Path:
+    from torch import hub  # noqa: PLC0415 - the command line imports this file for its modes
+
+    return Path(hub.get_dir()) / "checkpoints"
