@@ -16,7 +16,7 @@ def make_inputs(specs: Sequence[TensorSpec], batch_size: int, seed: int) -> dict
     every vocabulary and mask accepts; bytes span their range.
 
     Raises:
-        UsageError: a type that numpy does not know.
+        UsageError: a type that is no number of numpy.
     """
     generator = np.random.default_rng(seed)
     return {spec.name: _draw(generator, spec, _sizes(spec, batch_size)) for spec in specs}
@@ -29,14 +29,16 @@ def _sizes(spec: TensorSpec, batch_size: int) -> tuple[int, ...]:
 def _draw(generator: np.random.Generator, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
     try:
         dtype = np.dtype(spec.dtype)
-    except TypeError:
-        raise UsageError(
-            f"Cannot make input {spec.name!r}",
-            expected="a type of numpy",
-            got=spec.dtype,
-            fix="Convert the model's inputs",
-        ) from None
+    except TypeError:  # bfloat16, int4
+        dtype = np.dtype(object)
     match dtype.kind:
+        case "O":  # of texts, too
+            raise UsageError(
+                f"Cannot make input {spec.name!r}",
+                expected="a number type of numpy",
+                got=spec.dtype,
+                fix="Convert the model's inputs",
+            )
         case "f":
             return np.ascontiguousarray(generator.standard_normal(shape, dtype=np.float32).astype(dtype))
         case "b":

@@ -54,7 +54,7 @@ def read_onnx(path: Path) -> ModelFile:
     """
     model, parts = load_graph(path)
     initialized = {tensor.name for tensor in model.graph.initializer}
-    inputs = tuple(_spec(value) for value in model.graph.input if value.name not in initialized)
+    inputs = tuple(_spec(path, value) for value in model.graph.input if value.name not in initialized)
     if not inputs:
         raise FileError(
             f"Cannot run {path}", expected="a model with inputs", got="none", fix="Pass another file"
@@ -66,7 +66,7 @@ def read_onnx(path: Path) -> ModelFile:
         sha256=_hash(path, parts),
         size_bytes=sum(part.stat().st_size for part in (path, *parts)),
         inputs=inputs,
-        outputs=tuple(_spec(value) for value in model.graph.output),
+        outputs=tuple(_spec(path, value) for value in model.graph.output),
         manifest=None,
     )
 
@@ -83,10 +83,10 @@ def load_graph(path: Path) -> "tuple[onnx.ModelProto, tuple[Path, ...]]":
     if not path.is_file():
         raise AbsentError(f"Cannot open {path}", expected="an ONNX file", got="no file", fix="Check the path")
     try:
-        model = onnx.load(path, load_external_data=False)
+        model = onnx.load(path, format="protobuf", load_external_data=False)  # whatever its suffix says
         parts = _external_files(path, model)
         onnx.checker.check_model(str(path.resolve()))
-    except (DecodeError, onnx.checker.ValidationError, OSError) as error:
+    except (DecodeError, onnx.checker.ValidationError, OSError, UnicodeDecodeError) as error:
         reason = str(error).strip().splitlines()
         raise FileError(
             f"Cannot open {path}",
@@ -140,9 +140,17 @@ def _external_files(path: Path, model: "onnx.ModelProto") -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _spec(value: "onnx.ValueInfoProto") -> TensorSpec:
+def _spec(path: Path, value: "onnx.ValueInfoProto") -> TensorSpec:
     import onnx  # noqa: PLC0415 - only needed for files without a manifest
 
+    if not value.type.HasField("tensor_type"):
+        kind = value.type.WhichOneof("value").removesuffix("_type")
+        raise FileError(
+            f"Cannot run {path}",
+            expected=f"{value.name!r} to be a tensor",
+            got=f"a {kind}",
+            fix="Pass a model of tensors",
+        )
     tensor = value.type.tensor_type
     dims = tuple(
         dim.dim_value if dim.HasField("dim_value") else dim.dim_param or f"{value.name}.{index}"
