@@ -49,7 +49,7 @@ def warm_visit(run: Callable[[], object], clock: Callable[[], float] = perf_coun
 def _fixed(run: Callable[[], object], rule: WarmUpRule, clock: Callable[[], float]) -> WarmUp:
     started_s = clock()
     times: list[float] = []
-    while len(times) < rule.inferences and clock() - started_s < rule.cap_s:
+    while not times or (len(times) < rule.inferences and clock() - started_s < rule.cap_s):
         before_s = clock()
         run()
         times.append(clock() - before_s)
