@@ -1,0 +1,125 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runner.backends import cuda, wheels
+from runner.backends.registry import find_backend
+from runner.backends.wheels import installed_wheels, missing_wheel
+from runner.config import RunConfig
+from runner.errors import AbsentError
+from runner.selection import select_backends
+from tests.models import write_onnx
+from tests.processes import environment
+
+
+def _dist_info(site: Path, *names: str) -> Path:
+    """Leave the metadata that pip leaves of an installed wheel."""
+    for name in names:
+        folder = site / f"{name.replace('-', '_')}-1.32.0.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.32.0\n")
+    return site
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Make a folder the only one whose distributions are seen."""
+    from importlib.metadata import distributions  # noqa: PLC0415 - the real one, before it is replaced
+
+    monkeypatch.setattr(wheels, "distributions", lambda: distributions(path=[str(tmp_path)]))
+    return tmp_path
+
+
+def test_the_installed_wheel_is_found_and_alone() -> None:
+    assert len(installed_wheels()) == 1
+    assert missing_wheel() is None
+
+
+@pytest.mark.parametrize(
+    "name", ["onnxruntime", "onnxruntime-gpu", "onnxruntime_gpu", "ONNXRuntime-OpenVINO"]
+)
+def test_one_wheel_of_any_build_is_enough(site: Path, name: str) -> None:
+    _dist_info(site, name, "onnxruntime-extensions", "onnxruntime-genai", "onnx", "numpy")
+    assert installed_wheels() == (name.lower().replace("_", "-"),)
+    assert missing_wheel() is None
+
+
+def test_no_wheel_is_missing_with_both_ways_to_get_one(site: Path) -> None:
+    _dist_info(site, "onnx", "onnxruntime-extensions")
+    missing = missing_wheel()
+    assert missing is not None
+    assert missing.reason == "onnxruntime is not installed"
+    assert "joulebatch[cpu]" in missing.fix
+    assert "joulebatch[gpu]" in missing.fix
+
+
+def test_two_wheels_are_named_with_the_commands_that_leave_one(site: Path) -> None:
+    _dist_info(site, "onnxruntime", "onnxruntime-gpu")
+    missing = missing_wheel()
+    assert missing is not None
+    assert (
+        missing.reason
+        == "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files"
+    )
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu" in missing.fix
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda"])
+@pytest.mark.parametrize("installed", [(), ("onnxruntime", "onnxruntime-gpu")])
+def test_without_exactly_one_wheel_a_backend_is_absent(
+    site: Path, name: str, installed: tuple[str, ...]
+) -> None:
+    _dist_info(site, *installed)
+    reason = "both installed" if installed else "not installed"
+    values = {"batch_sizes": "1", "target_ci_ratio": "2%", "models_dir": site, "reports_dir": site}
+    for backends in ((name,), ()):  # asked for, and by default
+        with pytest.raises(
+            AbsentError, match=rf"Cannot run backend c\w+: got onnxruntime .*{reason}"
+        ) as caught:
+            select_backends(RunConfig.read({**values, "backends": backends}))
+        assert caught.value.exit_code == 3
+
+
+def test_a_run_with_both_wheels_installed_measures_nothing(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "tiny.onnx")
+    site = _dist_info(tmp_path / "site", "onnxruntime", "onnxruntime-gpu")
+    ran = subprocess.run(
+        [sys.executable, "-m", "runner", "run", "--onnx", "tiny.onnx", "--backend", "cpu"],
+        cwd=tmp_path,
+        env={**environment(), "PYTHONPATH": f"{environment()['PYTHONPATH']}{os.pathsep}{site}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 3
+    assert "onnxruntime and onnxruntime-gpu are both installed" in ran.stderr
+    assert len(ran.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "reports").exists()
+
+
+def test_cuda_on_the_cpu_wheel_names_the_wheel_and_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "_loads", lambda library: False)
+    pytest.importorskip("onnxruntime", reason="asks the real wheel")
+    if "onnxruntime-gpu" in installed_wheels():
+        pytest.skip("the CPU wheel is not installed")
+    missing = find_backend("cuda").missing()
+    assert missing is not None
+    assert "the GPU wheel (onnxruntime has: " in missing.reason
+    assert "CPU" in missing.reason
+    assert "the NVIDIA driver (libcuda.so.1 does not load)" in missing.reason
+    assert "joulebatch[gpu]" in missing.fix
+    assert "--backend cpu" in missing.fix
+
+
+def test_cuda_with_wheel_and_driver_still_needs_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "_missing_provider", lambda: "")
+    monkeypatch.setattr(cuda, "_loads", lambda library: "cudnn" not in library)
+    missing = find_backend("cuda").missing()
+    assert missing is not None
+    assert missing.reason == "missing: cuDNN (libcudnn.so.9 does not load)"
+    monkeypatch.setattr(cuda, "_loads", lambda library: True)
+    assert find_backend("cuda").missing() is None
