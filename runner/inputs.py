@@ -27,23 +27,27 @@ def _sizes(spec: TensorSpec, batch_size: int) -> tuple[int, ...]:
 
 
 def _draw(generator: np.random.Generator, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
-    try:
-        dtype = np.dtype(spec.dtype)
-    except TypeError:  # bfloat16, int4
-        dtype = np.dtype(object)
-    match dtype.kind:
-        case "O":  # of texts, too
+    array: Array
+    match _kind(spec.dtype):
+        case "f":
+            array = generator.standard_normal(shape, dtype=np.float32)
+        case "u" if spec.dtype == "uint8":
+            array = generator.integers(0, 256, shape, dtype=np.uint8)
+        case "b" | "i" | "u":
+            array = generator.integers(0, 2, shape)
+        case _:
             raise UsageError(
                 f"Cannot make input {spec.name!r}",
                 expected="a number type of numpy",
                 got=spec.dtype,
                 fix="Convert the model's inputs",
             )
-        case "f":
-            return np.ascontiguousarray(generator.standard_normal(shape, dtype=np.float32).astype(dtype))
-        case "b":
-            return generator.integers(0, 2, shape).astype(bool)
-        case _ if dtype == np.uint8:
-            return generator.integers(0, 256, shape, dtype=np.uint8)
-        case _:
-            return generator.integers(0, 2, shape).astype(dtype)
+    return np.asarray(array).astype(spec.dtype)
+
+
+def _kind(dtype: str) -> str:
+    """Return numpy's letter for a type; empty for those it lacks, such as bfloat16 and int4."""
+    try:
+        return np.dtype(dtype).kind
+    except TypeError:
+        return ""
