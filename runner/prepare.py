@@ -89,13 +89,14 @@ def _admit(roster: Roster, cell: Cell, prepared: Prepared) -> None:
         reason = f"{cell.load.pace_hz:g} images/s asked for, capacity {capacity_hz:.3g}"
         roster.close(cell, "overloaded", reason)
         return
-    facts = {
-        "first_inference_s": prepared.first_inference_s,
-        "warm_up_inferences": prepared.warm_up_inferences,
-    }
     # The first run of a shape belongs to the cell that made it: its load back to back where there is one.
     first_of_shape = shape_of(cell) not in map(shape_of, roster.ready.values())
-    roster.ready[cell.key] = cell.model_copy(update=facts if first_of_shape else {})
+    roster.ready[cell.key] = cell.model_copy(
+        update={
+            "first_inference_s": prepared.first_inference_s if first_of_shape else None,
+            "warm_up_inferences": prepared.warm_up_inferences,
+        }
+    )
 
 
 def _does_not_fit(roster: Roster, cell: Cell) -> bool:
