@@ -1,0 +1,120 @@
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from exporter.cli import export
+from runner.errors import JoulebatchError, UsageError
+from runner.modelfile import MANIFEST_SUFFIX, open_model
+from tests.exporter.conftest import COMMAND, MODEL, Run, environment
+
+
+@pytest.fixture
+def copy(exported: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported, tmp_path / "models"))
+
+
+def files(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_the_help_has_an_example_and_every_default() -> None:
+    text = CliRunner().invoke(export, ["--help"]).output
+    assert "joulebatch export shufflenet" in text
+    options = [param for param in export.params if isinstance(param, click.Option)]
+    assert text.count("[default:") == len(options)
+
+
+def test_importing_the_command_imports_nothing_heavy(run: Run) -> None:
+    code = "import sys, exporter.cli; print(*{'torch', 'torchvision', 'onnx', 'numpy', 'rich'} & sys.modules.keys())"
+    assert run(code=code).stdout.strip() == ""
+
+
+def test_a_repeated_export_touches_nothing_and_needs_no_torch(copy: Path, run: Run) -> None:
+    before = files(copy)
+    code = "import sys; from exporter.cli import export; export(standalone_mode=False); print('torch' in sys.modules)"
+    result = run("shufflenet", "--models-dir", copy, code=code)
+    assert result.returncode == 0, result.stderr
+    assert "unchanged" in result.stdout
+    assert result.stdout.splitlines()[-1] == "False"
+    assert f"RANDOM weights (seed 0) in {MODEL}" in result.stderr
+    assert files(copy) == before
+
+
+def test_quiet_still_says_random(copy: Path, run: Run) -> None:
+    result = run("shufflenet", "--models-dir", copy, "-q")
+    assert result.stdout == ""
+    assert result.stderr.startswith("joulebatch: RANDOM weights")
+
+
+def test_a_killed_export_leaves_nothing_that_a_run_accepts_and_the_next_one_cleans_up(
+    tmp_path: Path, run: Run
+) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, MODEL, "--weights", "random", "--models-dir", str(tmp_path)],
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    stale = tmp_path / f".export-{MODEL}"
+    deadline_s = time.monotonic() + 60
+    while not (stale / f"{MODEL}.onnx").exists():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert stale.exists()
+    assert not list(tmp_path.glob(f"*{MANIFEST_SUFFIX}"))
+    with pytest.raises(JoulebatchError, match="joulebatch export"):
+        open_model(tmp_path, MODEL)
+    assert run(MODEL, "--weights", "random", "--models-dir", tmp_path).returncode == 0
+    assert not stale.exists()
+    assert open_model(tmp_path, MODEL).name == MODEL
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["shuflenet"], "Did you mean shufflenet_v2_"),
+        (["resnet"], "resnet101 or resnet152 or resnet18"),
+        (["alexnet", "--opset", "17"], "expected opset 18 to 20, got 17"),
+        (["alexnet", "--jobs", "0"], "expected auto or a whole number from 1 up, got '0'"),
+        (["alexnet", "--jobs", "two"], "got 'two'"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # of libraries that are imported for the names of all networks
+def test_bad_input_is_an_error_before_anything_is_written(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        export([*arguments, "--models-dir", str(tmp_path / "models")], standalone_mode=False)
+    assert message in str(caught.value)
+    assert not (tmp_path / "models").exists()
+
+
+def test_one_failing_network_does_not_lose_the_others(copy: Path, tmp_path: Path, run: Run) -> None:
+    checkpoints = tmp_path / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "alexnet-owt-7be5be79.pth").write_bytes(b"no checkpoint")
+    code = f"""
+import os
+os.environ["TORCH_HOME"] = {str(tmp_path)!r}
+from exporter import weights
+weights.is_online = lambda: False
+from exporter.cli import export
+try:
+    export(standalone_mode=False)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    result = run("alexnet", "shufflenet", "--models-dir", copy, code=code)
+    assert f"{MODEL}.onnx" in result.stdout
+    assert "FileError Cannot use" in result.stdout
+    assert "expected sha256 7be5be79…" in result.stdout
+    assert "alexnet: failed after" in result.stderr

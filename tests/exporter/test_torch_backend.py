@@ -1,0 +1,160 @@
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from exporter.network import build_from_checkpoint, build_random, calibrate
+from exporter.parity import reference_images
+from exporter.torch_backend import BACKEND
+from runner.backends.interface import Call, OpenRequest, Session
+from runner.errors import AbsentError, FileError
+from runner.modelfile import manifest_path, open_model, read_manifest
+from runner.parity import compare, read_reference
+from tests.exporter.conftest import MODEL, Run
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of torchvision's import
+
+
+def open_session(folder: Path, threads: str = "1") -> Session:
+    path = manifest_path(folder, MODEL)
+    return BACKEND.open(OpenRequest(folder / f"{MODEL}.onnx", path, {"threads": threads}))
+
+
+def logits(call: Call) -> NDArray[np.float32]:
+    return call.outputs()["logits"].astype(np.float32)  # a copy
+
+
+def reference(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    path = open_model(folder, MODEL).reference_path
+    assert path is not None
+    return read_reference(path)
+
+
+def test_the_rebuilt_network_has_the_exported_weights(exported: Path) -> None:
+    inputs, outputs = reference(exported)
+    call = open_session(exported).bind(inputs, "host")
+    call.run()
+    # Closer than any other weights could be: only the order of sums may differ.
+    assert compare(outputs, call.outputs(), 1e-6).status == "passed"
+
+
+def test_a_run_returns_nothing_and_outputs_are_of_the_last_run(exported: Path) -> None:
+    inputs, outputs = reference(exported)
+    session = open_session(exported)
+    first = {"input": inputs["input"][:2].copy()}
+    call = session.bind(first, "host")
+    call.run()
+    before = logits(call)
+    first["input"][:] = inputs["input"][2:4]  # the same memory
+    call.run()
+    assert before.shape == (2, 1000)
+    np.testing.assert_allclose(before, outputs["logits"][:2].astype(np.float32), atol=1e-5)
+    np.testing.assert_allclose(logits(call), outputs["logits"][2:4].astype(np.float32), atol=1e-5)
+
+
+def test_read_only_inputs_are_taken(exported: Path) -> None:
+    inputs, _ = reference(exported)
+    inputs["input"].flags.writeable = False
+    call = open_session(exported).bind(inputs, "host")
+    call.run()
+    assert call.outputs()["logits"].shape == (8, 1000)
+
+
+def test_facts_and_placement(exported: Path) -> None:
+
+    session = open_session(exported, threads="2")
+    assert session.facts["torch"] == torch.__version__
+    assert session.facts["threads"] == "2"
+    assert torch.get_num_threads() == 2
+    assert session.placement.label == "full"
+    assert session.placement.nodes_by_provider["PyTorch"] > 100
+
+
+def test_it_needs_a_manifest(exported: Path) -> None:
+    assert BACKEND.needs_manifest
+    assert BACKEND.missing() is None
+    with pytest.raises(AbsentError, match="its manifest"):
+        BACKEND.open(OpenRequest(exported / f"{MODEL}.onnx", None, {"threads": "1"}))
+
+
+def test_asking_whether_it_is_missing_imports_no_torch(run: Run) -> None:
+    code = "import sys\nfrom exporter.torch_backend import BACKEND\nBACKEND.missing()\nprint('torch' in sys.modules)"
+    assert run(code=code).stdout.strip() == "False"
+
+
+def test_a_recipe_of_another_version_is_refused(exported: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(exported, tmp_path / "m"))
+    manifest = read_manifest(manifest_path(folder, MODEL))
+    manifest_path(folder, MODEL).write_text(replace(manifest, recipe={}).to_json())
+    with pytest.raises(FileError, match="--force"):
+        open_session(folder)
+
+
+def test_a_checkpoint_is_exported_rebuilt_and_missed_when_it_goes(tmp_path: Path, run: Run) -> None:
+    """The whole way of a local checkpoint: file, hash in its name, export, manifest, PyTorch baseline."""
+
+    module = build_random(MODEL, {}, 7)
+    calibrate(module, reference_images(224, 7))
+    unnamed = tmp_path / "checkpoint"
+    torch.save(module.state_dict(), unnamed)
+    digest = hashlib.sha256(unnamed.read_bytes()).hexdigest()
+    checkpoint = unnamed.rename(tmp_path / f"shufflenetv2_x0.5-{digest[:10]}.pth")
+    arguments = (MODEL, "--weights-dir", tmp_path, "--models-dir", tmp_path / "m", "--weights", "pretrained")
+    result = run(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert "RANDOM" not in result.stderr
+    manifest = read_manifest(manifest_path(tmp_path / "m", MODEL))
+    assert (manifest.weights.kind, manifest.weights.sha256) == ("local", digest)
+    assert "unchanged" in run(*arguments).stdout
+    inputs, outputs = reference(tmp_path / "m")
+    call = open_session(tmp_path / "m").bind(inputs, "host")
+    call.run()
+    assert compare(outputs, call.outputs(), 1e-6).status == "passed"
+    checkpoint.unlink()
+    with pytest.raises(FileError, match="its checkpoint"):
+        open_session(tmp_path / "m")
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", json.dumps({}).encode()])
+def test_a_file_without_weights_is_one_line(tmp_path: Path, content: bytes) -> None:
+
+    (tmp_path / "c.pth").write_bytes(content)
+    with pytest.raises(FileError, match=f"expected weights of {MODEL}") as caught:
+        build_from_checkpoint(MODEL, {}, tmp_path / "c.pth")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
+
+    class Payload:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path(tmp_path / "ran").touch, ())  # type: ignore[return-value]  # pickle takes any arguments
+
+    torch.save({"fc.weight": Payload()}, tmp_path / "c.pth")
+    with pytest.raises(FileError, match="Cannot load"):
+        build_from_checkpoint(MODEL, {}, tmp_path / "c.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_published_densenets_keep_their_old_names(tmp_path: Path) -> None:
+
+    state = build_random("densenet121", {}, 1).state_dict()
+    old = {
+        name.replace("norm1", "norm.1")
+        .replace("conv1", "conv.1")
+        .replace("norm2", "norm.2")
+        .replace("conv2", "conv.2")
+        if "denselayer" in name
+        else name: value
+        for name, value in state.items()
+    }
+    assert old.keys() != state.keys()
+    torch.save(old, tmp_path / "c.pth")
+    rebuilt = build_from_checkpoint("densenet121", {}, tmp_path / "c.pth").state_dict()
+    assert all(torch.equal(rebuilt[name], value) for name, value in state.items())
