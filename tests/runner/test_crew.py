@@ -1,0 +1,181 @@
+"""Crews of real workers: one that is lost costs what it must and no more."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runner.backends.spec import parse_specs
+from runner.crew import BackendLostError, Crew, Terms
+from runner.errors import JoulebatchError
+from runner.interruption import Interruption
+from runner.modelfile import open_model
+from runner.onnxfile import open_onnx
+from runner.protocol import Measure, Opened, Prepare
+from runner.workers import CellFailedError, Patience, Worker, WorkerLostError
+from tests.models import write_onnx
+
+FAULTY = "faulty:threads=1,at=2,fault="
+
+pytestmark = pytest.mark.usefixtures("third_party")
+
+
+@contextmanager
+def _crew(folder: Path, *specs: str) -> Iterator[Crew]:
+    with Interruption() as interruption:
+        terms = Terms(interruption, seed=0, patience=Patience(floor_s=60))
+        with Crew(open_model(folder, "tiny"), parse_specs(specs), terms) as crew:
+            yield crew
+
+
+def _prepare(batch_size: int) -> Prepare:
+    return Prepare(batch_size, "host", warm_up_inferences=2, warm_up_cap_s=1.0, warm_up_steady=False)
+
+
+def _measure(crew: Crew, label: str, batch_size: int, count: int = 3) -> Sequence[float]:
+    return crew.measure(label, Measure(batch_size, "host", count, None), 0.01).latencies_s
+
+
+def test_every_backend_opens_in_a_process_of_its_own(exported: Path) -> None:
+    with _crew(exported, "A=cpu:threads=1", "B=cpu:threads=1") as crew:
+        opened = crew.open_all()
+        assert list(opened) == ["A", "B"]
+        assert all(isinstance(each, Opened) for each in opened.values())
+        pids = {worker.pid for worker in crew._workers.values()}
+        assert len(pids) == 2
+        assert os.getpid() not in pids
+        assert crew.cpu_s("A")
+
+
+def test_a_backend_that_cannot_open_costs_no_other(exported: Path) -> None:
+    with _crew(exported, "cpu:threads=1", "bad=" + FAULTY + "open") as crew:
+        opened = crew.open_all()
+        assert isinstance(opened["cpu:threads=1"], Opened)
+        assert isinstance(opened["bad"], JoulebatchError)
+        assert "no licence" in str(opened["bad"])
+        assert crew.cpu_s("bad") is None
+        crew.prepare("cpu:threads=1", _prepare(1), 0.01)
+        assert len(_measure(crew, "cpu:threads=1", 1)) == 3
+
+
+def test_a_lost_worker_is_replaced_and_other_batches_go_on(exported: Path) -> None:
+    label = FAULTY + "crash"
+    with _crew(exported, label) as crew:
+        crew.open_all()
+        crew.prepare(label, _prepare(1), 0.01)
+        first_pid = crew._workers[label].pid
+        with pytest.raises(WorkerLostError, match="SIGSEGV"):
+            crew.prepare(label, _prepare(2), 0.01)
+        assert crew.cpu_s(label) is None
+        crew.prepare(label, _prepare(4), 0.01)
+        assert crew._workers[label].pid != first_pid
+        assert len(_measure(crew, label, 1)) == 3  # bound again without being asked for
+        assert len(_measure(crew, label, 4)) == 3
+
+
+def test_a_crash_in_a_window_takes_out_its_own_batch_only(exported: Path) -> None:
+    label = FAULTY + "late-crash"  # the 21st inference of batch 2
+    with _crew(exported, label) as crew:
+        crew.open_all()
+        for batch_size in (1, 2):
+            crew.prepare(label, _prepare(batch_size), 0.01)
+        with pytest.raises(WorkerLostError, match="SIGABRT"):
+            _measure(crew, label, 2, count=50)
+        for _ in range(2):
+            assert len(_measure(crew, label, 1, count=50)) == 50
+
+
+def test_a_worker_killed_from_outside_is_replaced_with_all_its_batches(exported: Path) -> None:
+    label = "cpu:threads=1"
+    with _crew(exported, label) as crew:
+        crew.open_all()
+        for batch_size in (1, 2):
+            crew.prepare(label, _prepare(batch_size), 0.01)
+        os.kill(crew._workers[label].pid, signal.SIGKILL)
+        with pytest.raises(WorkerLostError, match="SIGKILL"):
+            _measure(crew, label, 1)
+        assert len(_measure(crew, label, 2)) == 3
+
+
+def test_a_backend_is_lost_when_a_fresh_worker_fails_too(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "tiny.onnx")
+    with Interruption() as interruption:
+        specs = parse_specs(("cpu:threads=1", "B=cpu:threads=1"))
+        with Crew(open_onnx(tmp_path / "tiny.onnx", {}), specs, Terms(interruption, 0)) as crew:
+            crew.open_all()
+            for label in ("cpu:threads=1", "B"):
+                crew.prepare(label, _prepare(1), 0.01)
+            (tmp_path / "tiny.onnx").unlink()
+            os.kill(crew._workers["cpu:threads=1"].pid, signal.SIGKILL)
+            with pytest.raises(WorkerLostError):
+                _measure(crew, "cpu:threads=1", 1)
+            for _ in range(2):
+                with pytest.raises(BackendLostError, match=r"a fresh worker failed too: .*tiny\.onnx"):
+                    _measure(crew, "cpu:threads=1", 1)
+            assert len(_measure(crew, "B", 1)) == 3
+
+
+def test_a_cell_that_fails_keeps_its_worker(exported: Path) -> None:
+    label = FAULTY + "memory"
+    with _crew(exported, label) as crew:
+        crew.open_all()
+        pid = crew._workers[label].pid
+        with pytest.raises(CellFailedError, match="out of memory"):
+            crew.prepare(label, _prepare(2), 0.01)
+        crew.prepare(label, _prepare(1), 0.01)
+        assert crew._workers[label].pid == pid
+
+
+def test_a_worker_is_given_the_cap_of_its_warm_up_on_top_of_the_prediction(exported: Path) -> None:
+    with _crew(exported, FAULTY + "hang") as crew:
+        crew.open_all()
+        crew._terms = replace(crew._terms, patience=Patience(floor_s=0, factor=1))
+        with pytest.raises(WorkerLostError, match="no reply within 1 s during prepare"):
+            crew.prepare(FAULTY + "hang", _prepare(2), 0.01)
+
+
+def test_settling_waits_for_workers_that_still_compute_and_gives_up_in_the_end(exported: Path) -> None:
+    with _crew(exported, "A=cpu:threads=1", "B=cpu:threads=1") as crew:
+        crew.open_all()
+        for label in ("A", "B"):
+            crew.prepare(label, _prepare(1), 0.01)
+        assert crew.settle("A")
+        busy: Worker = crew._workers["B"]
+        busy.send("measure", Measure(1, "host", 1_000_000, None))  # far longer than settling may take
+        before_s = crew.cpu_s("B")
+        assert not crew.settle("A")
+        after_s = crew.cpu_s("B")
+        assert before_s is not None
+        assert after_s is not None
+        assert after_s > before_s
+        assert crew.settle("B")  # its own work is nobody else's
+        busy._process.kill()
+
+
+def test_settling_needs_no_others_and_no_living_ones(exported: Path) -> None:
+    with _crew(exported, "A=cpu:threads=1", "B=cpu:threads=1") as crew:
+        assert crew.settle("A")
+        crew.open_all()
+        os.kill(crew._workers["B"].pid, signal.SIGKILL)
+        crew._workers["B"]._process.wait()
+        assert crew.settle("A")
+
+
+@pytest.mark.parametrize("error", [None, KeyError("x")])
+def test_no_worker_outlives_its_crew(error: Exception | None, exported: Path) -> None:
+    workers: list[Worker] = []
+    try:
+        with _crew(exported, "A=cpu:threads=1", FAULTY + "hang") as crew:
+            crew.open_all()
+            workers += crew._workers.values()
+            if error:
+                workers[-1].send("prepare", _prepare(2))
+                raise error
+    except KeyError:
+        assert error
+    assert len(workers) == 2
+    assert all(worker._process.returncode is not None for worker in workers)
