@@ -1,0 +1,186 @@
+"""A bench whose crew, meters, journal and time are scripted: every call leaves an event, every line is kept."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from runner.backends.spec import parse_specs
+from runner.bench import Bench, Roster
+from runner.budget import Budget
+from runner.config import RunConfig
+from runner.crew import Crew, Terms
+from runner.errors import JoulebatchError
+from runner.meters.interface import Energy, Measured
+from runner.modelfile import ModelFile, TensorSpec
+from runner.plan import PROFILES, make_plan
+from runner.progress import Progress
+from runner.protocol import Measure, Measurement, Opened, Prepare, Prepared
+from runner.report.journal import BlockLine, CellLine, Journal, Line, NoteLine, SessionLine, WindowLine
+from runner.report.schema import Cell, SessionEntry, Window
+
+if TYPE_CHECKING:
+    from runner.interruption import Interruption
+    from runner.meters.recorder import MeterSet
+
+CPU = "CPUExecutionProvider"
+
+
+@dataclass
+class Machine:
+    """What the scripted workers share: the time, and a list of what happened."""
+
+    now_s: float = 1000.0
+    events: list[str] = field(default_factory=list)
+
+
+class ScriptedCrew:
+    """Workers that take as long as written down, and fail where written down."""
+
+    def __init__(self, machine: Machine, labels: list[str], inference_s: Callable[[str, int], float]) -> None:
+        self._machine, self._labels, self._inference_s = machine, labels, inference_s
+        self._rng = random.Random(0)
+        self.sessions: dict[str, Opened | JoulebatchError] = {}
+        """what opening says, where it is not a full placement"""
+        self.faults: dict[tuple[str, str, int], JoulebatchError] = {}
+        """raised by ("prepare" or "measure", label, batch size)"""
+        self.noise_ratio = 0.0
+        self.slowdown = 1.0
+        """of windows, against what preparing promised"""
+        self.late_s: dict[str, list[float]] = {}
+        """by label: of the next paced windows"""
+        self.settled = True
+        self.capped = False
+        self.asked: list[tuple[str, Measure]] = []
+        self.predicted_s: dict[tuple[str, int], float] = {}
+
+    def open_all(self) -> dict[str, Opened | JoulebatchError]:
+        full = Opened(0.1, {"label": "full", "nodes_by_provider": {CPU: 5}, "heavy_on_cpu": []}, {}, None)
+        return {label: self.sessions.get(label, full) for label in self._labels}
+
+    def prepare(self, label: str, request: Prepare, predicted_s: float) -> Prepared:
+        self._happens("prepare", label, request.batch_size)
+        self.predicted_s[label, request.batch_size] = predicted_s
+        each_s = self._inference_s(label, request.batch_size)
+        self._machine.now_s += 3 * each_s
+        return Prepared(2 * each_s, 2, each_s, self.capped)
+
+    def settle(self, label: str) -> bool:
+        self._machine.events.append(f"settle {label}")
+        return self.settled
+
+    def measure(self, label: str, request: Measure, predicted_s: float) -> Measurement:
+        self._happens("measure", label, request.batch_size)
+        self.asked.append((label, request))
+        noise = 2.718 ** self._rng.gauss(0, self.noise_ratio)
+        each_s = self._inference_s(label, request.batch_size) * self.slowdown * noise
+        started_s = self._machine.now_s
+        self._machine.now_s += request.count * max(each_s, request.period_s or 0.0)
+        late = self.late_s.get(label) or [0.0]
+        late_s = late.pop(0) if request.period_s else 0.0
+        return Measurement(started_s, self._machine.now_s, (each_s,) * request.count, 2 * each_s, late_s)
+
+    def cpu_s(self, label: str) -> float | None:
+        return self._machine.now_s
+
+    def _happens(self, do: str, label: str, batch_size: int) -> None:
+        self._machine.events.append(f"{do} {label} b{batch_size}")
+        if fault := self.faults.get((do, label, batch_size)):
+            raise fault
+
+
+class ScriptedMeters:
+    """Meters that say when they were asked."""
+
+    def __init__(self, machine: Machine, minimum_window_s: float) -> None:
+        self._machine, self.minimum_window_s = machine, minimum_window_s
+
+    def begin(self) -> None:
+        self._machine.events.append("begin")
+
+    def end(self, started_s: float, ended_s: float) -> tuple[Energy, ...]:
+        self._machine.events.append("end")
+        return (Measured("cpu_package", "scripted", 20 * (ended_s - started_s), 0.1),)
+
+    def cancel(self) -> None:
+        self._machine.events.append("cancel")
+
+
+class Lines:
+    """A journal that keeps its lines, by kind."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+
+    def write(self, line: Line) -> None:
+        self.lines.append(line)
+
+    @property
+    def windows(self) -> list[Window]:
+        return [line.entry for line in self.lines if isinstance(line, WindowLine)]
+
+    @property
+    def cells(self) -> dict[str, Cell]:
+        """The last line of each cell, as a report reads them."""
+        return {line.entry.key: line.entry for line in self.lines if isinstance(line, CellLine)}
+
+    @property
+    def sessions(self) -> dict[str, SessionEntry]:
+        return {line.entry.backend: line.entry for line in self.lines if isinstance(line, SessionLine)}
+
+    @property
+    def notes(self) -> list[str]:
+        return [line.text for line in self.lines if isinstance(line, NoteLine)]
+
+    @property
+    def blocks(self) -> list[int]:
+        return [line.block for line in self.lines if isinstance(line, BlockLine)]
+
+
+@dataclass
+class Scene:
+    """A roster of a model ``net`` on a scripted bench."""
+
+    roster: Roster
+    crew: ScriptedCrew
+    journal: Lines
+    machine: Machine
+
+
+def scene(  # noqa: PLR0913 - each argument is one thing a test varies
+    inference_s: Mapping[str, float],
+    *,
+    sizes: str = "1",
+    budget_s: float | None = None,
+    minimum_window_s: float = 0.0,
+    profile: str = "quick",
+    allow_fallback: bool = False,
+    **flags: Any,
+) -> Scene:
+    """Return a bench on which an inference of each backend takes so long per image."""
+    folders = {"models_dir": Path(), "reports_dir": Path()}
+    config = RunConfig.read(
+        {"batch_sizes": sizes, "target_ci_ratio": "2%", "profile": profile, **folders, **flags}
+    )
+    specs = parse_specs(tuple(f"{label}=cpu" for label in inference_s))
+    tensor = TensorSpec("x", "float32", ("batch", 4))
+    file = ModelFile("net", "fp32", Path("net.onnx"), "0" * 64, 1, (tensor,), (tensor,), None)
+    (plan,) = make_plan(config, [file], specs)
+    machine, journal = Machine(), Lines()
+    crew = ScriptedCrew(machine, list(inference_s), lambda label, batch_size: inference_s[label] * batch_size)
+    budget = Budget(budget_s, [plan.predicted_s], lambda: machine.now_s)
+    budget.begin_model()
+    bench = Bench(
+        specs=specs,
+        baseline=specs[0].label,
+        profile=PROFILES[profile],
+        target_ci_ratio=config.target_ci_ratio,
+        allow_fallback=allow_fallback,
+        terms=Terms(cast("Interruption", None), seed=0),
+        journal=cast("Journal", journal),
+        meters=cast("MeterSet", ScriptedMeters(machine, minimum_window_s)),
+        budget=budget,
+        progress=Progress(),
+    )
+    return Scene(Roster(plan, bench, cast("Crew", crew)), crew, journal, machine)

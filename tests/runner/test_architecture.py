@@ -1,0 +1,217 @@
+"""Data flows one way: who may import whom, read from the source and tried in a bare interpreter."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ROOT
+
+SOURCES = tuple(sorted((ROOT / "runner").rglob("*.py")))
+
+TERMINAL_VIEWS = (
+    "runner.render.plan",
+    "runner.render.machine",
+    "runner.render.model",
+    "runner.render.progress",
+)
+"""They show what no report holds yet: --explain, doctor and a run that goes on. Everything else shows a report."""
+
+WORKER_NEEDS = {"numpy"}
+"""All that another interpreter must have, beside the library of the backend it runs."""
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _imports(path: Path, *, at_load: bool = False) -> Iterator[str]:
+    """Yield what a file imports, names from ``runner`` in full; only what loading it needs when asked so."""
+    todo: list[ast.AST] = [ast.parse(path.read_text())]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module
+            submodules = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield node.module
+            yield from (name for name in submodules if name in MODULES)
+        elif at_load and (isinstance(node, ast.FunctionDef) or _is_for_types(node)):
+            continue
+        todo += ast.iter_child_nodes(node)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+MODULES = {_name(path): path for path in SOURCES}
+IMPORTS = {name: frozenset(_imports(path)) for name, path in MODULES.items()}
+
+
+def _within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def _ours(name: str) -> set[str]:
+    return {each for each in IMPORTS[name] if _within(each, "runner")}
+
+
+def _modules(*packages: str, but: tuple[str, ...] = ()) -> list[str]:
+    found = [name for name in MODULES if _within(name, *packages) and name not in but]
+    assert found, packages
+    return found
+
+
+def _stray(modules: list[str], *allowed: str) -> dict[str, set[str]]:
+    """Return the imports of our own that are not allowed, by module."""
+    return {
+        name: stray
+        for name in modules
+        if (stray := {each for each in _ours(name) if not _within(each, *allowed)})
+    }
+
+
+def test_errors_clock_and_units_are_leaves() -> None:
+    assert _stray(["runner.errors", "runner.clock", "runner.protocol"]) == {}
+    assert _stray(["runner.units"], "runner.errors") == {}
+
+
+def test_statistics_know_only_numbers() -> None:
+    assert _stray(_modules("runner.stats"), "runner.stats") == {}
+    outside = {each.partition(".")[0] for name in _modules("runner.stats") for each in IMPORTS[name]}
+    assert outside - sys.stdlib_module_names <= {"runner", "numpy", "scipy"}
+
+
+def test_meters_know_nothing_of_models_backends_and_reports() -> None:
+    allowed = ("runner.meters", "runner.clock", "runner.errors", "runner.units")
+    assert _stray(_modules("runner.meters"), *allowed) == {}
+
+
+def test_loads_and_backends_know_nothing_of_the_run_around_them() -> None:
+    assert _stray(_modules("runner.load"), "runner.load", "runner.stats.stability", "runner.units") == {}
+    allowed = ("runner.backends", "runner.cpu", "runner.errors")
+    assert _stray(_modules("runner.backends"), *allowed) == {}
+
+
+def test_renderers_receive_a_report_and_never_measure() -> None:
+    reports = _modules("runner.render", but=TERMINAL_VIEWS)
+    assert _stray(reports, "runner.render", "runner.report.schema") == {}
+
+
+def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselves() -> None:
+    facts = (
+        "runner.config",
+        "runner.diagnosis",
+        "runner.modelfile",
+        "runner.plan",
+        "runner.progress",
+        "runner.protocol",
+        "runner.render",
+        "runner.report.environment",
+        "runner.report.schema",
+        "runner.selection",
+    )
+    assert _stray(list(TERMINAL_VIEWS), *facts) == {}
+
+
+def test_only_the_command_line_renders_and_nothing_imports_the_command_line() -> None:
+    for name in MODULES:
+        imported = _ours(name)
+        if not _within(name, "runner.cli", "runner.render"):
+            # An archive holds report.md, which is one rendering of itself.
+            rendered = {each for each in imported if _within(each, "runner.render")}
+            assert not rendered or (name, rendered) == ("runner.report.archive", {"runner.render.markdown"})
+        if not _within(name, "runner.cli", "runner.__main__"):
+            assert not any(_within(each, "runner.cli") for each in imported), name
+
+
+def test_reports_are_made_of_journals_and_not_of_processes() -> None:
+    measuring = (
+        "runner.worker",
+        "runner.workers",
+        "runner.crew",
+        "runner.bench",
+        "runner.blocks",
+        "runner.prepare",
+    )
+    for name in _modules("runner.report"):
+        assert not any(
+            _within(each, *measuring, "runner.experiment", "runner.load") for each in _ours(name)
+        ), name
+
+
+@pytest.mark.parametrize("package", ["exporter", "torch", "torchvision"])
+def test_the_runner_never_imports(package: str) -> None:
+    assert [
+        name for name, imported in IMPORTS.items() if any(_within(each, package) for each in imported)
+    ] == []
+
+
+def test_pydantic_is_in_the_configuration_and_the_report_only() -> None:
+    users = [
+        name for name, imported in IMPORTS.items() if any(_within(each, "pydantic") for each in imported)
+    ]
+    assert users
+    assert all(_within(name, "runner.config", "runner.report") for name in users)
+
+
+def test_only_the_command_line_prints_exits_or_colours() -> None:
+    for name, imported in IMPORTS.items():
+        if not _within(name, "runner.cli"):
+            assert not any(_within(each, "click") for each in imported), name
+        if not _within(name, "runner.cli", "runner.render"):
+            assert not any(_within(each, "rich") for each in imported), name
+
+
+def _worker_files() -> set[str]:
+    """Return what a worker loads: its imports, theirs, and the backends and sessions it looks up by name."""
+    todo = ["runner.worker", "runner.bootstrap", "runner.backends.cpu", "runner.backends.cuda"]
+    todo.append("runner.backends.onnxruntime_session")
+    found: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name in MODULES and name not in found:
+            found.add(name)
+            todo += _ours(name)
+    return found
+
+
+def test_a_worker_needs_only_the_standard_library_numpy_and_its_backend_s_own() -> None:
+    for name in _worker_files():
+        outside = {each.partition(".")[0] for each in _imports(MODULES[name], at_load=True)}
+        assert outside - sys.stdlib_module_names - {"runner"} <= WORKER_NEEDS, name
+        assert {each.partition(".")[0] for each in IMPORTS[name]} - sys.stdlib_module_names - {"runner"} <= (
+            WORKER_NEEDS | {"onnxruntime"}
+        ), name
+
+
+def test_a_worker_loads_in_an_interpreter_without_our_other_libraries() -> None:
+    code = (
+        "import sys\n"
+        "blocked = 'pydantic click rich psutil scipy onnx onnxruntime torch duckdb pynvml pyRAPL'.split()\n"
+        "sys.modules |= dict.fromkeys(blocked)\n"  # None in sys.modules makes an import fail
+        f"sys.path.insert(0, {str(ROOT / 'runner')!r})\n"
+        "from bootstrap import load_runner\n"
+        "load_runner()\n"
+        "assert not any(path.endswith('/runner') for path in sys.path)\n"
+        "import runner.worker\n"
+        "from runner.backends.registry import find_backend\n"
+        "print(runner.worker.__file__, find_backend('cpu').name, find_backend('cuda').name)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd="/", capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(ROOT / "runner" / "worker.py"), "cpu", "cuda"]
+
+
+def test_no_file_imports_a_heavy_library_before_it_is_needed() -> None:
+    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly")
+    for name, path in MODULES.items():
+        assert not any(_within(each, *heavy) for each in _imports(path, at_load=True)), name

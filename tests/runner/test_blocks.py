@@ -1,0 +1,228 @@
+import pytest
+
+from runner import blocks
+from runner.blocks import LATE_FLAG, UNSETTLED_FLAG, run_blocks
+from runner.crew import BackendLostError
+from runner.interruption import InterruptedRunError
+from runner.plan import PROFILES
+from runner.prepare import prepare_cells
+from runner.report.journal import CellLine, WindowLine
+from runner.workers import CellFailedError, WorkerLostError
+from tests.runner.simulated_bench import Scene, scene
+
+QUICK = PROFILES["quick"]
+
+
+def _key(label: str, load: str = "b1") -> str:
+    return f"net/fp32/{label}/{load}/host"
+
+
+def _ran(on: Scene) -> Scene:
+    prepare_cells(on.roster)
+    on.machine.events.clear()
+    run_blocks(on.roster)
+    return on
+
+
+def test_a_visit_settles_then_begins_the_meters_then_measures_then_ends_them() -> None:
+    on = _ran(scene({"A": 0.01}))
+    assert on.machine.events == ["settle A", "begin", "measure A b1", "end"] * QUICK.min_blocks
+
+
+def test_every_block_visits_all_cells_in_its_planned_order() -> None:
+    on = _ran(scene({"A": 0.01, "B": 0.02}, sizes="1,2", paces=("2",)))
+    planned = [cell.key for block in on.journal.blocks for cell in on.roster.plan.block(block, 0)]
+    assert [window.cell for window in on.journal.windows] == planned
+    assert on.journal.blocks == list(range(QUICK.min_blocks))
+    assert [window.block for window in on.journal.windows] == [b for b in on.journal.blocks for _ in range(6)]
+
+
+def test_a_window_holds_what_worker_and_meters_said() -> None:
+    on = _ran(scene({"A": 0.0625}))
+    window = on.journal.windows[0]
+    (energy,) = window.energy
+    assert window.inference_count == 3
+    assert window.latency_mean_s == pytest.approx(0.0625)
+    assert window.wall_s == pytest.approx(3 * 0.0625)
+    assert energy.status == "measured"
+    assert energy.energy_j == pytest.approx(20 * window.wall_s)
+    assert window.flags == ()
+    assert not window.paired
+    latencies = [line.latencies_s for line in on.journal.lines if isinstance(line, WindowLine)]
+    assert latencies == [(0.0625,) * 3] * 3
+
+
+def test_backends_of_a_load_get_one_count_which_is_journaled_first() -> None:
+    on = _ran(scene({"A": 0.001, "B": 0.003}))
+    assert {request.count for _, request in on.crew.asked} == {100}
+    kinds = [type(line) for line in on.journal.lines]
+    assert kinds.index(WindowLine) > max(i for i, kind in enumerate(kinds) if kind is CellLine)
+    assert {cell.inferences_per_window for cell in on.journal.cells.values()} == {100}
+
+
+def test_a_paced_window_is_asked_for_at_its_period() -> None:
+    on = _ran(scene({"A": 0.001}, sizes="4", paces=("8",)))
+    assert {request.period_s for _, request in on.crew.asked} == {None, 0.5}
+
+
+def test_windows_are_as_long_as_the_meters_need() -> None:
+    on = _ran(scene({"A": 0.1}, minimum_window_s=2.0))
+    assert {request.count for _, request in on.crew.asked} == {20}
+
+
+@pytest.mark.parametrize("fault", [CellFailedError("memory", "x"), WorkerLostError("ended by SIGSEGV")])
+def test_a_window_that_fails_cancels_the_meters_and_takes_its_cell_out(
+    fault: CellFailedError | WorkerLostError,
+) -> None:
+    on = scene({"A": 0.01, "B": 0.01})
+    on.crew.faults["measure", "A", 1] = fault
+    _ran(on)
+    failed = on.machine.events.index("measure A b1")
+    assert on.machine.events[failed - 2 : failed + 2] == ["settle A", "begin", "measure A b1", "cancel"]
+    assert on.machine.events.count("measure A b1") == 1
+    assert on.machine.events.count("end") == QUICK.min_blocks
+    cell = on.journal.cells[_key("A")]
+    assert (cell.status, cell.reason) == ("failed", str(fault).removesuffix("."))
+    assert [window.cell for window in on.journal.windows] == [_key("B")] * QUICK.min_blocks
+
+
+def test_a_backend_lost_in_a_window_takes_all_its_cells_out() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, sizes="1,2")
+    on.crew.faults |= {
+        ("measure", "A", size): BackendLostError("a fresh worker failed too") for size in (1, 2)
+    }
+    _ran(on)
+    assert {key for key, cell in on.journal.cells.items() if cell.status == "failed"} == {
+        _key("A"),
+        _key("A", "b2"),
+    }
+    assert sum("measure A" in event for event in on.machine.events) == 1
+    assert len(on.journal.windows) == 2 * QUICK.min_blocks
+
+
+def test_an_interruption_keeps_the_windows_before_it_and_leaves_the_block_open() -> None:
+    on = scene({"A": 0.01, "B": 0.01})
+    on.crew.faults["measure", "B", 1] = InterruptedRunError(2)
+    prepare_cells(on.roster)
+    with pytest.raises(InterruptedRunError):
+        run_blocks(on.roster)
+    assert on.journal.blocks == []
+    assert all(cell.status != "failed" for cell in on.journal.cells.values())
+
+
+def test_a_model_stops_at_its_target_after_the_fewest_blocks() -> None:
+    on = scene({"A": 0.01, "B": 0.02})
+    on.crew.noise_ratio = 1e-4
+    assert _ran(on).journal.blocks == [0, 1, 2]
+    assert on.journal.notes == []
+
+
+def test_a_model_without_ratios_needs_the_fewest_blocks_only() -> None:
+    on = scene({"A": 0.01})
+    on.crew.noise_ratio = 0.5
+    assert _ran(on).journal.blocks == [0, 1, 2]
+
+
+def test_an_unsteady_machine_is_measured_to_the_last_block_and_told_what_is_missing() -> None:
+    on = scene({"A": 0.01, "B": 0.01})
+    on.crew.noise_ratio = 0.2
+    assert len(_ran(on).journal.blocks) == QUICK.max_blocks
+    (note,) = on.journal.notes
+    assert "at worst, the target is ±2.0%" in note
+
+
+def test_more_blocks_are_run_until_the_target_is_met() -> None:
+    on = scene({"A": 0.01, "B": 0.01})
+    on.crew.noise_ratio = 0.015
+    assert QUICK.min_blocks < len(_ran(on).journal.blocks) < QUICK.max_blocks
+    assert on.journal.notes == []
+
+
+def test_blocks_beyond_the_fewest_are_not_begun_when_the_budget_cannot_hold_them() -> None:
+    on = scene({"A": 1.0, "B": 1.0}, budget_s=40)
+    on.crew.noise_ratio = 0.2
+    _ran(on)
+    assert QUICK.min_blocks <= len(on.journal.blocks) < QUICK.max_blocks
+    assert on.machine.now_s <= 1000 + 40
+
+
+def test_a_tight_budget_shrinks_windows_before_it_skips_cells_and_says_so() -> None:
+    on = _ran(scene({"A": 0.05, "B": 0.05}, sizes="1,2", minimum_window_s=10, budget_s=30))
+    assert not [
+        cell for cell in on.journal.cells.values() if cell.status == "skipped" and "budget" in cell.reason
+    ]
+    assert on.journal.blocks == [0, 1, 2]
+    (note,) = on.journal.notes
+    assert note.startswith("net: windows of ")
+    assert "s instead of 10 s and 1 instead of 3 inferences, to fit the time budget" in note
+    assert on.machine.now_s <= 1000 + 30
+
+
+def test_windows_shrink_in_steps_and_no_further_than_they_must() -> None:
+    walls_s = [
+        _ran(scene({"A": 0.05}, minimum_window_s=10, budget_s=budget_s)).journal.windows[0].wall_s
+        for budget_s in (100, 25, 12, 5)
+    ]
+    assert walls_s == pytest.approx([10, 5, 2.5, 0.1])
+
+
+def test_a_budget_that_ends_before_the_first_block_skips_with_the_prediction() -> None:
+    on = scene({"A": 0.5}, budget_s=30)
+    prepare_cells(on.roster)
+    on.machine.now_s += 29
+    run_blocks(on.roster)
+    cell = on.journal.cells[_key("A")]
+    assert (cell.status, cell.reason) == ("skipped", "budget: no block fitted")
+    assert cell.predicted_inference_s == pytest.approx(0.5)
+    assert not on.journal.windows
+
+
+def test_a_machine_that_slows_down_ends_at_a_whole_block_and_says_how_many_fitted() -> None:
+    on = scene({"A": 1.0}, budget_s=20)
+    on.crew.slowdown = 3.0
+    _ran(on)
+    assert 0 < len(on.journal.blocks) < QUICK.min_blocks
+    assert f"net: {len(on.journal.blocks)} blocks of 3 fitted the time budget" in on.journal.notes
+    assert len(on.journal.windows) == len(on.journal.blocks)
+
+
+@pytest.mark.parametrize(
+    ("late_s", "status"), [([0.3, 0.0, 0.2], "overloaded"), ([0.3, 0.0, 0.0], None), ([0.0] * 3, None)]
+)
+def test_a_pace_is_overloaded_when_most_windows_ran_late(late_s: list[float], status: str | None) -> None:
+    on = scene({"A": 0.01}, paces=("8",))
+    on.crew.late_s["A"] = list(late_s)
+    _ran(on)
+    paced = [window for window in on.journal.windows if window.cell == _key("A", "b1@8")]
+    assert [LATE_FLAG in window.flags for window in paced] == [late > 0 for late in late_s]
+    cell = on.journal.cells[_key("A", "b1@8")]
+    assert (cell.status == "overloaded") == (status == "overloaded")
+    if status:
+        assert cell.reason == "8 images/s asked for; 2 of 3 windows ran late"
+
+
+def test_a_window_that_began_beside_a_busy_worker_is_flagged() -> None:
+    on = scene({"A": 0.01})
+    on.crew.settled = False
+    assert {window.flags for window in _ran(on).journal.windows} == {(UNSETTLED_FLAG,)}
+
+
+@pytest.mark.parametrize(
+    ("busy_s", "foreign_s"), [((10.0, 15.0), 4.5), ((10.0, 10.1), 0.0), ((None, 10.0), None)]
+)
+def test_foreign_cpu_time_is_the_machine_s_without_the_worker_s(
+    busy_s: tuple[float | None, float], foreign_s: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = iter(busy_s * 3)
+    monkeypatch.setattr(blocks, "machine_busy_s", lambda: next(readings))
+    on = _ran(scene({"A": 0.125}, minimum_window_s=0.5))  # the worker computes all of its 0.5 s
+    assert on.journal.windows[0].foreign_cpu_s == (None if foreign_s is None else pytest.approx(foreign_s))
+
+
+def test_nothing_ready_is_nothing_to_do() -> None:
+    on = scene({"A": 0.01})
+    on.crew.faults["prepare", "A", 1] = WorkerLostError("gone")
+    _ran(on)
+    assert on.machine.events == []
+    assert on.journal.blocks == []
+    assert on.journal.notes == []

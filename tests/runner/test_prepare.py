@@ -1,0 +1,188 @@
+import pytest
+
+from runner.crew import BackendLostError
+from runner.errors import JoulebatchError
+from runner.prepare import open_sessions, prepare_cells
+from runner.protocol import Opened
+from runner.workers import CellFailedError, WorkerLostError
+from tests.runner.simulated_bench import CPU, Scene, scene
+
+FALLEN_BACK = Opened(
+    0.1,
+    {"label": "partial-compute", "nodes_by_provider": {"X": 1, CPU: 9}, "heavy_on_cpu": ["Conv"]},
+    {},
+    None,
+)
+
+
+def _key(label: str, load: str) -> str:
+    return f"net/fp32/{label}/{load}/host"
+
+
+def _prepared(on: Scene) -> list[str]:
+    return [event for event in on.machine.events if event.startswith("prepare")]
+
+
+def test_an_opened_session_is_journaled_with_what_is_known_of_it() -> None:
+    on = scene({"A": 0.01})
+    on.crew.sessions["A"] = Opened(
+        0.5,
+        {"label": "full", "nodes_by_provider": {CPU: 7}, "heavy_on_cpu": []},
+        {"onnxruntime": "1.32.0"},
+        {
+            "status": "passed",
+            "reason": "",
+            "max_error_ratio": 1e-6,
+            "tolerance_ratio": 1e-4,
+            "top1_agreement_ratio": 1,
+        },
+    )
+    open_sessions(on.roster)
+    entry = on.journal.sessions["A"]
+    assert (entry.status, entry.placement, entry.nodes_by_provider, entry.open_s) == (
+        "opened",
+        "full",
+        {CPU: 7},
+        0.5,
+    )
+    assert entry.facts == {"onnxruntime": "1.32.0"}
+    assert entry.parity is not None
+    assert (entry.parity.status, entry.parity.max_error_ratio) == ("passed", 1e-6)
+    assert len(on.roster.live) == 1
+
+
+def test_parity_without_a_reference_is_unavailable_and_says_why() -> None:
+    on = scene({"A": 0.01})
+    open_sessions(on.roster)
+    parity = on.journal.sessions["A"].parity
+    assert parity is not None
+    assert (parity.status, parity.max_error_ratio) == ("unavailable", None)
+    assert "no reference outputs" in parity.reason
+
+
+def test_a_backend_that_cannot_open_costs_its_own_cells() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, sizes="1,2")
+    on.crew.sessions["B"] = JoulebatchError("no licence")
+    open_sessions(on.roster)
+    assert (on.journal.sessions["B"].status, on.journal.sessions["B"].reason) == ("failed", "no licence")
+    failed = on.journal.cells
+    assert set(failed) == {_key("B", "b1"), _key("B", "b2")}
+    assert {(cell.status, cell.reason) for cell in failed.values()} == {("failed", "no licence")}
+    prepare_cells(on.roster)
+    assert _prepared(on) == ["prepare A b1", "prepare A b2"]
+
+
+@pytest.mark.parametrize("label", ["partial-compute", "none"])
+def test_a_backend_that_fell_back_is_not_measured_under_its_name(label: str) -> None:
+    on = scene({"A": 0.01, "B": 0.01})
+    on.crew.sessions["B"] = Opened(0.1, {**FALLEN_BACK.placement, "label": label}, {}, None)
+    open_sessions(on.roster)
+    entry = on.journal.sessions["B"]
+    assert (entry.status, entry.placement, entry.heavy_on_cpu) == ("failed", label, ("Conv",))
+    reason = f"placement {label} (1 nodes on X, 9 nodes on {CPU}); --allow-fallback measures it all the same"
+    assert on.journal.cells[_key("B", "b1")].reason == reason
+    assert list(on.roster.live) == [_key("A", "b1")]
+
+
+def test_a_fallback_that_is_allowed_is_measured_and_keeps_its_label() -> None:
+    on = scene({"A": 0.01}, allow_fallback=True)
+    on.crew.sessions["A"] = FALLEN_BACK
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    assert (on.journal.sessions["A"].status, on.journal.sessions["A"].placement) == (
+        "opened",
+        "partial-compute",
+    )
+    assert list(on.roster.ready) == [_key("A", "b1")]
+
+
+def test_shape_operators_on_the_cpu_are_no_fallback() -> None:
+    on = scene({"A": 0.01})
+    on.crew.sessions["A"] = Opened(0.1, {**FALLEN_BACK.placement, "label": "partial-shape-only"}, {}, None)
+    open_sessions(on.roster)
+    assert on.journal.sessions["A"].status == "opened"
+    assert on.roster.live
+
+
+def test_shapes_are_run_once_ascending_whatever_their_loads() -> None:
+    on = scene({"A": 0.001, "B": 0.001}, sizes="4,1", paces=("8", "2@4,1"))
+    prepare_cells(on.roster)
+    assert _prepared(on) == ["prepare A b1", "prepare B b1", "prepare A b4", "prepare B b4"]
+    assert list(on.roster.ready) == [cell.key for cell in on.roster.plan.cells]
+
+
+def test_the_first_run_of_a_shape_belongs_to_its_cell_back_to_back() -> None:
+    on = scene({"A": 0.001}, paces=("8",))
+    prepare_cells(on.roster)
+    hot, paced = on.roster.ready[_key("A", "b1")], on.roster.ready[_key("A", "b1@8")]
+    assert hot.first_inference_s == pytest.approx(0.002)
+    assert paced.first_inference_s is None
+    assert hot.warm_up_inferences == paced.warm_up_inferences == 2
+
+
+def test_the_first_guess_is_replaced_by_what_smaller_batches_took() -> None:
+    on = scene({"A": 0.5}, sizes="1,2,8")
+    prepare_cells(on.roster)
+    assert on.crew.predicted_s["A", 2] == pytest.approx(1.0)
+    assert on.crew.predicted_s["A", 8] == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("fault", [CellFailedError("memory", "2 GB"), WorkerLostError("ended by SIGSEGV")])
+def test_a_batch_that_fails_takes_all_loads_of_its_shape_and_no_other(fault: JoulebatchError) -> None:
+    on = scene({"A": 0.001, "B": 0.001}, sizes="1,2", paces=("2@1,2",))
+    on.crew.faults["prepare", "A", 2] = fault
+    prepare_cells(on.roster)
+    assert set(on.journal.cells) == {_key("A", "b2"), _key("A", "b2@2")}
+    assert all(cell.status == "failed" for cell in on.journal.cells.values())
+    assert {cell.reason for cell in on.journal.cells.values()} == {str(fault).removesuffix(".")}
+    assert len(on.roster.ready) == 6
+    assert _prepared(on).count("prepare A b2") == 1
+
+
+def test_a_backend_that_is_lost_takes_all_its_cells_those_that_were_ready_too() -> None:
+    on = scene({"A": 0.001, "B": 0.001}, sizes="1,2,4")
+    on.crew.faults["prepare", "A", 2] = BackendLostError("a fresh worker failed too: x")
+    prepare_cells(on.roster)
+    assert {key for key, cell in on.journal.cells.items() if cell.status == "failed"} == {
+        _key("A", load) for load in ("b1", "b2", "b4")
+    }
+    assert set(on.roster.ready) == {_key("B", load) for load in ("b1", "b2", "b4")}
+    assert "prepare A b4" not in _prepared(on)
+
+
+def test_a_pace_above_capacity_is_overloaded_with_the_capacity() -> None:
+    on = scene({"A": 0.2}, paces=("8", "4"))
+    prepare_cells(on.roster)
+    (cell,) = on.journal.cells.values()
+    assert (cell.key, cell.status) == (_key("A", "b1@8"), "overloaded")
+    assert cell.reason == "8 images/s asked for, capacity 5"
+    assert set(on.roster.ready) == {_key("A", "b1"), _key("A", "b1@4")}
+
+
+def test_a_cell_that_does_not_fit_the_budget_is_skipped_with_its_prediction() -> None:
+    on = scene({"A": 1.0}, sizes="1,2,64", budget_s=60)
+    prepare_cells(on.roster)
+    (cell,) = on.journal.cells.values()
+    assert (cell.key, cell.status) == (_key("A", "b64"), "skipped")
+    assert cell.predicted_inference_s == pytest.approx(64)
+    assert cell.reason.startswith("budget: needs ")
+    assert set(on.roster.ready) == {_key("A", "b1"), _key("A", "b2")}
+    assert "prepare A b64" not in _prepared(on)
+
+
+def test_cells_are_admitted_beside_each_other_and_not_each_alone() -> None:
+    # Three blocks of any of these fit 30 s; of all four they do not.
+    on = scene(dict.fromkeys("ABCD", 2.0), budget_s=45)
+    prepare_cells(on.roster)
+    assert 0 < len(on.roster.ready) < 4
+    assert {cell.status for cell in on.journal.cells.values()} == {"skipped"}
+    assert len(on.roster.ready) + len(on.journal.cells) == 4
+
+
+def test_a_warm_up_that_was_cut_off_is_noted() -> None:
+    on = scene({"A": 0.01}, profile="standard")
+    on.crew.capped = True
+    prepare_cells(on.roster)
+    assert on.journal.notes == [
+        "net: A at batch 1 reached no steady state in 10 s of warm-up; rerun on a quieter machine"
+    ]

@@ -1,0 +1,160 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner import selection
+from runner.backends.interface import Missing
+from runner.backends.registry import backend_names, find_backend
+from runner.config import RunConfig
+from runner.errors import AbsentError, FileError, UsageError
+from runner.selection import Selection, default_backends, select, select_meters
+from tests.models import write_exported, write_onnx
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("selection")
+    for name in ("tiny", "tidy"):
+        write_exported(folder, name)
+    write_onnx(folder / "bare.onnx", size="side")
+    return folder
+
+
+def _config(folder: Path, **flags: Any) -> RunConfig:
+    values = {
+        "batch_sizes": "1,2",
+        "target_ci_ratio": "2%",
+        "models_dir": folder,
+        "reports_dir": folder / "reports",
+    }
+    return RunConfig.read({**values, **flags})
+
+
+def _select(folder: Path, **flags: Any) -> Selection:
+    return select(_config(folder, **{"models": ("tiny",), "backends": ("cpu",), **flags}))
+
+
+def _without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Say that the machine lacks all backends but these of the tests."""
+    for name in names:
+        monkeypatch.setattr(
+            type(find_backend(name)), "missing", lambda self: Missing("no such device", "Buy one")
+        )
+
+
+def test_models_backends_and_plan_are_in_the_order_asked_for(folder: Path) -> None:
+    chosen = _select(folder, models=("tiny", "tidy"), backends=("cpu:spin=off", "cpu"))
+    assert [file.name for file in chosen.files] == ["tiny", "tidy"]
+    assert [spec.label for spec in chosen.specs] == ["cpu:spin=off", "cpu"]
+    assert [model.file.name for model in chosen.plan] == ["tiny", "tidy"]
+    assert all(len(model.cells) == 4 for model in chosen.plan)
+
+
+def test_a_unique_beginning_of_a_name_will_do(folder: Path) -> None:
+    assert [file.name for file in _select(folder, models=("TIN",)).files] == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("ti", r"ti"), ("tinny", r"Unknown model 'tinny'.*Did you mean tiny\?")]
+)
+def test_a_name_that_is_unknown_or_could_be_two_is_refused(name: str, message: str, folder: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        _select(folder, models=(name,))
+
+
+def test_a_bare_file_is_a_model_with_its_shape(folder: Path) -> None:
+    chosen = _select(folder, models=(), onnx_files=(folder / "bare.onnx",), shapes=("input=3x8x8",))
+    (file,) = chosen.files
+    assert (file.name, file.manifest, file.inputs[0].shape[1:]) == ("bare", None, (3, 8, 8))
+
+
+def test_exported_and_bare_files_may_be_compared(folder: Path) -> None:
+    chosen = _select(folder, onnx_files=(folder / "bare.onnx",), shapes=("input=3x8x8",))
+    assert [file.name for file in chosen.files] == ["tiny", "bare"]
+
+
+def test_without_a_model_the_five_of_the_study_are_meant(folder: Path) -> None:
+    with pytest.raises(AbsentError, match=r"alexnet.*joulebatch export alexnet"):
+        _select(folder, models=())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"models": ("tiny", "tin")}, r"Model 'tiny' was given 2 times"),
+        ({"shapes": ("input=3x8x8",)}, r"Unknown input 'input' in --shape"),
+        ({"backends": ("cup",)}, r"Unknown backend 'cup'.*Did you mean cpu\?"),
+        ({"backends": ("cpu", "cpu")}, r"Backend 'cpu' was given twice"),
+        ({"baseline": "cuda"}, r"Unknown --baseline 'cuda'"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(flags: dict[str, Any], message: str, folder: Path) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        _select(folder, **flags)
+    assert caught.value.exit_code == 2
+
+
+def test_a_shape_for_no_input_names_the_inputs(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"Unknown input 'inputs' in --shape\. Did you mean input\?"):
+        _select(folder, models=(), onnx_files=(folder / "bare.onnx",), shapes=("input=3x8x8", "inputs=3x8x8"))
+
+
+def test_a_changed_file_is_refused(tmp_path: Path) -> None:
+    path = write_exported(tmp_path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(
+        FileError, match=r"tiny\.onnx: expected \d+ bytes, got \d+\. Run: joulebatch export tiny"
+    ):
+        _select(tmp_path)
+
+
+@pytest.mark.parametrize(("baseline", "label"), [(None, "A"), ("B", "B"), ("cpu:spin=off", "B"), ("A", "A")])
+def test_the_baseline_is_the_first_backend_or_one_by_label_or_spec(
+    baseline: str | None, label: str, folder: Path
+) -> None:
+    # "B=cpu:spin=off" is what was written; its label is what people call it.
+    backends = ("A=cpu", "B=cpu:spin=off")
+    if baseline == "cpu:spin=off":
+        backends, label = ("A=cpu", "cpu:spin=off"), "cpu:spin=off"
+    assert _select(folder, backends=backends, baseline=baseline).baseline == label
+
+
+def test_a_backend_that_is_asked_for_and_absent_ends_the_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _without(monkeypatch, "cuda")
+    with pytest.raises(AbsentError, match=r"Cannot run backend cuda:tf32=off: got no such device\. Buy one"):
+        _select(folder, backends=("cpu", "cuda:tf32=off"))
+
+
+def test_backends_of_the_default_are_those_that_are_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _without(monkeypatch, "cuda")
+    expected = tuple(
+        n for n in ("cpu", "torch") if n in backend_names() and find_backend(n).missing() is None
+    )
+    assert default_backends(exported_only=True) == expected
+    assert tuple(spec.name for spec in _select(folder, backends=()).specs) == expected
+
+
+def test_a_bare_file_runs_by_default_on_backends_that_need_no_manifest(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _without(monkeypatch, "cuda")
+    monkeypatch.setattr(selection, "DEFAULT_BACKENDS", ("cpu", "cuda"))
+    monkeypatch.setattr(type(find_backend("cuda")), "missing", lambda self: None)
+    monkeypatch.setattr(type(find_backend("cuda")), "needs_manifest", True)
+    assert default_backends(exported_only=False) == ("cpu",)
+    assert default_backends(exported_only=True) == ("cpu", "cuda")
+    bare = {"models": (), "onnx_files": (folder / "bare.onnx",), "shapes": ("input=3x8x8",)}
+    with pytest.raises(UsageError, match=r"bare\.onnx on cuda: expected a model exported by joulebatch"):
+        _select(folder, **bare, backends=("cuda",))
+
+
+def test_meters_are_chosen_by_name_and_an_unknown_one_is_refused(folder: Path) -> None:
+    with select_meters(_config(folder, meter="none")) as meters:
+        assert meters.minimum_window_s == 0
+    with pytest.raises(UsageError, match=r"(?i)meter"):
+        select_meters(_config(folder, meter="ammeter"))
