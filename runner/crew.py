@@ -15,6 +15,8 @@ from runner.workers import CellFailedError, Patience, Worker, WorkerLostError
 
 _Reply = TypeVar("_Reply")
 
+_OPEN_LIMIT_S = 600.0
+"""gigabytes from a cold disk, or a provider that compiles the model when it is opened"""
 _SETTLE_LIMIT_S = 0.5
 _SETTLE_STEP_S = 0.005
 _STILL_RATIO = 0.1
@@ -107,7 +109,7 @@ class Crew:
 
     def _opened(self, label: str) -> Opened | JoulebatchError:
         try:
-            return Opened(**self._workers[label].receive("open", self._limit_s(0.0)))
+            return Opened(**self._workers[label].receive("open", _OPEN_LIMIT_S))
         except (CellFailedError, WorkerLostError) as error:
             self._workers.pop(label).kill()
             return error
@@ -116,7 +118,7 @@ class Crew:
         """Return a fresh worker in which every batch that worked before is bound and warm again."""
         worker = self._start(label)
         try:
-            worker.open(self._open_request(self._specs[label]), self._limit_s(0.0))
+            worker.open(self._open_request(self._specs[label]), _OPEN_LIMIT_S)
             for request, predicted_s in self._prepared[label].values():
                 worker.prepare(request, self._limit_s(predicted_s + request.warm_up_cap_s))
         except (CellFailedError, WorkerLostError) as error:
