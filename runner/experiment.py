@@ -77,7 +77,7 @@ def measure_models(plan: tuple[ModelPlan, ...], bench: Bench) -> int | None:
             measure_model(model, bench)
     except InterruptedRunError as interrupted:
         signum = interrupted.signum
-        bench.journal.write(NoteLine(text=f"{interrupted}; what was measured before is kept"))
+        bench.journal.write(NoteLine(text=f"{str(interrupted).removesuffix('.')}; what was measured before is kept"))
     bench.journal.write(
         EndLine(
             status="interrupted" if signum else "complete",
