@@ -111,7 +111,7 @@ def _export(
     """Return what was exported, by name, and the errors of the others."""
     if not requests:
         return {}, []
-    from exporter.crew import default_jobs, export_all  # noqa: PLC0415 - nothing to do needs no processes
+    from exporter.jobs import default_jobs, export_all  # noqa: PLC0415 - nothing to do needs no processes
     from exporter.progress import show_progress  # noqa: PLC0415 - the same
     from exporter.weights import is_online  # noqa: PLC0415 - the same
     from runner.modelfile import Manifest  # noqa: PLC0415 - the same

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import rich.progress
 
-    from exporter.crew import Progress
+    from exporter.jobs import Progress
 
 
 @contextmanager

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter import crew
-from exporter.crew import default_jobs, export_all
+from exporter import jobs
+from exporter.jobs import default_jobs, export_all
 from exporter.job import pack_error, unpack_error
 from exporter.request import Request
 from exporter.weights import Wanted
@@ -22,14 +22,14 @@ class Killer:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.events: list[tuple[str, str]] = []
         self.pids: list[int] = []
-        start = crew._Job._start
+        start = jobs._Job._start
 
-        def remember(job: crew._Job) -> object:
+        def remember(job: jobs._Job) -> object:
             process = start(job)
             self.pids.append(process.pid)
             return process
 
-        monkeypatch.setattr(crew._Job, "_start", remember)
+        monkeypatch.setattr(jobs._Job, "_start", remember)
 
     def begins(self, model: str, stage: str) -> None:
         self.events.append((model, stage))
@@ -69,14 +69,14 @@ def test_an_unexpected_error_is_one_line_with_its_trace_as_a_note() -> None:
 
 def test_jobs_follow_cores_memory_and_work(monkeypatch: pytest.MonkeyPatch) -> None:
     class Memory:
-        available = 3 * crew.JOB_BYTES
+        available = 3 * jobs.JOB_BYTES
 
     monkeypatch.setattr("psutil.virtual_memory", Memory)
-    monkeypatch.setattr(crew, "usable_cores", lambda: 64)
+    monkeypatch.setattr(jobs, "usable_cores", lambda: 64)
     assert default_jobs(5) == 3
     assert default_jobs(2) == 2
     Memory.available = 0
     assert default_jobs(5) == 1
     Memory.available = 1 << 50
-    monkeypatch.setattr(crew, "usable_cores", lambda: 2)
+    monkeypatch.setattr(jobs, "usable_cores", lambda: 2)
     assert default_jobs(5) == 2

@@ -56,7 +56,7 @@ def export_all(requests: tuple[Request, ...], jobs: int, progress: Progress) -> 
     for request in sorted(requests, key=lambda request: order.get(request.model, -1)):
         waiting.put(request)
     results: dict[str, Result] = {}
-    crew = [_Job(max(1, usable_cores() // jobs)) for _ in range(jobs)]
+    children = [_Job(max(1, usable_cores() // jobs)) for _ in range(jobs)]
 
     def work(job: _Job) -> None:
         with job:
@@ -67,12 +67,12 @@ def export_all(requests: tuple[Request, ...], jobs: int, progress: Progress) -> 
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            for future in [pool.submit(work, job) for job in crew]:
+            for future in [pool.submit(work, job) for job in children]:
                 future.result()
         except BaseException:  # an interrupt: end the processes, then the threads end by themselves
             while _next(waiting) is not None:
                 pass
-            for job in crew:
+            for job in children:
                 job.kill()
             raise
     return tuple(results[request.model] for request in requests)
