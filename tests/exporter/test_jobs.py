@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from exporter import jobs
-from exporter.jobs import default_jobs, export_all
 from exporter.job import pack_error, unpack_error
+from exporter.jobs import default_jobs, export_all
 from exporter.request import Request
 from exporter.weights import Wanted
 from runner.errors import AbsentError, FileError, JoulebatchError, UsageError
