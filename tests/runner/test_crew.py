@@ -87,6 +87,8 @@ def test_a_crash_in_a_window_takes_out_its_own_batch_only(exported: Path) -> Non
             _measure(crew, label, 2, count=50)
         for _ in range(2):
             assert len(_measure(crew, label, 1, count=50)) == 50
+        with pytest.raises(CellFailedError):  # it is not bound again: its binding may be what kills
+            _measure(crew, label, 2, count=1)
 
 
 def test_a_worker_killed_from_outside_is_replaced_with_all_its_batches(exported: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -268,12 +269,19 @@ def test_a_signal_before_the_question_is_noticed_too(
 
 
 def test_handlers_are_restored_after_an_interruption() -> None:
-    before = [signal.getsignal(each) for each in Interruption.SIGNALS]
-    with Interruption() as interruption:
-        os.kill(os.getpid(), signal.SIGINT)
-        with pytest.raises(InterruptedRunError):
-            interruption.check()
-    assert [signal.getsignal(each) for each in Interruption.SIGNALS] == before
+    def mine(signum: int, frame: FrameType | None) -> None:
+        pass
+
+    before = {each: signal.signal(each, mine) for each in Interruption.SIGNALS}
+    try:
+        with Interruption() as interruption:
+            os.kill(os.getpid(), signal.SIGINT)
+            with pytest.raises(InterruptedRunError):
+                interruption.check()
+        assert [signal.getsignal(each) for each in Interruption.SIGNALS] == [mine, mine]
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def test_a_second_signal_ends_the_process() -> None:
@@ -302,17 +310,22 @@ def test_closing_ends_the_process_and_killing_does_so_at_once(
     assert hanging._process.returncode == -signal.SIGKILL
 
 
-def test_workers_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+def test_workers_die_with_a_parent_that_is_killed_whatever_they_do(exported: Path) -> None:
+    # A worker that waits would notice the end of its input; one that computes needs the kernel to tell it.
+    request = repr(_faulty(exported, "hang"))
     code = (
         "import time; from runner.interruption import Interruption; from runner.workers import Worker\n"
-        "worker = Worker(Interruption()); hello = worker._message('start', 60)\n"
+        "from runner.protocol import Open, Prepare\n"
+        f"worker = Worker(Interruption()); worker.open({request}, 60)\n"
+        f"worker.send('prepare', {PREPARE!r})\n"
         "print(worker.pid, flush=True); time.sleep(3600)\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE
+        [sys.executable, "-c", code], cwd=exported, env=environment(), stdout=subprocess.PIPE
     ) as parent:
         assert parent.stdout
         pid = int(parent.stdout.readline())
+        time.sleep(0.2)  # until it hangs
         assert _runs(pid)
         parent.kill()
     deadline_s = time.monotonic() + LIMIT_S

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -76,6 +77,31 @@ def test_threads_are_explicit_and_in_the_facts(path: Path) -> None:
     assert facts["onnxruntime"] == ort.__version__
     assert sys.prefix not in facts["onnxruntime_file"]
     assert threads(parse_spec("cpu").options) == usable_cores()
+
+
+def test_the_session_itself_has_the_threads_and_keys_that_the_facts_name(path: Path) -> None:
+    session = OnnxRuntimeSession(_request(path, "cpu:threads=3,spin=off"), CPU_PROVIDER, {})
+    settings = session._session.get_session_options()
+    assert (settings.intra_op_num_threads, settings.inter_op_num_threads) == (3, 1)
+    assert settings.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert settings.get_session_config_entry("session.record_ep_graph_assignment_info") == "1"
+
+
+def test_a_provider_that_fails_to_start_is_an_error_and_no_retry_on_the_cpu(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, attempts = ort.InferenceSession._create_inference_session, list[str]()
+
+    def fail_once(self: ort.InferenceSession, providers: list[str], *rest: Any) -> None:
+        attempts.append(str(providers))
+        if len(attempts) == 1:
+            raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
+        create(self, providers, *rest)
+
+    monkeypatch.setattr(ort.InferenceSession, "_create_inference_session", fail_once)
+    with pytest.raises(RuntimeError, match="CUDA failure 100"):
+        OnnxRuntimeSession(_request(path, "cuda"), CUDA, {}, device_id=0)
+    assert len(attempts) == 1
 
 
 def test_our_session_keys_are_in_this_onnxruntime(path: Path) -> None:

@@ -1,0 +1,89 @@
+"""The worker's answers, in this process; as real processes they are in test_workers."""
+
+import time
+from typing import Any
+
+import pytest
+
+from runner import worker
+from runner.backends.interface import Call
+from runner.errors import AbsentError
+from runner.load.timed import Timed
+from runner.protocol import REQUESTS, Measure, Measurement, Prepare
+from runner.worker import Worker, _failure, _read_request
+
+
+def _with_call(run: Any) -> Worker:
+    """Return a worker to which batch 1 was bound."""
+    own = Worker()
+    own._calls[1, "host"] = Call(run, dict)
+    return own
+
+
+@pytest.mark.parametrize("period_s", [None, 0.01])
+def test_a_visit_is_warmed_up_untimed_before_the_cpu_clock_and_the_window_begin(
+    period_s: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+
+    def load(run: Any, count: int, *period: float) -> Timed:
+        events.append(f"window of {count} at {period}")
+        return Timed(1_000_000_000, 3_000_000_000, (500_000_000,) * count, 250_000_000)
+
+    def cpu_clock() -> int:
+        events.append("cpu clock")
+        return 1_000_000_000 * len(events)
+
+    monkeypatch.setattr(worker, "warm_visit", lambda run: events.append("warm"))
+    monkeypatch.setattr(worker, "run_back_to_back", load)
+    monkeypatch.setattr(worker, "run_paced", load)
+    monkeypatch.setattr(worker, "process_time_ns", cpu_clock)
+    answer = _with_call(lambda: None).answer(Measure(1, "host", 2, period_s))
+    window = f"window of 2 at {() if period_s is None else (period_s,)}"
+    assert events == ["warm", "cpu clock", window, "cpu clock"]
+    assert answer == Measurement(1.0, 3.0, (0.5, 0.5), cpu_s=2.0, late_s=0.25)
+
+
+def test_a_window_s_cpu_time_is_that_of_its_inferences() -> None:
+    def compute() -> None:
+        end_ns = time.process_time_ns() + 10_000_000
+        while time.process_time_ns() < end_ns:
+            pass
+
+    answer = _with_call(compute).answer(Measure(1, "host", 5, None))
+    assert isinstance(answer, Measurement)
+    assert len(answer.latencies_s) == 5
+    assert answer.cpu_s >= 5 * 0.01
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (MemoryError(), "memory", "MemoryError"),
+        (RuntimeError("std::bad_alloc"), "memory", "std::bad_alloc"),
+        (RuntimeError("BFCArena: Failed to allocate memory for requested buffer"), "memory", "BFCArena"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "memory", "CUDA out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "memory", "can't allocate"),
+        (AbsentError("Cannot prove x"), "absent", "Cannot prove x."),
+        (ValueError("a\n  b"), "error", "a b"),
+        (KeyError(), "error", "KeyError"),
+    ],
+)
+def test_a_failure_has_a_kind_and_one_line(error: Exception, kind: str, message: str) -> None:
+    failure = _failure(error)
+    assert failure["kind"] == kind
+    assert message in failure["message"]
+    assert len(failure["message"].splitlines()) == 1
+
+
+def test_a_request_is_read_by_its_word() -> None:
+    line = '{"do": "prepare", "batch_size": 4, "io": "host", "warm_up_inferences": 2, "warm_up_cap_s": 1.0, '
+    assert _read_request(line + '"warm_up_steady": false}\n') == Prepare(
+        4, "host", 2, 1.0, warm_up_steady=False
+    )
+    assert set(REQUESTS) == {"open", "prepare", "measure"}
+
+
+def test_a_batch_that_was_not_bound_cannot_be_measured() -> None:
+    with pytest.raises(KeyError):
+        Worker().answer(Measure(1, "host", 1, None))
