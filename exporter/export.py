@@ -24,7 +24,7 @@ from exporter.network import (
 from exporter.parity import check_batches, reference_images, reference_outputs
 from exporter.request import RECIPE_REVISION, Request
 from exporter.staging import publish, staging
-from exporter.weights import Chosen, choose
+from exporter.weights import Chosen, choose, file_name
 from runner.backends.interface import Array
 from runner.errors import FileError
 from runner.modelfile import MANIFEST_SUFFIX, REFERENCE_SUFFIX, FileRecord, Manifest, TensorSpec, hash_file
@@ -209,6 +209,8 @@ def _save(
             "builder": model,
             "arguments": architecture.arguments,
             "checkpoint": None if checkpoint is None else str(checkpoint),
+            "checkpoint_bytes": None if checkpoint is None else checkpoint.stat().st_size,
+            "published": file_name(architecture.url),
         },
         year=publication.year if publication else None,
         paper=publication.paper if publication else None,

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
-from exporter.weights import Wanted
+from exporter.weights import Wanted, find_stored
 from runner.errors import JoulebatchError, UsageError
 from runner.modelfile import Manifest, manifest_path, read_manifest, verify_files
 
@@ -76,25 +76,42 @@ def _find_current(request: Request) -> Manifest | None:
 
 
 def _answers(manifest: Manifest, request: Request) -> bool:
-    """Return whether the weights, the seed, the opset and the software are those of the request.
-
-    ``auto`` takes whatever is there, so that repeating it needs no network.
-    """
-    wanted, kind = request.wanted, manifest.weights.kind
-    if wanted.mode == "random":
-        fits = kind == "random"
-    elif wanted.weights_dir is not None:
-        checkpoint = manifest.recipe.get("checkpoint")
-        fits = checkpoint is not None and Path(checkpoint).parent == wanted.weights_dir.resolve()
-    else:
-        fits = wanted.mode == "auto" or kind == "pretrained"
+    """Return whether the weights, the seed, the opset and the software are those of the request."""
     return (
-        fits
-        and manifest.seed == wanted.seed
+        manifest.seed == request.wanted.seed
         and manifest.opset == request.opset
         and manifest.recipe.get("revision") == RECIPE_REVISION
         and all(_installed(package) in {None, manifest.versions.get(package)} for package in _REBUILDERS)
+        and _has_weights(manifest, request.wanted)
     )
+
+
+def _has_weights(manifest: Manifest, wanted: Wanted) -> bool:
+    """Return whether a file has the weights that would be chosen now; what a download would bring is not asked.
+
+    Raises:
+        FileError: several checkpoints in the folder could be meant.
+    """
+    kind, published = manifest.weights.kind, manifest.recipe.get("published")
+    if wanted.mode == "random":
+        return kind == "random"
+    if published is None:
+        return False  # written before this was noted
+    stored = find_stored(manifest.model, published, wanted.weights_dir)
+    if kind == "random":
+        return stored is None and wanted.mode == "auto"
+    checkpoint = Path(manifest.recipe["checkpoint"])
+    size_bytes = manifest.recipe["checkpoint_bytes"]
+    if not _has_size(checkpoint, size_bytes):
+        return False  # the PyTorch baseline could not be rebuilt
+    if stored is not None:
+        # The name carries the hash, which was verified; hashing a checkpoint again would take longer than all else.
+        return stored.name == checkpoint.name and _has_size(stored, size_bytes)
+    return kind == "pretrained" or (wanted.mode == "auto" and wanted.weights_dir is None)
+
+
+def _has_size(path: Path, size_bytes: int) -> bool:
+    return path.is_file() and path.stat().st_size == size_bytes
 
 
 def _installed(package: str) -> str | None:

@@ -72,13 +72,15 @@ def choose(model: str, url: str, wanted: Wanted) -> Chosen:
         FileError: a checkpoint is not what its name says.
     """
     if wanted.mode != "random":
-        path = _find(model, url, wanted)
+        path = find_stored(model, file_name(url), wanted.weights_dir)
+        if path is None and wanted.online:
+            path = download(url, _cache_dir())
         if path is not None:
             return _verified(model, url, path, wanted.seed)
         if wanted.mode == "pretrained":
             raise AbsentError(
                 f"Cannot get the weights of {model}",
-                expected=f"{_file_name(url)} in {wanted.weights_dir or _cache_dir()}, or a download",
+                expected=f"{file_name(url)} in {wanted.weights_dir or _cache_dir()}, or a download",
                 got="none",
                 fix=f"Get {url} and pass --weights-dir DIR, or pass --weights random",
             )
@@ -92,7 +94,7 @@ def download(url: str, folder: Path, timeout_s: float = TIMEOUT_S) -> Path | Non
         FileError: what came does not have the hash in its name.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / _file_name(url)
+    target = folder / file_name(url)
     descriptor, name = tempfile.mkstemp(dir=folder, prefix=target.name, suffix=".part")
     part = Path(name)
     try:
@@ -107,6 +109,28 @@ def download(url: str, folder: Path, timeout_s: float = TIMEOUT_S) -> Path | Non
     return target
 
 
+def find_stored(model: str, published: str, weights_dir: Path | None) -> Path | None:
+    """Return the checkpoint on this machine, not verified yet, or None.
+
+    Args:
+        model: a network's name.
+        published: the file name of its published checkpoint.
+        weights_dir: where to look first; the cache comes second.
+
+    Raises:
+        FileError: several files in the folder could be meant.
+    """
+    if weights_dir is not None and (local := _find_local(model, published, weights_dir)):
+        return local
+    cached = _cache_dir() / published
+    return cached if cached.is_file() else None
+
+
+def file_name(url: str) -> str:
+    """Return the name that a published checkpoint is stored under."""
+    return url.rpartition("/")[2]
+
+
 def _answers(url: str, timeout_s: float) -> bool:
     request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - https, or the loopback server of a test
     try:
@@ -118,19 +142,9 @@ def _answers(url: str, timeout_s: float) -> bool:
         return False
 
 
-def _find(model: str, url: str, wanted: Wanted) -> Path | None:
-    """Return the checkpoint file, not verified yet."""
-    if wanted.weights_dir is not None and (local := _find_local(model, url, wanted.weights_dir)):
-        return local
-    cached = _cache_dir() / _file_name(url)
-    if cached.is_file():
-        return cached
-    return download(url, cached.parent) if wanted.online else None
-
-
-def _find_local(model: str, url: str, folder: Path) -> Path | None:
+def _find_local(model: str, published_name: str, folder: Path) -> Path | None:
     """Return the published file in a folder, or the only one of the same stem: weights trained elsewhere."""
-    published = folder / _file_name(url)
+    published = folder / published_name
     if published.is_file():
         return published
     parts = _HASHED_NAME.fullmatch(published.name)
@@ -157,9 +171,10 @@ def _verified(model: str, url: str, path: Path, seed: int) -> Chosen:
             f"Cannot read the weights of {model}", got=str(error), fix="Check the file"
         ) from error
     _check_name(sha256, path, "Get it again, or pass --weights random")
-    kind: Literal["pretrained", "local"] = "pretrained" if path.name == _file_name(url) else "local"
+    kind: Literal["pretrained", "local"] = "pretrained" if path.name == file_name(url) else "local"
     source = f"{kind}, {path.name}, sha256 {sha256[:12]}"
-    return Chosen(Weights(kind, source, seed, sha256), path.resolve())
+    # Links are kept: the name with the hash is that of the link.
+    return Chosen(Weights(kind, source, seed, sha256), path.absolute())
 
 
 def _check_name(sha256: str, path: Path, fix: str) -> None:
@@ -169,11 +184,8 @@ def _check_name(sha256: str, path: Path, fix: str) -> None:
         raise FileError(f"Cannot use {path}", expected=expected, got=f"{sha256[:12]}…", fix=fix)
 
 
-def _file_name(url: str) -> str:
-    return url.rpartition("/")[2]
-
-
 def _cache_dir() -> Path:
-    from torch import hub  # noqa: PLC0415 - the command line imports this file for its modes
-
-    return Path(hub.get_dir()) / "checkpoints"
+    """Return where PyTorch keeps checkpoints, as ``torch.hub.get_dir`` documents it; torch takes seconds to import."""
+    caches = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("TORCH_HOME", f"{caches}/torch")
+    return Path(os.path.expanduser(home)) / "hub" / "checkpoints"  # noqa: PTH111 - pathlib's fails without a home

@@ -17,6 +17,16 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """PyTorch's folder of checkpoints, empty: no test depends on what was downloaded to this machine."""
+    home = tmp_path_factory.mktemp("torch")
+    monkeypatch.setenv("TORCH_HOME", str(home))
+    folder = home / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def run() -> Run:
     """Run Python code or, without any, the export command, as a process of its own."""

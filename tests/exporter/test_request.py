@@ -3,7 +3,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -36,7 +36,8 @@ def test_opsets_outside_the_tested_range_are_refused(opset: int) -> None:
         ("random", {"weights_dir": Path("other")}, True),
         ("pretrained", {}, False),
         ("auto", {"seed": 1}, False),
-        ("auto", {"weights_dir": Path("other")}, False),
+        ("auto", {"weights_dir": Path("other")}, True),
+        ("pretrained", {"weights_dir": Path("other")}, False),
     ],
 )
 def test_only_what_the_request_would_give_is_current(
@@ -45,6 +46,80 @@ def test_only_what_the_request_would_give_is_current(
     wanted = replace(WANTED, mode=mode, **changes)
     assert bool(find_current((Request(MODEL, exported, wanted, 18),))) == current
     assert not find_current((Request(MODEL, exported, wanted, 19),))
+
+
+def give_checkpoint(exported: Path, models: Path, checkpoint: Path) -> None:
+    """Make a models folder whose manifest says that the weights are from a checkpoint."""
+    models.mkdir()
+    for path in exported.iterdir():
+        if path != manifest_path(exported, MODEL):
+            (models / path.name).hardlink_to(path)
+    manifest = read_manifest(manifest_path(exported, MODEL))
+    kind: Literal["pretrained", "local"] = (
+        "pretrained" if checkpoint.name == manifest.recipe["published"] else "local"
+    )
+    weights = replace(manifest.weights, kind=kind)
+    size_bytes = checkpoint.stat().st_size
+    recipe = {**manifest.recipe, "checkpoint": str(checkpoint), "checkpoint_bytes": size_bytes}
+    manifest_path(models, MODEL).write_text(replace(manifest, weights=weights, recipe=recipe).to_json())
+
+
+def is_current(models: Path, mode: Mode, weights_dir: Path | None) -> bool:
+    wanted = replace(WANTED, mode=mode, weights_dir=weights_dir)
+    return MODEL in find_current((Request(MODEL, models, wanted, 18),))
+
+
+@pytest.mark.parametrize("mode", ["auto", "pretrained"])
+def test_a_checkpoint_that_was_replaced_cut_or_deleted_is_not_current(
+    mode: Mode, exported: Path, tmp_path: Path
+) -> None:
+    folder, models = tmp_path / "weights", tmp_path / "m"
+    folder.mkdir()
+    checkpoint = folder / "shufflenetv2_x0.5-aaaaaaaa.pth"
+    checkpoint.write_bytes(b"weights")
+    give_checkpoint(exported, models, checkpoint)
+    assert is_current(models, mode, folder)
+    other = checkpoint.rename(folder / "shufflenetv2_x0.5-bbbbbbbb.pth")
+    assert not is_current(models, mode, folder)
+    checkpoint.write_bytes(b"weights")
+    assert not is_current(models, mode, folder)  # either could be meant: the export says so
+    other.unlink()
+    assert is_current(models, mode, folder)
+    checkpoint.write_bytes(b"weight")
+    assert not is_current(models, mode, folder)
+    checkpoint.unlink()
+    assert not is_current(models, mode, folder)
+    assert not is_current(models, mode, None)
+
+
+def test_a_folder_without_the_network_changes_nothing(exported: Path, tmp_path: Path, cache: Path) -> None:
+    folder, models = tmp_path / "weights", tmp_path / "m"
+    folder.mkdir()
+    published = cache / read_manifest(manifest_path(exported, MODEL)).recipe["published"]
+    assert is_current(exported, "auto", folder)
+    published.write_bytes(b"weights")
+    assert not is_current(exported, "auto", folder)  # random, and the published weights have come
+    give_checkpoint(exported, models, published)
+    for mode in ("auto", "pretrained"):
+        assert is_current(models, mode, folder)
+        assert is_current(models, mode, None)
+    published.unlink()
+    assert not is_current(models, "auto", folder)
+
+
+def test_weights_trained_elsewhere_stay_until_others_are_asked_for(
+    exported: Path, tmp_path: Path, cache: Path
+) -> None:
+    folder, models = tmp_path / "weights", tmp_path / "m"
+    folder.mkdir()
+    checkpoint = tmp_path / "shufflenetv2_x0.5-aaaaaaaa.pth"
+    checkpoint.write_bytes(b"weights")
+    give_checkpoint(exported, models, checkpoint)
+    assert is_current(models, "auto", None)
+    assert not is_current(models, "auto", folder)
+    assert not is_current(models, "pretrained", None)
+    (cache / read_manifest(manifest_path(exported, MODEL)).recipe["published"]).write_bytes(b"weights")
+    assert not is_current(models, "auto", None)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from torch import hub
 
 from exporter import weights
 from exporter.network import describe
@@ -53,14 +54,6 @@ def silent() -> Iterator[str]:
     """A server that accepts and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    folder = tmp_path / "torch" / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    return folder
 
 
 def test_a_download_is_stored_under_its_verified_name(server: str, tmp_path: Path) -> None:
@@ -121,6 +114,15 @@ def test_pretrained_offline_is_one_line_that_names_both_ways_out(cache: Path) ->
 def test_random_takes_no_checkpoint_even_where_there_is_one(cache: Path) -> None:
     (cache / NAME).write_bytes(CONTENT)
     assert choose("net", f"http://x/{NAME}", Wanted("random", 0, cache, online=True)).weights.kind == "random"
+
+
+@pytest.mark.parametrize("variables", [{"TORCH_HOME": "~/t"}, {"XDG_CACHE_HOME": "/c"}, {}])
+def test_the_cache_is_pytorchs(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert weights._cache_dir() == Path(hub.get_dir()) / "checkpoints"
 
 
 def test_a_cached_file_that_was_changed_is_refused(cache: Path) -> None:
