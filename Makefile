@@ -33,13 +33,21 @@ test: $(DEV_STAMP)
 clean:
 	rm -rf $(VENV)
 
+# The two wheels of ONNX Runtime overwrite each other: the one not asked for goes first.
+OTHER_WHEEL := $(if $(findstring gpu,$(EXTRAS)),onnxruntime,onnxruntime-gpu)
+define install
+	rm -f $(VENV)/.installed-*
+	$(BIN)/python -m pip uninstall --quiet --yes $(OTHER_WHEEL) 2>/dev/null
+	$(BIN)/python -m pip install $(PIP_ARGS) --constraint constraints.txt --editable ".[$(1)]"
+endef
+
 $(USER_STAMP): pyproject.toml constraints.txt | $(VENV)
-	$(BIN)/python -m pip install $(PIP_ARGS) --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	$(call install,$(EXTRAS))
 	touch $@
 
 # The dev set holds the user's set, so that after `make test` `make compare` has nothing to install.
 $(DEV_STAMP): pyproject.toml constraints.txt | $(VENV)
-	$(BIN)/python -m pip install $(PIP_ARGS) --constraint constraints.txt --editable ".[$(EXTRAS),dev]"
+	$(call install,$(EXTRAS)$(comma)dev)
 	touch $@ $(USER_STAMP)
 
 $(VENV):

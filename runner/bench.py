@@ -12,7 +12,7 @@ from runner.meters.recorder import MeterSet
 from runner.plan import ModelPlan, Profile
 from runner.progress import Progress
 from runner.report.journal import CellLine, Journal, NoteLine
-from runner.report.schema import Cell
+from runner.report.schema import Cell, SessionEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Roster:
         """bound, warm, and visited in every block"""
         self.inference_s: dict[str, float] = {}
         """by cell: as seen at the end of the warm-up"""
+        self.sessions: dict[str, SessionEntry] = {}
+        """by backend: those that opened"""
 
     def close(
         self, cell: Cell, status: Literal["failed", "skipped", "overloaded"], reason: str, **facts: float
@@ -52,18 +54,16 @@ class Roster:
         update: dict[str, Any] = {"status": status, "reason": reason, **facts}
         self.bench.journal.write(CellLine(entry=latest.model_copy(update=update)))
 
-    def fail(self, cell: Cell, error: JoulebatchError) -> None:
-        """Take out the cell and the other loads of its shape, or all of a backend that is lost."""
+    def fail(self, cells: Sequence[Cell], error: JoulebatchError) -> None:
+        """Take out the cells that an error cost, or all of a backend that is lost."""
         if isinstance(error, BackendLostError):
-            self.fail_backend(cell.backend, str(error).removesuffix("."))
-            return
-        for each in [each for each in self.live.values() if shape_of(each) == shape_of(cell)]:
-            self.close(each, "failed", str(error).removesuffix("."))
+            cells = self.cells_of(cells[0].backend)
+        for cell in cells:
+            self.close(cell, "failed", str(error).removesuffix("."))
 
-    def fail_backend(self, label: str, reason: str) -> None:
-        """Take out every cell of a backend."""
-        for cell in [cell for cell in self.live.values() if cell.backend == label]:
-            self.close(cell, "failed", reason)
+    def cells_of(self, label: str) -> tuple[Cell, ...]:
+        """Return the cells of a backend that are still in."""
+        return tuple(cell for cell in self.live.values() if cell.backend == label)
 
     def note(self, text: str) -> None:
         """Journal what a reader of the report must know of this model."""

@@ -7,7 +7,15 @@ from statistics import fmean
 from runner.bench import Roster
 from runner.cpu import machine_busy_s
 from runner.crew import BackendLostError
-from runner.plan import MIN_INFERENCES, PROFILES, WINDOW_S, period_s, share_windows, visit_s
+from runner.plan import (
+    LONGEST_SHARED_WINDOW,
+    MIN_INFERENCES,
+    PROFILES,
+    WINDOW_S,
+    period_s,
+    share_windows,
+    visit_s,
+)
 from runner.protocol import Measure
 from runner.report.journal import BlockLine, CellLine, WindowLine
 from runner.report.schema import Cell, Window
@@ -30,16 +38,18 @@ def run_blocks(roster: Roster) -> None:
     profile, budget = bench.profile, bench.budget
     counts = _window_counts(roster)
     visits = _Visits(roster)
-    block = 0
+    block, last_block_s = 0, 0.0
     while roster.ready and block < profile.max_blocks:
         left_s = budget.for_needs_s if block < profile.min_blocks else budget.for_more_s
-        if _block_s(roster, counts) > left_s:
+        if max(last_block_s, _block_s(roster, counts)) > left_s:
             break
+        began_s = budget.now_s()
         for cell in plan.block(block, bench.terms.seed):
             if cell.key in roster.ready:
                 bench.progress.visit(cell, block)
                 visits.visit(cell, block, counts[cell.key])
         bench.journal.write(BlockLine(model=plan.file.name, variant=plan.file.variant, block=block))
+        last_block_s = budget.now_s() - began_s
         block += 1
         if block >= profile.min_blocks and visits.half_width_ratio() <= bench.target_ci_ratio:
             break
@@ -51,15 +61,16 @@ def _window_counts(roster: Roster) -> Mapping[str, int]:
     """Return the inferences of each cell's windows: as asked for, or the next smaller that the budget holds."""
     bench, cells = roster.bench, tuple(roster.ready.values())
     target_s = max(WINDOW_S, bench.meters.minimum_window_s)
-    sizes = [(target_s, MIN_INFERENCES), *((max(WINDOW_S, target_s / part), 1) for part in _WINDOW_PARTS)]
-    for window_s, floor in dict.fromkeys(sizes):
-        counts = share_windows(cells, roster.inference_s, window_s, floor)
+    asked = (target_s, MIN_INFERENCES, LONGEST_SHARED_WINDOW)
+    shorter = ((max(WINDOW_S, target_s / part), 1, LONGEST_SHARED_WINDOW) for part in _WINDOW_PARTS)
+    for size in dict.fromkeys((asked, *shorter, (WINDOW_S, 1, 1.0))):
+        counts = share_windows(cells, roster.inference_s, *size)
         if bench.profile.min_blocks * _block_s(roster, counts) <= bench.budget.for_needs_s:
             break
-    if cells and (window_s, floor) != sizes[0]:
-        shorter = f" {window_s:g} s instead of {target_s:g} s and" if window_s < target_s else ""
+    if cells and size != asked:
+        of = f" {size[0]:g} s instead of {target_s:g} s and" if size[0] < target_s else ""
         roster.note(
-            f"windows of{shorter} {floor} instead of {MIN_INFERENCES} inferences, to fit the time budget"
+            f"windows of{of} {size[1]} instead of {MIN_INFERENCES} inferences, to fit the time budget"
         )
     for key, count in counts.items():
         roster.ready[key] = roster.ready[key].model_copy(update={"inferences_per_window": count})
@@ -114,7 +125,7 @@ class _Visits:
             measured = crew.measure(cell.backend, request, predicted_s)
         except (CellFailedError, WorkerLostError, BackendLostError) as error:
             bench.meters.cancel()
-            self._roster.fail(cell, error)
+            self._roster.fail((cell,), error)
             return
         busy_s, own_s = (
             _since(busy_before_s, machine_busy_s()),

@@ -34,6 +34,15 @@ class Budget:
         self._share_end_s = now_s + left_s * own_s / (own_s + later_s)
         self._need_end_s = max(self._share_end_s, self._end_s - later_s)
 
+    def now_s(self) -> float:
+        """Return the time of the clock that the budget is kept by."""
+        return self._clock()
+
+    @property
+    def left_s(self) -> float:
+        """What is left for all models together."""
+        return self._end_s - self._clock()
+
     @property
     def for_needs_s(self) -> float:
         """What is left for the blocks that the profile demands."""

@@ -70,6 +70,22 @@ def parse_pace(text: str) -> Pace:
     return Pace(images_per_s=images_per_s, batch_sizes=parse_batch_sizes(sizes) if at else ())
 
 
+def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Return sizes by input name.
+
+    Raises:
+        UsageError: one cannot be read, or an input has two.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, sizes in map(parse_shape, texts):
+        if name in shapes:
+            raise UsageError(
+                "Cannot use --shape", expected="each input once", got=f"{name} twice", fix="Drop one"
+            )
+        shapes[name] = sizes
+    return shapes
+
+
 class RunConfig(BaseModel):
     """Everything ``joulebatch run`` can be told; text is parsed here and nowhere else."""
 
@@ -77,9 +93,7 @@ class RunConfig(BaseModel):
 
     models: tuple[str, ...] = ()
     onnx_files: tuple[Path, ...] = ()
-    shapes: Annotated[
-        dict[str, tuple[int, ...]], BeforeValidator(lambda texts: dict(map(parse_shape, texts)))
-    ] = {}
+    shapes: Annotated[dict[str, tuple[int, ...]], BeforeValidator(parse_shapes)] = {}
     backends: tuple[str, ...] = ()
     baseline: str | None = None
     batch_sizes: Annotated[tuple[int, ...], BeforeValidator(parse_batch_sizes)]

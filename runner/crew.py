@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from math import inf
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Self, TypeVar
@@ -10,7 +11,7 @@ from runner.backends.spec import BackendSpec
 from runner.errors import JoulebatchError
 from runner.interruption import Interruption
 from runner.modelfile import ModelFile, manifest_path
-from runner.protocol import Measure, Measurement, Open, Opened, Prepare, Prepared
+from runner.protocol import Check, Checked, Measure, Measurement, Open, Opened, Prepare, Prepared
 from runner.workers import CellFailedError, Patience, Worker, WorkerLostError
 
 _Reply = TypeVar("_Reply")
@@ -18,7 +19,11 @@ _Reply = TypeVar("_Reply")
 _OPEN_LIMIT_S = 600.0
 """gigabytes from a cold disk, or a provider that compiles the model when it is opened"""
 _SETTLE_LIMIT_S = 0.5
+_LEAST_PATIENCE_S = 30.0
+"""for one reply, however little of the budget is left"""
 _SETTLE_STEP_S = 0.005
+_STILL_STEPS = 2
+"""one step could fall between two time slices of a busy worker"""
 _STILL_RATIO = 0.1
 """Share of a step that other workers may compute and still count as resting."""
 
@@ -33,6 +38,8 @@ class Terms:
 
     interruption: Interruption
     seed: int
+    left_s: Callable[[], float] = lambda: inf
+    """of the time budget"""
     patience: Patience = field(default_factory=Patience)
 
 
@@ -65,13 +72,19 @@ class Crew:
         self._prepared[label][request.batch_size, request.io] = (request, predicted_s)
         return prepared
 
+    def check(self, label: str, request: Check) -> Checked:
+        """Compare a backend's outputs with the reference; raises as `prepare` does."""
+        return self._ask(label, lambda worker: worker.check(request, self._limit_s(0.0)))
+
     def measure(self, label: str, request: Measure, predicted_s: float) -> Measurement:
         """Measure one window; raises as `prepare` does."""
-        try:
-            return self._ask(label, lambda worker: worker.measure(request, self._limit_s(predicted_s)))
-        except (CellFailedError, WorkerLostError):
-            self._prepared[label].pop((request.batch_size, request.io), None)
-            raise
+
+        def ask(worker: Worker) -> Measurement:
+            if (request.batch_size, request.io) not in self._prepared[label]:
+                raise CellFailedError("error", "a fresh worker could not run this batch again")
+            return worker.measure(request, self._limit_s(predicted_s))
+
+        return self._ask(label, ask)
 
     def cpu_s(self, label: str) -> float | None:
         """Return the CPU time of a backend's worker so far, or None when it is gone."""
@@ -82,17 +95,14 @@ class Crew:
         """Wait until every other worker's CPU clock stands still; return whether it did before the limit."""
         others = [worker for name, worker in self._workers.items() if name != label]
         deadline_s = monotonic() + _SETTLE_LIMIT_S
-        before_s = [worker.cpu_s() for worker in others]
-        while others:
-            step_began_s = monotonic()
-            sleep(_SETTLE_STEP_S)
-            now_s = [worker.cpu_s() for worker in others]
-            spent_s = sum((now or 0.0) - (before or 0.0) for now, before in zip(now_s, before_s, strict=True))
-            if spent_s < _STILL_RATIO * (monotonic() - step_began_s):
-                return True
-            if monotonic() > deadline_s:
+        still_steps = 0 if others else _STILL_STEPS
+        while still_steps < _STILL_STEPS:
+            began_s, before_s = monotonic(), _cpu_s(others)
+            if began_s > deadline_s:
                 return False
-            before_s = now_s
+            sleep(_SETTLE_STEP_S)
+            still = _cpu_s(others) - before_s < _STILL_RATIO * (monotonic() - began_s)
+            still_steps = still_steps + 1 if still else 0
         return True
 
     def _ask(self, label: str, ask: Callable[[Worker], _Reply]) -> _Reply:
@@ -109,25 +119,36 @@ class Crew:
 
     def _opened(self, label: str) -> Opened | JoulebatchError:
         try:
-            return Opened(**self._workers[label].receive("open", _OPEN_LIMIT_S))
+            return self._workers[label].receive("open", self._within_budget_s(_OPEN_LIMIT_S), Opened)
         except (CellFailedError, WorkerLostError) as error:
             self._workers.pop(label).kill()
             return error
 
     def _replace(self, label: str) -> Worker:
-        """Return a fresh worker in which every batch that worked before is bound and warm again."""
+        """Return a fresh worker in which every batch that worked before is bound and warm, or is given up."""
         worker = self._start(label)
         try:
-            worker.open(self._open_request(self._specs[label]), _OPEN_LIMIT_S)
-            for request, predicted_s in self._prepared[label].values():
-                worker.prepare(request, self._limit_s(predicted_s + request.warm_up_cap_s))
+            worker.open(self._open_request(self._specs[label]), self._within_budget_s(_OPEN_LIMIT_S))
         except (CellFailedError, WorkerLostError) as error:
             self._workers.pop(label).kill()
             raise BackendLostError(f"a fresh worker failed too: {error}") from error
+        for shape, (request, predicted_s) in list(self._prepared[label].items()):
+            try:
+                worker.prepare(request, self._limit_s(predicted_s + request.warm_up_cap_s))
+            except CellFailedError:
+                del self._prepared[label][shape]
+            except WorkerLostError:
+                del self._prepared[label][shape]
+                self._workers.pop(label).kill()
+                return self._replace(label)
         return worker
 
     def _limit_s(self, predicted_s: float) -> float:
-        return self._terms.patience.limit_s(predicted_s)
+        return self._within_budget_s(self._terms.patience.limit_s(predicted_s))
+
+    def _within_budget_s(self, limit_s: float) -> float:
+        """Return a limit that no hang can stretch far beyond the time budget."""
+        return min(limit_s, max(_LEAST_PATIENCE_S, self._terms.left_s()))
 
     def _open_request(self, spec: BackendSpec) -> Open:
         file = self._file
@@ -136,7 +157,6 @@ class Crew:
             backend=spec.name,
             model_path=str(file.path),
             manifest_path=str(manifest) if manifest else None,
-            reference_path=str(file.reference_path) if file.reference_path else None,
             options=spec.options,
             inputs=tuple(asdict(each) for each in file.inputs),
             seed=self._terms.seed,
@@ -150,3 +170,7 @@ class Crew:
     ) -> None:
         for worker in self._workers.values():
             worker.kill() if error else worker.close()
+
+
+def _cpu_s(workers: Sequence[Worker]) -> float:
+    return sum(worker.cpu_s() or 0.0 for worker in workers)

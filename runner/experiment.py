@@ -12,7 +12,7 @@ from runner.config import RunConfig
 from runner.crew import Crew, Terms
 from runner.interruption import InterruptedRunError, Interruption
 from runner.plan import PROFILES, ModelPlan
-from runner.prepare import open_sessions, prepare_cells
+from runner.prepare import check_parity, open_sessions, prepare_cells
 from runner.progress import Progress
 from runner.report.archive import create, finish, load
 from runner.report.header import Start, make_header
@@ -48,22 +48,24 @@ def run_experiment(
         folder = create(config.reports_dir, config.name, now)
         with Journal(folder) as journal:
             journal.write(make_header(config, selection, meters, Start(folder.name, now, argv)))
+            budget = Budget(config.time_budget_s, [model.predicted_s for model in selection.plan])
             bench = Bench(
                 specs=selection.specs,
                 baseline=selection.baseline,
                 profile=PROFILES[config.profile],
                 target_ci_ratio=config.target_ci_ratio,
                 allow_fallback=config.allow_fallback,
-                terms=Terms(interruption, config.seed),
+                terms=Terms(interruption, config.seed, lambda: budget.left_s),
                 journal=journal,
                 meters=meters,
-                budget=Budget(config.time_budget_s, [model.predicted_s for model in selection.plan]),
+                budget=budget,
                 progress=progress,
             )
             interrupted_by = measure_models(selection.plan, bench)
-    report = load(folder)
-    if not interrupted_by:
-        finish(folder, report)
+        # Still shielded from signals: a report is finished or left to its journal, never torn.
+        report = load(folder)
+        if not interrupted_by:
+            finish(folder, report)
     return Outcome(folder, report, interrupted_by)
 
 
@@ -77,7 +79,9 @@ def measure_models(plan: tuple[ModelPlan, ...], bench: Bench) -> int | None:
             measure_model(model, bench)
     except InterruptedRunError as interrupted:
         signum = interrupted.signum
-        bench.journal.write(NoteLine(text=f"{str(interrupted).removesuffix('.')}; what was measured before is kept"))
+        bench.journal.write(
+            NoteLine(text=f"{str(interrupted).removesuffix('.')}; what was measured before is kept")
+        )
     bench.journal.write(
         EndLine(
             status="interrupted" if signum else "complete",
@@ -100,4 +104,5 @@ def measure_model(plan: ModelPlan, bench: Bench) -> None:
         roster = Roster(plan, bench, crew)
         open_sessions(roster)
         prepare_cells(roster)
+        check_parity(roster)
         run_blocks(roster)

@@ -125,6 +125,8 @@ class ModelFile:
     @property
     def fixed_batch(self) -> int | None:
         """The only batch size the file accepts, or None when the batch is dynamic."""
+        if any(spec.has_dynamic_batch for spec in self.inputs):
+            return None
         sizes = [spec.shape[0] for spec in self.inputs if spec.shape and isinstance(spec.shape[0], int)]
         return sizes[0] if sizes else None
 

@@ -153,7 +153,7 @@ def _spec(path: Path, value: "onnx.ValueInfoProto") -> TensorSpec:
         )
     tensor = value.type.tensor_type
     dims = tuple(
-        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or f"{value.name}.{index}"
+        dim.dim_value if dim.dim_value > 0 else dim.dim_param or f"{value.name}.{index}"
         for index, dim in enumerate(tensor.shape.dim)
     )
     return TensorSpec(value.name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, dims)

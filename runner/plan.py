@@ -9,6 +9,7 @@ from runner.backends.registry import find_backend
 from runner.backends.spec import BackendSpec
 from runner.config import RunConfig
 from runner.cpu import usable_cores
+from runner.errors import UsageError
 from runner.load.warmup import VISIT_S, WarmUpRule
 from runner.modelfile import ModelFile
 from runner.report.schema import Cell, Load
@@ -68,7 +69,11 @@ class ModelPlan:
 def make_plan(
     config: RunConfig, files: Iterable[ModelFile], specs: Sequence[BackendSpec]
 ) -> tuple[ModelPlan, ...]:
-    """Return the plan of each model, in order."""
+    """Return the plan of each model, in order.
+
+    Raises:
+        UsageError: two paces come to the same load.
+    """
     profile = PROFILES[config.profile]
     return tuple(_plan_model(file, tuple(_cells(config, file, specs)), profile) for file in files)
 
@@ -109,17 +114,23 @@ def period_s(load: Load) -> float | None:
 
 def visit_s(cell: Cell, inference_s: float, count: int) -> float:
     """Return the predicted time of one visit: settling, the untimed begin, the window."""
-    each_s = max(inference_s, period_s(cell.load) or 0.0)
-    return _SETTLE_S + max(VISIT_S, inference_s) + count * each_s
+    period = period_s(cell.load)
+    if period is not None:
+        return _SETTLE_S + (1 + count) * max(inference_s, period)
+    return _SETTLE_S + max(VISIT_S, inference_s) + count * inference_s
 
 
 def share_windows(
-    cells: Sequence[Cell], inference_s: Mapping[str, float], window_s: float, floor: int
+    cells: Sequence[Cell],
+    inference_s: Mapping[str, float],
+    window_s: float,
+    floor: int,
+    longest: float = LONGEST_SHARED_WINDOW,
 ) -> dict[str, int]:
     """Return the inferences per window of each cell: one count for all backends of a load.
 
-    The fastest backend's window lasts ``window_s``. A backend for which that count would take over
-    `LONGEST_SHARED_WINDOW` times as long gets a count of its own, because one GPU must not make CPUs crawl.
+    The fastest backend's window lasts ``window_s``. A backend for which that count would take over ``longest`` times
+    as long gets a count of its own, because one GPU must not make CPUs crawl.
     """
     counts: dict[str, int] = {}
     for load in {cell.load for cell in cells}:
@@ -127,7 +138,7 @@ def share_windows(
         shared = max(fewest_inferences(cell, inference_s[cell.key], window_s, floor) for cell in peers)
         for cell in peers:
             each_s = period_s(load) or inference_s[cell.key]
-            longest_s = LONGEST_SHARED_WINDOW * max(window_s, each_s * floor)
+            longest_s = longest * max(window_s, each_s * floor)
             fits = shared * each_s <= longest_s
             counts[cell.key] = shared if fits else fewest_inferences(cell, each_s, longest_s, floor)
     return counts
@@ -151,13 +162,24 @@ def _cells(config: RunConfig, file: ModelFile, specs: Sequence[BackendSpec]) -> 
 
 def load_label(load: Load) -> str:
     """Return a load as cells' keys spell it."""
-    return f"b{load.batch_size}" + (f"@{load.pace_hz:g}" if load.pace_hz else "")
+    pace = load.pace_hz
+    return f"b{load.batch_size}" + (f"@{int(pace) if pace.is_integer() else pace}" if pace else "")
 
 
 def _loads(config: RunConfig, file: ModelFile) -> Iterable[Load]:
     """Yield the loads of a model, ascending: back to back, then paced; a fixed batch is the model's only one."""
     sizes = config.batch_sizes if file.fixed_batch is None else (file.fixed_batch,)
     yield from (Load(batch_size=size, pace_hz=None) for size in sizes)
+    paced: set[Load] = set()
     for pace in config.paces:
-        paced = pace.batch_sizes if pace.batch_sizes and file.fixed_batch is None else sizes[:1]
-        yield from (Load(batch_size=size, pace_hz=pace.images_per_s) for size in paced)
+        for size in pace.batch_sizes if pace.batch_sizes and file.fixed_batch is None else sizes[:1]:
+            load = Load(batch_size=size, pace_hz=pace.images_per_s)
+            if load in paced:
+                raise UsageError(
+                    "Cannot use --pace",
+                    expected="each load once",
+                    got=f"{load_label(load)} twice",
+                    fix="Drop one",
+                )
+            paced.add(load)
+            yield load

@@ -1,10 +1,10 @@
-"""Opens one model under every backend, then runs every shape once, ascending, and warms it up."""
+"""Opens one model under every backend, runs every shape once, ascending, warms it up, and checks the outputs."""
 
 from runner.bench import Bench, Roster, shape_of
 from runner.crew import BackendLostError
 from runner.errors import JoulebatchError
-from runner.plan import period_s, predict_inference_s, smallest_run_s, visit_s
-from runner.protocol import Opened, Prepare, Prepared
+from runner.plan import WINDOW_S, fewest_inferences, period_s, predict_inference_s, smallest_run_s, visit_s
+from runner.protocol import Check, Opened, Prepare, Prepared
 from runner.report.journal import SessionLine
 from runner.report.schema import Cell, Parity, SessionEntry
 from runner.workers import CellFailedError, WorkerLostError
@@ -21,8 +21,10 @@ def open_sessions(roster: Roster) -> None:
             model=file.name, variant=file.variant, backend=label, status="opened"
         ).model_copy(update=_facts(opened, bench))
         bench.journal.write(SessionLine(entry=entry))
-        if entry.status == "failed":
-            roster.fail_backend(label, entry.reason)
+        if entry.status == "opened":
+            roster.sessions[label] = entry
+        for cell in roster.cells_of(label) if entry.status == "failed" else ():
+            roster.close(cell, "failed", entry.reason)
 
 
 def _facts(opened: Opened | JoulebatchError, bench: Bench) -> dict[str, object]:
@@ -36,9 +38,6 @@ def _facts(opened: Opened | JoulebatchError, bench: Bench) -> dict[str, object]:
         "heavy_on_cpu": tuple(placement["heavy_on_cpu"]),
         "facts": dict(opened.facts),
         "open_s": opened.open_s,
-        "parity": Parity(**opened.parity)
-        if opened.parity
-        else Parity(status="unavailable", reason="no reference outputs: not exported by joulebatch"),
     }
     if placement["label"] in _UNTRUSTED_PLACEMENTS and not bench.allow_fallback:
         nodes = ", ".join(
@@ -62,6 +61,27 @@ def prepare_cells(roster: Roster) -> None:
             _admit(roster, cell, prepared[shape])
 
 
+def check_parity(roster: Roster) -> None:
+    """Compare every backend's outputs with the reference; after the first runs, which it would otherwise warm."""
+    path = roster.plan.file.reference_path
+    unavailable = Parity(status="unavailable", reason="no reference outputs: not exported by joulebatch")
+    for label in dict.fromkeys(cell.backend for cell in roster.ready.values()):
+        parity = unavailable if path is None else _compare(roster, label, Check(str(path)))
+        entry = roster.sessions[label].model_copy(update={"parity": parity})
+        roster.bench.journal.write(SessionLine(entry=entry))
+
+
+def _compare(roster: Roster, label: str, request: Check) -> Parity:
+    """Return the backend's parity; one that cannot run the reference has none to show, and is not ranked."""
+    roster.bench.progress.say(f"checking the outputs of {label}")
+    try:
+        return Parity(**roster.crew.check(label, request).parity)
+    except (CellFailedError, WorkerLostError, BackendLostError) as error:
+        return Parity(
+            status="failed", reason=f"the reference could not be run: {str(error).removesuffix('.')}"
+        )
+
+
 def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
     """Return what the worker saw, or None when the shape failed."""
     rule = roster.bench.profile.warm_up
@@ -70,7 +90,8 @@ def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
     try:
         done = roster.crew.prepare(cell.backend, request, _predict_s(roster, cell))
     except (CellFailedError, WorkerLostError, BackendLostError) as error:
-        roster.fail(cell, error)
+        shape = shape_of(cell)
+        roster.fail([each for each in roster.live.values() if shape_of(each) == shape], error)
         return None
     if done.capped:
         roster.note(
@@ -103,8 +124,9 @@ def _does_not_fit(roster: Roster, cell: Cell) -> bool:
     """Skip a cell whose smallest run is predicted not to fit beside those already admitted."""
     profile, budget = roster.bench.profile, roster.bench.budget
     predicted_s = _predict_s(roster, cell)
-    admitted_s = sum(
-        profile.min_blocks * visit_s(each, roster.inference_s[key], 1) for key, each in roster.ready.items()
+    admitted_s = profile.min_blocks * sum(
+        visit_s(each, each_s, fewest_inferences(each, each_s, WINDOW_S, 1))
+        for each, each_s in ((each, roster.inference_s[key]) for key, each in roster.ready.items())
     )
     need_s = admitted_s + smallest_run_s((cell,), {cell.key: predicted_s}, profile)
     left_s = budget.for_needs_s

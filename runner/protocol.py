@@ -5,7 +5,7 @@ libraries print to standard output. Version 1. A worker may run under another in
 standard library.
 
     worker  {"hello": 1}
-    parent  {"do": "open" | "prepare" | "measure", ...the fields of the request}
+    parent  {"do": "open" | "prepare" | "check" | "measure", ...the fields of the request}
     worker  {"ok": {...the fields of the reply}}
         or  {"failed": {"kind": "memory" | "absent" | "error", "message": ...}}
 """
@@ -26,7 +26,6 @@ class Open:
     backend: str
     model_path: str
     manifest_path: str | None
-    reference_path: str | None
     options: Mapping[str, str]
     inputs: tuple[Mapping[str, Any], ...]
     """name, dtype and shape of each input; only the batch may be symbolic"""
@@ -40,8 +39,6 @@ class Opened:
     open_s: float
     placement: Mapping[str, Any]
     facts: Mapping[str, str]
-    parity: Mapping[str, Any] | None
-    """None without reference outputs"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +65,21 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """Compare outputs with the reference; replied to with `Checked`. After every shape's first run, not before."""
+
+    reference_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The outputs were compared."""
+
+    parity: Mapping[str, Any]
+    """the fields of `runner.parity.ParityResult`"""
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """Measure one window of a prepared batch; replied to with `Measurement`."""
 
@@ -91,5 +103,6 @@ class Measurement:
     """how far the last inference ran past the end of a paced schedule"""
 
 
-Request = Open | Prepare | Measure
-REQUESTS: Mapping[str, type[Request]] = {"open": Open, "prepare": Prepare, "measure": Measure}
+Request = Open | Prepare | Check | Measure
+Reply = Opened | Prepared | Checked | Measurement
+REQUESTS: Mapping[str, type[Request]] = {"open": Open, "prepare": Prepare, "check": Check, "measure": Measure}

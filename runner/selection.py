@@ -8,7 +8,7 @@ from runner.config import RunConfig
 from runner.errors import AbsentError, UsageError, nearest
 from runner.meters.estimate import parse_cpu_watts
 from runner.meters.recorder import MeterSet
-from runner.meters.registry import open_meters
+from runner.meters.registry import CHOICES, open_meters
 from runner.modelfile import STUDY_MODELS, ModelFile, open_model
 from runner.onnxfile import open_onnx
 from runner.plan import ModelPlan, make_plan
@@ -33,6 +33,7 @@ def select(config: RunConfig) -> Selection:
     Raises:
         UsageError, AbsentError, FileError: something that was asked for is unknown, absent or broken.
     """
+    check_meters(config)
     specs = select_backends(config)
     files = select_models(config)
     return Selection(files, specs, baseline_of(config, specs), make_plan(config, files, specs))
@@ -116,6 +117,18 @@ def baseline_of(config: RunConfig, specs: tuple[BackendSpec, ...]) -> str:
         f"Unknown --baseline {config.baseline!r}",
         fix=nearest(config.baseline, tuple(spec.label for spec in specs)),
     )
+
+
+def check_meters(config: RunConfig) -> None:
+    """Check that the meter settings can be read, without opening a meter.
+
+    Raises:
+        UsageError: an unknown meter, or watts that are none.
+    """
+    if config.meter.lower() not in CHOICES:
+        raise UsageError(f"Unknown meter {config.meter!r}", fix=nearest(config.meter, CHOICES))
+    if config.cpu_watts:
+        parse_cpu_watts(config.cpu_watts)
 
 
 def select_meters(config: RunConfig) -> MeterSet:

@@ -23,10 +23,12 @@ from runner.load.back_to_back import run_back_to_back
 from runner.load.paced import run_paced
 from runner.load.warmup import WarmUpRule, warm_up, warm_visit
 from runner.modelfile import TensorSpec
-from runner.parity import ParityResult, compare, read_reference
+from runner.parity import compare, read_reference
 from runner.protocol import (
     PROTOCOL_VERSION,
     REQUESTS,
+    Check,
+    Checked,
     FailureKind,
     Measure,
     Measurement,
@@ -34,6 +36,7 @@ from runner.protocol import (
     Opened,
     Prepare,
     Prepared,
+    Reply,
     Request,
 )
 from runner.units import NS_PER_S
@@ -59,13 +62,15 @@ class Worker:
         self._open: Open | None = None
         self._calls: dict[tuple[int, Io], Call] = {}
 
-    def answer(self, request: Request) -> Opened | Prepared | Measurement:
+    def answer(self, request: Request) -> Reply:
         """Do what is asked and return the reply."""
         match request:
             case Open():
                 return self._answer_open(request)
             case Prepare():
                 return self._answer_prepare(request)
+            case Check():
+                return self._answer_check(request)
             case Measure():
                 return self._answer_measure(request)
 
@@ -81,12 +86,7 @@ class Worker:
         )
         open_s = perf_counter() - started_s
         self._open, self._session = request, session
-        parity = None
-        if request.reference_path:
-            parity = _check_parity(
-                session, Path(request.reference_path), backend.parity_tolerance_ratio(request.options)
-            )
-        return Opened(open_s, asdict(session.placement), session.facts, asdict(parity) if parity else None)
+        return Opened(open_s, asdict(session.placement), session.facts)
 
     def _answer_prepare(self, request: Prepare) -> Prepared:
         assert self._session is not None
@@ -102,9 +102,22 @@ class Worker:
         done = warm_up(call.run, rule)
         return Prepared(first_s, done.inferences, done.inference_s, done.capped)
 
+    def _answer_check(self, request: Check) -> Checked:
+        assert self._session is not None
+        assert self._open is not None
+        tolerance_ratio = find_backend(self._open.backend).parity_tolerance_ratio(self._open.options)
+        inputs, expected = read_reference(Path(request.reference_path))
+        call = self._session.bind(inputs, "host")
+        call.run()
+        return Checked(asdict(compare(expected, call.outputs(), tolerance_ratio)))
+
     def _answer_measure(self, request: Measure) -> Measurement:
         run = self._calls[request.batch_size, request.io].run
-        warm_visit(run)
+        if request.period_s is None:
+            warm_visit(run)
+        else:
+            # One untimed period: the window's first inference, too, comes after its gap.
+            run_paced(run, 1, request.period_s)
         cpu_before_ns = process_time_ns()
         if request.period_s is None:
             timed = run_back_to_back(run, request.count)
@@ -118,13 +131,6 @@ class Worker:
             cpu_ns / NS_PER_S,
             timed.late_ns / NS_PER_S,
         )
-
-
-def _check_parity(session: Session, reference_path: Path, tolerance_ratio: float) -> ParityResult:
-    inputs, expected = read_reference(reference_path)
-    call = session.bind(inputs, "host")
-    call.run()
-    return compare(expected, call.outputs(), tolerance_ratio)
 
 
 def _failure(error: Exception) -> dict[str, str]:

@@ -10,16 +10,19 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from runner.cpu import process_cpu_s
 from runner.errors import JoulebatchError
 from runner.interruption import Interruption
 from runner.protocol import (
     PROTOCOL_VERSION,
+    Check,
+    Checked,
     FailureKind,
     Measure,
     Measurement,
@@ -27,8 +30,11 @@ from runner.protocol import (
     Opened,
     Prepare,
     Prepared,
+    Reply,
     Request,
 )
+
+_Reply = TypeVar("_Reply", bound=Reply)
 
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 _START_LIMIT_S = 60.0
@@ -94,25 +100,23 @@ class Worker:
 
     def open(self, request: Open, limit_s: float) -> Opened:
         """Open the model."""
-        return Opened(**self.ask("open", request, limit_s))
+        return self._ask("open", request, limit_s, Opened)
 
     def prepare(self, request: Prepare, limit_s: float) -> Prepared:
         """Bind and warm up a batch."""
-        return Prepared(**self.ask("prepare", request, limit_s))
+        return self._ask("prepare", request, limit_s, Prepared)
 
     def measure(self, request: Measure, limit_s: float) -> Measurement:
         """Measure one window."""
-        return Measurement(**self.ask("measure", request, limit_s))
+        return self._ask("measure", request, limit_s, Measurement)
 
-    def ask(self, do: str, request: Request, limit_s: float) -> dict[str, Any]:
-        """Return the fields of the reply.
+    def check(self, request: Check, limit_s: float) -> Checked:
+        """Compare outputs with the reference."""
+        return self._ask("check", request, limit_s, Checked)
 
-        Raises:
-            CellFailedError: the worker says that it cannot.
-            WorkerLostError: it died, took longer than the limit, or spoke garbage.
-        """
+    def _ask(self, do: str, request: Request, limit_s: float, reply: type[_Reply]) -> _Reply:
         self.send(do, request)
-        return self.receive(do, limit_s)
+        return self.receive(do, limit_s, reply)
 
     def send(self, do: str, request: Request) -> None:
         """Write a request without waiting for its reply."""
@@ -122,16 +126,23 @@ class Worker:
             self._process.stdin.write(line)
             self._process.stdin.flush()
 
-    def receive(self, do: str, limit_s: float) -> dict[str, Any]:
-        """Return the fields of the reply to a request that was sent; raises as `ask` does."""
+    def receive(self, do: str, limit_s: float, reply: type[_Reply]) -> _Reply:
+        """Return the reply to a request that was sent.
+
+        Raises:
+            CellFailedError: the worker says that it cannot.
+            WorkerLostError: it died, took longer than the limit, or spoke garbage.
+        """
         if not self._greeted:
             hello = self._message("start", _START_LIMIT_S)
             if hello.get("hello") != PROTOCOL_VERSION:
                 raise self._lost("start", f"protocol {hello.get('hello')} instead of {PROTOCOL_VERSION}")
             self._greeted = True
         match self._message(do, limit_s):
-            case {"ok": dict() as fields}:
-                return fields
+            case {"ok": dict() as fields} if fields.keys() == {
+                field.name for field in dataclass_fields(reply)
+            }:
+                return reply(**fields)
             case {"failed": {"kind": kind, "message": str(message)}}:
                 raise CellFailedError(kind, message)
             case other:
@@ -184,7 +195,12 @@ class Worker:
         return line
 
     def _how_it_ended(self) -> str:
-        code = self._process.wait()
+        try:
+            code = self._process.wait(_LEAVE_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return "the worker hung up and would not end"
         if code >= 0:
             return f"the worker exited with {code}"
         hint = " (the kernel's out-of-memory killer sends it)" if code == -signal.SIGKILL else ""

@@ -99,7 +99,17 @@ def _missing_provider() -> str:
 
 
 def _missing_driver() -> str:
-    return "" if _loads(_DRIVER_LIBRARY) else f"the NVIDIA driver ({_DRIVER_LIBRARY} does not load)"
+    """Return what the driver lacks; a driver library alone proves no GPU.
+
+    Source: CUDA driver API, ``cuInit`` and ``cuDeviceGetCount``: 0 is success.
+    """
+    if not _loads(_DRIVER_LIBRARY):
+        return f"the NVIDIA driver ({_DRIVER_LIBRARY} does not load)"
+    driver, count = ctypes.CDLL(_DRIVER_LIBRARY), ctypes.c_int()
+    if (code := driver.cuInit(0)) != 0:
+        return f"a working NVIDIA driver (cuInit returns {code})"
+    driver.cuDeviceGetCount(ctypes.byref(count))
+    return "" if count.value else "an NVIDIA GPU (the driver sees none)"
 
 
 def _loads(library: str) -> bool:

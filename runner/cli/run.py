@@ -136,7 +136,7 @@ Examples:
     metavar="PERCENT",
     help="Half-width of the ratios to the baseline at which a model may stop.",
 )
-@click.option("--seed", type=int, default=0, help="Of inputs and order.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", default=0, help="Of inputs and order.")
 @click.option(
     "--meter",
     default="auto",

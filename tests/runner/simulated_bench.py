@@ -16,7 +16,7 @@ from runner.meters.interface import Energy, Measured
 from runner.modelfile import ModelFile, TensorSpec
 from runner.plan import PROFILES, make_plan
 from runner.progress import Progress
-from runner.protocol import Measure, Measurement, Opened, Prepare, Prepared
+from runner.protocol import Check, Checked, Measure, Measurement, Opened, Prepare, Prepared
 from runner.report.journal import BlockLine, CellLine, Journal, Line, NoteLine, SessionLine, WindowLine
 from runner.report.schema import Cell, SessionEntry, Window
 
@@ -50,13 +50,14 @@ class ScriptedCrew:
         """of windows, against what preparing promised"""
         self.late_s: dict[str, list[float]] = {}
         """by label: of the next paced windows"""
+        self.parity = {"status": "passed", "reason": "", "max_error_ratio": 1e-6}
         self.settled = True
         self.capped = False
         self.asked: list[tuple[str, Measure]] = []
         self.predicted_s: dict[tuple[str, int], float] = {}
 
     def open_all(self) -> dict[str, Opened | JoulebatchError]:
-        full = Opened(0.1, {"label": "full", "nodes_by_provider": {CPU: 5}, "heavy_on_cpu": []}, {}, None)
+        full = Opened(0.1, {"label": "full", "nodes_by_provider": {CPU: 5}, "heavy_on_cpu": []}, {})
         return {label: self.sessions.get(label, full) for label in self._labels}
 
     def prepare(self, label: str, request: Prepare, predicted_s: float) -> Prepared:
@@ -65,6 +66,10 @@ class ScriptedCrew:
         each_s = self._inference_s(label, request.batch_size)
         self._machine.now_s += 3 * each_s
         return Prepared(2 * each_s, 2, each_s, self.capped)
+
+    def check(self, label: str, request: Check) -> Checked:
+        self._happens("check", label, 0)
+        return Checked(self.parity)
 
     def settle(self, label: str) -> bool:
         self._machine.events.append(f"settle {label}")
@@ -156,6 +161,7 @@ def scene(  # noqa: PLR0913 - each argument is one thing a test varies
     minimum_window_s: float = 0.0,
     profile: str = "quick",
     allow_fallback: bool = False,
+    file: ModelFile | None = None,
     **flags: Any,
 ) -> Scene:
     """Return a bench on which an inference of each backend takes so long per image."""
@@ -165,7 +171,7 @@ def scene(  # noqa: PLR0913 - each argument is one thing a test varies
     )
     specs = parse_specs(tuple(f"{label}=cpu" for label in inference_s))
     tensor = TensorSpec("x", "float32", ("batch", 4))
-    file = ModelFile("net", "fp32", Path("net.onnx"), "0" * 64, 1, (tensor,), (tensor,), None)
+    file = file or ModelFile("net", "fp32", Path("net.onnx"), "0" * 64, 1, (tensor,), (tensor,), None)
     (plan,) = make_plan(config, [file], specs)
     machine, journal = Machine(), Lines()
     crew = ScriptedCrew(machine, list(inference_s), lambda label, batch_size: inference_s[label] * batch_size)

@@ -226,3 +226,24 @@ def test_nothing_ready_is_nothing_to_do() -> None:
     assert on.machine.events == []
     assert on.journal.blocks == []
     assert on.journal.notes == []
+
+
+def test_a_small_budget_gives_slow_backends_windows_of_their_own_before_it_drops_a_block() -> None:
+    on = scene({"A": 0.012, "B": 0.09}, sizes="1,2,4", budget_s=6)
+    prepare_cells(on.roster)
+    run_blocks(on.roster)
+    assert len(on.journal.blocks) >= 3
+    measured = {window.cell for window in on.journal.windows}
+    skipped = {
+        key for key, cell in on.journal.cells.items() if cell.status == "skipped" and key not in measured
+    }
+    assert all(on.journal.cells[key].predicted_inference_s for key in skipped)
+
+
+def test_blocks_that_take_longer_than_predicted_are_counted_as_long() -> None:
+    on = scene({"A": 0.05}, budget_s=8, profile="standard")
+    prepare_cells(on.roster)
+    on.crew.slowdown = 5.0
+    began_s = on.machine.now_s
+    run_blocks(on.roster)
+    assert on.machine.now_s - began_s <= 8

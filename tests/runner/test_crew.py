@@ -79,7 +79,7 @@ def test_a_lost_worker_is_replaced_and_other_batches_go_on(exported: Path) -> No
         assert len(_measure(crew, label, 4)) == 3
 
 
-def test_a_crash_in_a_window_takes_out_its_own_batch_only(exported: Path) -> None:
+def test_a_crash_in_a_window_costs_that_window_and_a_fresh_worker_goes_on(exported: Path) -> None:
     label = FAULTY + "late-crash"  # the 21st inference of batch 2
     with _crew(exported, label) as crew:
         crew.open_all()
@@ -89,8 +89,23 @@ def test_a_crash_in_a_window_takes_out_its_own_batch_only(exported: Path) -> Non
             _measure(crew, label, 2, count=50)
         for _ in range(2):
             assert len(_measure(crew, label, 1, count=50)) == 50
-        with pytest.raises(CellFailedError):  # it is not bound again: its binding may be what kills
-            _measure(crew, label, 2, count=1)
+        with pytest.raises(WorkerLostError, match="SIGABRT"):  # bound again, it ran, and crashed again
+            _measure(crew, label, 2, count=50)
+        assert len(_measure(crew, label, 1, count=50)) == 50
+
+
+def test_a_batch_that_kills_the_fresh_worker_too_is_given_up(exported: Path) -> None:
+    label = FAULTY + "crash"  # the first inference of batch 2
+    with _crew(exported, label) as crew:
+        crew.open_all()
+        crew.prepare(label, _prepare(1), 0.01)
+        crew._prepared[label][2, "host"] = (_prepare(2), 0.01)  # as if it had worked before
+        os.kill(crew._workers[label].pid, signal.SIGKILL)
+        with pytest.raises(WorkerLostError, match="SIGKILL"):
+            _measure(crew, label, 1)
+        with pytest.raises(CellFailedError, match="could not run this batch again"):
+            _measure(crew, label, 2)
+        assert len(_measure(crew, label, 1)) == 3
 
 
 def test_a_worker_killed_from_outside_is_replaced_with_all_its_batches(exported: Path) -> None:

@@ -226,3 +226,11 @@ def test_external_data_outside_its_folder_is_never_read(location: str, tmp_path:
     path.write_bytes(model.SerializeToString())
     with pytest.raises(FileError, match="expected external data in its own folder, got"):
         open_onnx(path, {})
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_a_batch_of_no_real_size_is_dynamic(batch: int, tmp_path: Path) -> None:
+    write_onnx(tmp_path / "odd.onnx", batch=batch)
+    file = read_onnx(tmp_path / "odd.onnx")
+    assert file.fixed_batch is None
+    assert file.inputs[0].has_dynamic_batch

@@ -1,17 +1,20 @@
+from pathlib import Path
+
 import pytest
 
 from runner.crew import BackendLostError
 from runner.errors import JoulebatchError
-from runner.prepare import open_sessions, prepare_cells
+from runner.modelfile import ModelFile, open_model
+from runner.prepare import check_parity, open_sessions, prepare_cells
 from runner.protocol import Opened
 from runner.workers import CellFailedError, WorkerLostError
+from tests.models import write_exported
 from tests.runner.simulated_bench import CPU, Scene, scene
 
 FALLEN_BACK = Opened(
     0.1,
     {"label": "partial-compute", "nodes_by_provider": {"X": 1, CPU: 9}, "heavy_on_cpu": ["Conv"]},
     {},
-    None,
 )
 
 
@@ -29,13 +32,6 @@ def test_an_opened_session_is_journaled_with_what_is_known_of_it() -> None:
         0.5,
         {"label": "full", "nodes_by_provider": {CPU: 7}, "heavy_on_cpu": []},
         {"onnxruntime": "1.32.0"},
-        {
-            "status": "passed",
-            "reason": "",
-            "max_error_ratio": 1e-6,
-            "tolerance_ratio": 1e-4,
-            "top1_agreement_ratio": 1,
-        },
     )
     open_sessions(on.roster)
     entry = on.journal.sessions["A"]
@@ -46,14 +42,38 @@ def test_an_opened_session_is_journaled_with_what_is_known_of_it() -> None:
         0.5,
     )
     assert entry.facts == {"onnxruntime": "1.32.0"}
+    assert len(on.roster.live) == 1
+
+
+def test_parity_is_checked_after_every_first_run_and_joins_the_session(tmp_path: Path) -> None:
+    on = scene({"A": 0.01, "B": 0.01}, sizes="1,2", file=open_exported(tmp_path))
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    on.crew.faults["check", "B", 0] = CellFailedError("memory", "bad_alloc")
+    check_parity(on.roster)
+    assert on.machine.events[-2:] == ["check A b0", "check B b0"]
+    entry = on.journal.sessions["A"]
+    assert entry.placement == "full"
     assert entry.parity is not None
     assert (entry.parity.status, entry.parity.max_error_ratio) == ("passed", 1e-6)
-    assert len(on.roster.live) == 1
+    failed = on.journal.sessions["B"].parity
+    assert failed is not None
+    assert (failed.status, failed.reason) == (
+        "failed",
+        "the reference could not be run: out of memory: bad_alloc",
+    )
+
+
+def open_exported(folder: Path) -> ModelFile:
+    write_exported(folder, "net")
+    return open_model(folder, "net")
 
 
 def test_parity_without_a_reference_is_unavailable_and_says_why() -> None:
     on = scene({"A": 0.01})
     open_sessions(on.roster)
+    prepare_cells(on.roster)
+    check_parity(on.roster)
     parity = on.journal.sessions["A"].parity
     assert parity is not None
     assert (parity.status, parity.max_error_ratio) == ("unavailable", None)
@@ -75,7 +95,7 @@ def test_a_backend_that_cannot_open_costs_its_own_cells() -> None:
 @pytest.mark.parametrize("label", ["partial-compute", "none"])
 def test_a_backend_that_fell_back_is_not_measured_under_its_name(label: str) -> None:
     on = scene({"A": 0.01, "B": 0.01})
-    on.crew.sessions["B"] = Opened(0.1, {**FALLEN_BACK.placement, "label": label}, {}, None)
+    on.crew.sessions["B"] = Opened(0.1, {**FALLEN_BACK.placement, "label": label}, {})
     open_sessions(on.roster)
     entry = on.journal.sessions["B"]
     assert (entry.status, entry.placement, entry.heavy_on_cpu) == ("failed", label, ("Conv",))
@@ -98,7 +118,7 @@ def test_a_fallback_that_is_allowed_is_measured_and_keeps_its_label() -> None:
 
 def test_shape_operators_on_the_cpu_are_no_fallback() -> None:
     on = scene({"A": 0.01})
-    on.crew.sessions["A"] = Opened(0.1, {**FALLEN_BACK.placement, "label": "partial-shape-only"}, {}, None)
+    on.crew.sessions["A"] = Opened(0.1, {**FALLEN_BACK.placement, "label": "partial-shape-only"}, {})
     open_sessions(on.roster)
     assert on.journal.sessions["A"].status == "opened"
     assert on.roster.live

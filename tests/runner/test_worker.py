@@ -39,8 +39,15 @@ def test_a_visit_is_warmed_up_untimed_before_the_cpu_clock_and_the_window_begin(
     monkeypatch.setattr(worker, "run_paced", load)
     monkeypatch.setattr(worker, "process_time_ns", cpu_clock)
     answer = _with_call(lambda: None).answer(Measure(1, "host", 2, period_s))
-    window = f"window of 2 at {() if period_s is None else (period_s,)}"
-    assert events == ["warm", "cpu clock", window, "cpu clock"]
+    before, window = (
+        ("warm", "window of 2 at ()")
+        if period_s is None
+        else (
+            "window of 1 at (0.01,)",  # a whole untimed period, so that the first inference too comes after a gap
+            "window of 2 at (0.01,)",
+        )
+    )
+    assert events == [before, "cpu clock", window, "cpu clock"]
     assert answer == Measurement(1.0, 3.0, (0.5, 0.5), cpu_s=2.0, late_s=0.25)
 
 
@@ -81,7 +88,7 @@ def test_a_request_is_read_by_its_word() -> None:
     assert _read_request(line + '"warm_up_steady": false}\n') == Prepare(
         4, "host", 2, 1.0, warm_up_steady=False
     )
-    assert set(REQUESTS) == {"open", "prepare", "measure"}
+    assert set(REQUESTS) == {"open", "prepare", "check", "measure"}
 
 
 def test_a_batch_that_was_not_bound_cannot_be_measured() -> None:

@@ -17,7 +17,7 @@ from runner import workers
 from runner.backends.spec import parse_spec
 from runner.interruption import InterruptedRunError, Interruption
 from runner.modelfile import open_model
-from runner.protocol import PROTOCOL_VERSION, Measure, Open, Prepare
+from runner.protocol import PROTOCOL_VERSION, Check, Measure, Open, Opened, Prepare
 from runner.workers import CellFailedError, Patience, Worker, WorkerLostError
 from tests.models import SIZE, write_onnx
 from tests.processes import ROOT, environment
@@ -48,7 +48,6 @@ def _open(folder: Path, spec: str = "cpu:threads=1") -> Open:
         backend=parsed.name,
         model_path=str(file.path),
         manifest_path=None,
-        reference_path=str(file.reference_path),
         options=parsed.options,
         inputs=tuple(asdict(each) for each in file.inputs),
         seed=0,
@@ -63,8 +62,6 @@ def test_a_model_is_opened_proven_prepared_and_measured(worker: Worker, exported
     opened = worker.open(_open(exported), LIMIT_S)
     assert opened.placement["label"] == "full"
     assert opened.facts["intra_op_num_threads"] == "1"
-    assert opened.parity is not None
-    assert opened.parity["status"] == "passed"
     prepared = worker.prepare(PREPARE, LIMIT_S)
     assert prepared.warm_up_inferences == 2
     assert prepared.first_inference_s > 0
@@ -87,14 +84,13 @@ def test_a_paced_window_is_whole_periods(worker: Worker, exported: Path) -> None
     assert measured.ended_s - measured.started_s >= 4 * 0.05
 
 
-def test_a_file_without_reference_has_no_parity(worker: Worker, exported: Path) -> None:
-    assert worker.open(replace(_open(exported), reference_path=None), LIMIT_S).parity is None
-
-
-def test_wrong_answers_fail_parity(worker: Worker, exported: Path) -> None:
-    opened = worker.open(_faulty(exported, "wrong"), LIMIT_S)
-    assert opened.parity is not None
-    assert opened.parity["status"] == "failed"
+@pytest.mark.parametrize(("fault", "status"), [("none", "passed"), ("wrong", "failed")])
+def test_outputs_are_compared_with_the_reference(
+    fault: str, status: str, worker: Worker, exported: Path
+) -> None:
+    worker.open(_faulty(exported, fault), LIMIT_S)
+    reference = open_model(exported, "tiny").reference_path
+    assert worker.check(Check(str(reference)), LIMIT_S).parity["status"] == status
 
 
 @pytest.mark.parametrize(
@@ -179,7 +175,7 @@ def test_two_batch_sizes_of_one_seed_differ_and_each_keeps_its_own(worker: Worke
 def test_what_libraries_print_disturbs_no_reply(worker: Worker, exported: Path, tmp_path: Path) -> None:
     # onnxruntime reports a wrong input on standard error; replies have a pipe of their own.
     write_onnx(tmp_path / "fixed.onnx", batch=3)
-    request = replace(_open(exported), model_path=str(tmp_path / "fixed.onnx"), reference_path=None)
+    request = replace(_open(exported), model_path=str(tmp_path / "fixed.onnx"))
     worker.open(request, LIMIT_S)
     with pytest.raises(CellFailedError, match=r"(?i)dimension"):
         worker.prepare(PREPARE, LIMIT_S)
@@ -217,6 +213,7 @@ def impostor(interruption: Interruption, tmp_path: Path, monkeypatch: pytest.Mon
         ("print('No numpy', file=sys.stderr); sys.exit(1)", r"exited with 1 during start; it said: No numpy"),
         (HELLO + "say('{}')", r"it answered '\{\}' during open"),
         (HELLO + "say('{\"ok\": 1}')", r"it answered .*ok.* during open"),
+        (HELLO + 'say(\'{"ok": {"a": 1}}\')', r"it answered .*ok.* during open"),
     ],
 )
 def test_a_program_that_speaks_no_protocol_of_ours_is_lost(
@@ -228,10 +225,11 @@ def test_a_program_that_speaks_no_protocol_of_ours_is_lost(
 
 def test_a_reply_may_come_in_pieces_and_two_in_one(impostor: Impostor, exported: Path) -> None:
     program = (
-        f"""say('{{"hello": {PROTOCOL_VERSION}}}\\n{{"ok": {{"a"', end='')\ntime.sleep(0.1)\nsay(': 1}}}}')"""
+        f"""say('{{"hello": {PROTOCOL_VERSION}}}\\n{{"ok": {{"open_s": 1, "placement"', end='')\n"""
+        """time.sleep(0.1)\nsay(': {}, "facts": {}}}')"""
     )
     with impostor(program) as worker:
-        assert worker.ask("open", _open(exported), LIMIT_S) == {"a": 1}
+        assert worker.open(_open(exported), LIMIT_S) == Opened(1, {}, {})
 
 
 # Signals and ends

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,8 +119,41 @@ def test_cuda_on_the_cpu_wheel_names_the_wheel_and_the_driver(monkeypatch: pytes
 def test_cuda_with_wheel_and_driver_still_needs_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "_missing_provider", lambda: "")
     monkeypatch.setattr(cuda, "_loads", lambda library: "cudnn" not in library)
+    monkeypatch.setattr(cuda.ctypes, "CDLL", lambda library: Driver(init=0, gpus=1))
     missing = find_backend("cuda").missing()
     assert missing is not None
     assert missing.reason == "missing: cuDNN (libcudnn.so.9 does not load)"
     monkeypatch.setattr(cuda, "_loads", lambda library: True)
     assert find_backend("cuda").missing() is None
+
+
+class Driver:
+    """What libcuda.so.1 answers."""
+
+    def __init__(self, init: int, gpus: int) -> None:
+        self._init, self._gpus = init, gpus
+
+    def cuInit(self, flags: int) -> int:  # noqa: N802 - the driver's name
+        return self._init
+
+    def cuDeviceGetCount(self, count: Any) -> int:  # noqa: N802 - the driver's name
+        count._obj.value = self._gpus
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("driver", "reason"),
+    [
+        (Driver(init=100, gpus=0), "cuInit returns 100"),
+        (Driver(init=0, gpus=0), "an NVIDIA GPU (the driver sees none)"),
+    ],
+)
+def test_a_driver_library_alone_is_no_gpu(
+    driver: Driver, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuda, "_missing_provider", lambda: "")
+    monkeypatch.setattr(cuda, "_loads", lambda library: True)
+    monkeypatch.setattr(cuda.ctypes, "CDLL", lambda library: driver)
+    missing = find_backend("cuda").missing()
+    assert missing is not None
+    assert reason in missing.reason
