@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from runner.modelfile import Manifest
 
 BYTES_PER_MB = 1_000_000
+MAX_SEED = 2**63 - 1
+"""NumPy takes any seed from 0 up, torch.manual_seed 64 bits; this also fits a signed column of a database"""
 
 
 @click.command(
@@ -46,7 +48,13 @@ Examples:
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="A folder with torchvision's checkpoint files; the hash in each name is verified.  [default: none]",
 )
-@click.option("--seed", default=0, show_default=True, help="Of random weights and of the reference inputs.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, MAX_SEED),
+    default=0,
+    show_default=True,
+    help="Of random weights and of the reference inputs.",
+)
 @click.option("--opset", default=18, show_default=True, help="18, 19 or 20.")
 @click.option("--jobs", default="auto", show_default=True, help="Processes; auto: as cores and memory allow.")
 @click.option("--force", is_flag=True, help="Export again what is up to date.  [default: off]")

@@ -6,10 +6,12 @@ import time
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
-from exporter.cli import export
+from exporter.cli import MAX_SEED, export
 from runner.errors import JoulebatchError, UsageError
 from runner.modelfile import MANIFEST_SUFFIX, open_model
 from tests.exporter.conftest import COMMAND, MODEL, Run, environment
@@ -96,6 +98,19 @@ def test_bad_input_is_an_error_before_anything_is_written(
         export([*arguments, "--models-dir", str(tmp_path / "models")], standalone_mode=False)
     assert message in str(caught.value)
     assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize("seed", [-1, MAX_SEED + 1])
+def test_a_seed_that_no_generator_takes_is_refused(seed: int, tmp_path: Path) -> None:
+    result = CliRunner().invoke(export, ["alexnet", "--seed", str(seed), "--models-dir", str(tmp_path / "m")])
+    assert result.exit_code == 2
+    assert f"{seed} is not in the range" in result.output
+
+
+def test_the_largest_seed_is_taken_by_both_generators() -> None:
+    np.random.default_rng(MAX_SEED)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(MAX_SEED)
 
 
 def test_one_failing_network_does_not_lose_the_others(copy: Path, tmp_path: Path, run: Run) -> None:
