@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.errors import UsageError, nearest
+from runner.errors import UsageError
 from runner.modelfile import STUDY_MODELS, exported_models, match_name
 
 
@@ -56,12 +56,24 @@ def _resolve(name: str, models_dir: Path) -> str:
         known = _torchvision_names()
         matches = match_name(name, known)
         if not matches:
-            raise UsageError(f"Unknown model {name!r}", fix=nearest(name, known))
+            raise _unknown(name, known)
     if len(matches) > 1:
         raise UsageError(
             f"{name!r} is no single model", expected=" or ".join(matches), fix="Write more of it"
         )
     return matches[0]
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> UsageError:
+    """Return the error with the nearest names; all of torchvision's would fill a screen."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only needed when something is wrong
+
+    close = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(close)}? " if close else ""
+    return UsageError(
+        f"Unknown model {name!r}",
+        fix=f"{hint}The study's are {', '.join(STUDY_MODELS)}; torchvision.models.list_models() gives the others",
+    )
 
 
 def _torchvision_names() -> tuple[str, ...]:

@@ -42,3 +42,14 @@ def test_other_classification_networks_are_known_and_no_detectors(tmp_path: Path
     )
     with pytest.raises(UsageError, match="Unknown model 'fasterrcnn'"):
         resolve(("fasterrcnn",), tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")  # the same
+def test_an_unknown_name_brings_the_nearest_and_not_all(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve(("resnet51",), tmp_path)
+    assert "Did you mean resnet" in str(caught.value)
+    assert "resnet50" in str(caught.value)
+    assert ", ".join(STUDY_MODELS) in str(caught.value)
+    assert "regnet_y_400mf" not in str(caught.value)
+    assert len(str(caught.value)) < 300
