@@ -70,6 +70,15 @@ def parse_pace(text: str) -> Pace:
     return Pace(images_per_s=images_per_s, batch_sizes=parse_batch_sizes(sizes) if at else ())
 
 
+def parse_time_budget(text: str | None) -> float | None:
+    """Return seconds, or None when no budget was given.
+
+    Raises:
+        UsageError: no duration.
+    """
+    return None if text is None else parse_duration_s(text, "--time-budget")
+
+
 def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     """Return sizes by input name.
 
@@ -87,7 +96,7 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
 
 
 class RunConfig(BaseModel):
-    """Everything ``joulebatch run`` can be told; text is parsed here and nowhere else."""
+    """Everything ``joulebatch run`` can be told; what names something of this machine is looked up by `selection`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -99,10 +108,8 @@ class RunConfig(BaseModel):
     batch_sizes: Annotated[tuple[int, ...], BeforeValidator(parse_batch_sizes)]
     paces: Annotated[tuple[Pace, ...], BeforeValidator(lambda texts: tuple(map(parse_pace, texts)))] = ()
     profile: Literal["quick", "standard", "publication"] = "standard"
-    time_budget_s: Annotated[float | None, BeforeValidator(lambda text: text and parse_duration_s(text))] = (
-        None
-    )
-    target_ci_ratio: Annotated[float, BeforeValidator(parse_percent_ratio)]
+    time_budget_s: Annotated[float | None, BeforeValidator(parse_time_budget)] = None
+    target_ci_ratio: Annotated[float, BeforeValidator(lambda text: parse_percent_ratio(text, "--target-ci"))]
     seed: int = 0
     meter: str = "auto"
     cpu_watts: str | None = None
@@ -141,8 +148,9 @@ def read_toml(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
+        got = error.strerror if isinstance(error, OSError) else str(error)
         raise FileError(
-            f"Cannot read {path}", expected="a TOML file", got=str(error), fix="Correct --config"
+            f"Cannot read {path}", expected="a TOML file", got=str(got), fix="Correct --config"
         ) from error
     for key in settings:
         if key not in known:

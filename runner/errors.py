@@ -46,10 +46,17 @@ class FileError(JoulebatchError):
     exit_code = 4
 
 
+_NAMES_SHOWN = 12
+"""what still fits a terminal's two or three lines"""
+
+
 def nearest(name: str, valid: tuple[str, ...]) -> str:
-    """Return the fix for an unknown name: the nearest valid one if any, and all of them."""
+    """Return the fix for an unknown name: the nearest valid one if any, and what is valid."""
     from difflib import get_close_matches  # noqa: PLC0415 - only needed when something is wrong
 
+    if not valid:
+        return "There are none to choose from"
     close = get_close_matches(name.lower(), valid, n=1, cutoff=0.5)
     hint = f"Did you mean {close[0]}? " if close else ""
-    return f"{hint}Valid: {', '.join(valid)}"
+    more = f" and {len(valid) - _NAMES_SHOWN} more" if len(valid) > _NAMES_SHOWN else ""
+    return f"{hint}Valid: {', '.join(valid[:_NAMES_SHOWN])}{more}"

@@ -12,7 +12,7 @@ _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m)\s*", re.IGNORECASE)
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 
 
-def parse_duration_s(text: str) -> float:
+def parse_duration_s(text: str, flag: str) -> float:
     """Return seconds from text such as ``200ms``, ``30s`` or ``5m``.
 
     Raises:
@@ -22,7 +22,7 @@ def parse_duration_s(text: str) -> float:
     seconds = float(match[1]) * _SECONDS_PER[match[2].lower()] if match else 0.0
     if seconds <= 0:
         raise UsageError(
-            "Cannot read a duration",
+            f"Cannot read {flag}",
             expected="a positive number with ms, s or m",
             got=repr(text),
             fix="Write for example 200ms, 30s or 5m",
@@ -30,7 +30,7 @@ def parse_duration_s(text: str) -> float:
     return seconds
 
 
-def parse_percent_ratio(text: str) -> float:
+def parse_percent_ratio(text: str, flag: str) -> float:
     """Return a ratio (0.02) from a percentage such as ``2%``.
 
     Raises:
@@ -40,7 +40,7 @@ def parse_percent_ratio(text: str) -> float:
     ratio = float(match[1]) / 100 if match else 0.0
     if not 0 < ratio < 1:
         raise UsageError(
-            "Cannot read a percentage",
+            f"Cannot read {flag}",
             expected="a number above 0 and below 100 with a percent sign",
             got=repr(text),
             fix="Write for example 2%",

@@ -1,4 +1,4 @@
-"""The parent's side of workers: start one, ask it, time it out, replace it."""
+"""The parent's side of a worker: start it, ask it, time it out, end it."""
 
 import json
 import os
@@ -47,7 +47,6 @@ class CellFailedError(JoulebatchError):
     """The worker says that it cannot do what was asked; it can still do other things."""
 
     def __init__(self, kind: FailureKind, message: str) -> None:
-        self.kind = kind
         super().__init__(f"out of memory: {message}" if kind == "memory" else message)
 
 

@@ -53,7 +53,7 @@ class CudaBackend:
         if not absent:
             return None
         fix = "Install the gpu extra (pip install 'joulebatch[gpu]') on a machine with an NVIDIA driver"
-        return Missing(f"missing: {'; '.join(absent)}", f"{fix}, or pass --backend cpu")
+        return Missing(f"no {'; no '.join(absent)}", f"{fix}, or pass --backend cpu")
 
     def open(self, request: OpenRequest) -> Session:
         """Return the session."""
@@ -90,7 +90,7 @@ def _missing_provider() -> str:
     providers = ort.get_available_providers()
     if PROVIDER not in providers:
         have = ", ".join(name.removesuffix("ExecutionProvider") for name in providers)
-        return f"the GPU wheel ({'/'.join(installed_wheels())} has: {have})"
+        return f"GPU wheel ({'/'.join(installed_wheels())} has: {have})"
     with redirect_stdout(
         text_io.StringIO()
     ):  # it prints failures and does not raise; we look for ourselves below
@@ -104,12 +104,12 @@ def _missing_driver() -> str:
     Source: CUDA driver API, ``cuInit`` and ``cuDeviceGetCount``: 0 is success.
     """
     if not _loads(_DRIVER_LIBRARY):
-        return f"the NVIDIA driver ({_DRIVER_LIBRARY} does not load)"
+        return f"NVIDIA driver ({_DRIVER_LIBRARY} does not load)"
     driver, count = ctypes.CDLL(_DRIVER_LIBRARY), ctypes.c_int()
     if (code := driver.cuInit(0)) != 0:
-        return f"a working NVIDIA driver (cuInit returns {code})"
+        return f"working NVIDIA driver (cuInit returns {code})"
     driver.cuDeviceGetCount(ctypes.byref(count))
-    return "" if count.value else "an NVIDIA GPU (the driver sees none)"
+    return "" if count.value else "NVIDIA GPU (the driver sees none)"
 
 
 def _loads(library: str) -> bool:

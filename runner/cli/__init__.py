@@ -244,7 +244,7 @@ def _explain(error: Exception) -> int:
         return EXIT_FILE
     if isinstance(error, click.ClickException):
         command = getattr(getattr(error, "ctx", None), "command_path", "joulebatch")
-        _say(f"{error.format_message().rstrip('.')}. Try '{command} --help'.")
+        _say(f"{error.format_message().rstrip('.?')}. Try '{command} --help'.")
         return EXIT_USAGE
     _say(f"unexpected {type(error).__name__}: {error}. This is a bug in joulebatch; --debug shows the trace.")
     return EXIT_BUG

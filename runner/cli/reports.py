@@ -21,7 +21,11 @@ _REPORTS_DIR = click.option(
 _COLUMNS = ("id", "started", "status", "models", "backends", "cells", "name")
 
 
-@click.group(no_args_is_help=False)
+@click.group(
+    no_args_is_help=False,
+    epilog="\b\nExamples:\n  joulebatch reports list\n  joulebatch reports show latest --details\n"
+    "  joulebatch reports show latest -f csv > cells.csv"
+)
 def reports() -> None:
     """List and show archived reports."""
 
@@ -70,7 +74,7 @@ def list_(reports_dir: Path, format_name: str) -> None:
     help="How to write it.",
 )
 @click.option(
-    "--details/--no-details", default=False, show_default=True, help="Add what only few readers need."
+    "--details", is_flag=True, show_default="off", help="Show everything, settings and intervals included."
 )
 def show(report: str, reports_dir: Path, format_name: str, details: bool) -> None:
     """Show REPORT: "latest" (the default), an id, the start of one, or a folder."""

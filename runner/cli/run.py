@@ -10,6 +10,7 @@ from runner.errors import AbsentError
 
 if TYPE_CHECKING:
     from runner.config import RunConfig
+    from runner.experiment import Outcome
     from runner.progress import Progress
     from runner.selection import Selection
 
@@ -134,7 +135,7 @@ Examples:
     "target_ci_ratio",
     default="2%",
     metavar="PERCENT",
-    help="Half-width of the ratios to the baseline at which a model may stop.",
+    help="Stop a model once its ratios to the baseline are known to plus or minus this.",
 )
 @click.option("--seed", type=click.IntRange(0), metavar="N", default=0, help="Of inputs and order.")
 @click.option(
@@ -162,7 +163,7 @@ Examples:
     "-f", "--format", "format_name", type=click.Choice(FORMATS), default="table", help="What stdout gets."
 )
 @click.option(
-    "--details", is_flag=True, show_default="off", help="Print everything, settings and intervals included."
+    "--details", is_flag=True, show_default="off", help="Show everything, settings and intervals included."
 )
 @click.option(
     "--explain",
@@ -183,7 +184,17 @@ Examples:
     help="Defaults for these flags, keyed as they are spelt here; flags win.",
 )
 @click.pass_context
-def run(ctx: click.Context, /, **flags: Any) -> None:  # noqa: ANN401 - validated by RunConfig
+def run(  # noqa: PLR0913 - one for each flag that shapes the output
+    ctx: click.Context,
+    /,
+    *,
+    format_name: str,
+    details: bool,
+    explain: bool,
+    quiet: bool,
+    verbose: bool,
+    **flags: Any,  # noqa: ANN401 - validated by RunConfig
+) -> None:
     """Compare backends over batch sizes: latency, images/s, CPU time and energy per image.
 
     Every model runs under every backend in a process of its own. Short windows of all cells alternate in random
@@ -192,41 +203,35 @@ def run(ctx: click.Context, /, **flags: Any) -> None:  # noqa: ANN401 - validate
     from runner.config import RunConfig  # noqa: PLC0415 - --help must not pay for it
     from runner.selection import select  # noqa: PLC0415 - the same
 
-    shown = {name: flags.pop(name) for name in ("format_name", "details", "explain", "quiet", "verbose")}
     config = RunConfig.read(flags)
     selection = select(config)
-    if shown["explain"]:
+    if not quiet:
+        _warn_of_random_weights(selection)
+    if explain:
         from runner.render.plan import explain_plan  # noqa: PLC0415 - the same
 
         explain_plan(config, selection, sys.stdout)
         return
-    if not shown["quiet"]:
-        _warn_of_random_weights(selection)
-    ctx.exit(_measure(config, selection, shown))
-
-
-def _measure(config: "RunConfig", selection: "Selection", shown: dict[str, Any]) -> int:
-    """Run, print the report and its path, and return the exit code.
-
-    Raises:
-        AbsentError: nothing could be measured.
-    """
-    from runner.experiment import run_experiment  # noqa: PLC0415 - --help must not pay for it
+    outcome = _measure(config, selection, _progress(config, quiet=quiet, verbose=verbose))
     from runner.render import render  # noqa: PLC0415 - the same
 
-    progress = _progress(config, quiet=shown["quiet"], verbose=shown["verbose"])
-    try:
-        outcome = run_experiment(config, selection, ("joulebatch", *sys.argv[1:]), progress)
-    finally:
-        progress.close()
-    render(outcome.report, shown["format_name"], sys.stdout, details=shown["details"])
+    render(outcome.report, format_name, sys.stdout, details=details)
     click.echo(f"{'Interrupted report' if outcome.interrupted_by else 'Report'}: {outcome.folder}", err=True)
     if outcome.interrupted_by:
-        return SIGNALLED + outcome.interrupted_by
+        ctx.exit(SIGNALLED + outcome.interrupted_by)
     if not outcome.report.windows:
         reasons = sorted({cell.reason for cell in outcome.report.cells})
         raise AbsentError("Nothing could be measured", got="; ".join(reasons), fix=f"See {outcome.folder}")
-    return 0
+
+
+def _measure(config: "RunConfig", selection: "Selection", progress: "Progress") -> "Outcome":
+    """Return what a run left behind; the terminal is as it was, whatever happens."""
+    from runner.experiment import run_experiment  # noqa: PLC0415 - --help must not pay for it
+
+    try:
+        return run_experiment(config, selection, ("joulebatch", *sys.argv[1:]), progress)
+    finally:
+        progress.close()
 
 
 def _progress(config: "RunConfig", *, quiet: bool, verbose: bool) -> "Progress":

@@ -10,7 +10,7 @@ from runner.clock import Clock
 from runner.meters.interface import MeterFault
 
 MINIMUM_TICKS = 10
-"""Below this many distinct values a window's energy is not resolved (measurement.md, section 3, rule 4)."""
+"""Below this many distinct values a window's energy is not resolved (docs/measurement.md, section 3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Channel(Protocol):
 class CounterChannel:
     """A device with nothing but an energy counter."""
 
-    minimum_window_s = 1.0  # RAPL (measurement.md, section 4)
+    minimum_window_s = 1.0  # RAPL (docs/measurement.md, section 4)
 
     def __init__(self, counter: Counter, source: str, read: Callable[[], int], clock: Clock) -> None:
         self.device, self.source = counter.device, source

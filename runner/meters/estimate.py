@@ -10,7 +10,7 @@ from runner.errors import UsageError
 from runner.meters.interface import Energy, Estimated, MeterStatus, Unavailable
 
 SOURCE = "cpu-watts"
-# At least a factor of two (measurement.md, section 3, rule 14): power is not linear in utilisation.
+# At least a factor of two (docs/measurement.md, section 3): power is not linear in utilisation.
 _BAND = 2.0
 # The kernel counts CPU time in ticks of 1/USER_HZ = 10 ms (time(7)): 1 s resolves 1 % of a processor.
 _TICK_S = 0.01

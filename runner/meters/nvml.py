@@ -18,12 +18,12 @@ from runner.meters.power import PowerTrack
 _J_PER_MJ = 1e-3
 _W_PER_MW = 1e-3
 # Counters update every 20 to 100 ms, power each 100 ms or so; nvmlDeviceGetPowerUsage averages over up to 1 s
-# on recent GPUs (measurement.md, section 3; NVML API reference).
+# on recent GPUs (docs/measurement.md, section 3; NVML API reference).
 _UPDATE_PERIOD_S = 0.1
 _AVERAGING_PERIOD_S = 1.0
-_MINIMUM_WINDOW_S = 2.0  # tick-aligned (measurement.md, section 4)
+_MINIMUM_WINDOW_S = 2.0  # tick-aligned (docs/measurement.md, section 4)
 _MINIMUM_AVERAGED_WINDOW_S = 10.0
-_DISAGREEMENT_RATIO = 0.05  # measurement.md, section 3, rule 7
+_DISAGREEMENT_RATIO = 0.05  # docs/measurement.md, section 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ _PACKAGE = re.compile(r"package-(\d+)(?:-die-(\d+))?")
 # Energy counters have 32 bits, and the kernel shows the largest in max_energy_range_uj; the counter wraps one
 # unit later. Source: ENERGY_STATUS_MASK in drivers/powercap/intel_rapl_common.c.
 _LARGEST_COUNT = 2**32 - 1
-_COARSE_STEP_J = 61e-6  # the coarser of the two usual units (measurement.md, section 3)
+_COARSE_STEP_J = 61e-6  # the coarser of the two usual units (docs/measurement.md, section 3)
 # A bound, no estimate: the largest packages of 2025 have a thermal design power of 500 W (AMD EPYC 9965).
 _MAX_POWER_W = 2000.0
 # Intel SDM volume 3B, section "RAPL interfaces": energy status updates every ~1 ms.

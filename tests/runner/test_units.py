@@ -11,7 +11,7 @@ from runner.units import parse_duration_s, parse_percent_ratio
     [("200ms", 0.2), ("30s", 30), ("5m", 300), ("1.5 S", 1.5), (" 90s ", 90), ("0.5M", 30)],
 )
 def test_a_duration_is_in_seconds(text: str, seconds: float) -> None:
-    assert parse_duration_s(text) == pytest.approx(seconds)
+    assert parse_duration_s(text, "--time-budget") == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -21,22 +21,26 @@ def test_what_is_no_positive_duration_is_refused_with_examples(text: str) -> Non
     with pytest.raises(
         UsageError, match=r"expected a positive number with ms, s or m, got .*for example 200ms"
     ):
-        parse_duration_s(text)
+        parse_duration_s(text, "--time-budget")
 
 
 @pytest.mark.parametrize(("text", "ratio"), [("2%", 0.02), ("0.5 %", 0.005), (" 99.9%", 0.999)])
 def test_a_percentage_is_a_ratio(text: str, ratio: float) -> None:
-    assert parse_percent_ratio(text) == pytest.approx(ratio)
+    assert parse_percent_ratio(text, "--target-ci") == pytest.approx(ratio)
 
 
 @pytest.mark.parametrize("text", ["", "2", "0.02", "0%", "100%", "-2%", "%", "two%", "2%%"])
 def test_what_is_no_percentage_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"above 0 and below 100 with a percent sign, got .*for example 2%"):
-        parse_percent_ratio(text)
+        parse_percent_ratio(text, "--target-ci")
 
 
 @given(st.integers(1, 10**6), st.sampled_from(["ms", "s", "m"]))
 def test_a_thousand_milliseconds_are_a_second(number: int, unit: str) -> None:
-    assert parse_duration_s(f"{number}s") == pytest.approx(parse_duration_s(f"{number * 1000}ms"))
-    assert parse_duration_s(f"{number}m") == pytest.approx(60 * parse_duration_s(f"{number}s"))
-    assert parse_duration_s(f"{number}{unit}") > 0
+    assert parse_duration_s(f"{number}s", "--time-budget") == pytest.approx(
+        parse_duration_s(f"{number * 1000}ms", "--time-budget")
+    )
+    assert parse_duration_s(f"{number}m", "--time-budget") == pytest.approx(
+        60 * parse_duration_s(f"{number}s", "--time-budget")
+    )
+    assert parse_duration_s(f"{number}{unit}", "--time-budget") > 0

@@ -109,9 +109,9 @@ def test_cuda_on_the_cpu_wheel_names_the_wheel_and_the_driver(monkeypatch: pytes
         pytest.skip("the CPU wheel is not installed")
     missing = find_backend("cuda").missing()
     assert missing is not None
-    assert "the GPU wheel (onnxruntime has: " in missing.reason
+    assert "no GPU wheel (onnxruntime has: " in missing.reason
     assert "CPU" in missing.reason
-    assert "the NVIDIA driver (libcuda.so.1 does not load)" in missing.reason
+    assert "no NVIDIA driver (libcuda.so.1 does not load)" in missing.reason
     assert "joulebatch[gpu]" in missing.fix
     assert "--backend cpu" in missing.fix
 
@@ -122,7 +122,7 @@ def test_cuda_with_wheel_and_driver_still_needs_cudnn(monkeypatch: pytest.Monkey
     monkeypatch.setattr(cuda.ctypes, "CDLL", lambda library: Driver(init=0, gpus=1))
     missing = find_backend("cuda").missing()
     assert missing is not None
-    assert missing.reason == "missing: cuDNN (libcudnn.so.9 does not load)"
+    assert missing.reason == "no cuDNN (libcudnn.so.9 does not load)"
     monkeypatch.setattr(cuda, "_loads", lambda library: True)
     assert find_backend("cuda").missing() is None
 
@@ -145,7 +145,7 @@ class Driver:
     ("driver", "reason"),
     [
         (Driver(init=100, gpus=0), "cuInit returns 100"),
-        (Driver(init=0, gpus=0), "an NVIDIA GPU (the driver sees none)"),
+        (Driver(init=0, gpus=0), "no NVIDIA GPU (the driver sees none)"),
     ],
 )
 def test_a_driver_library_alone_is_no_gpu(

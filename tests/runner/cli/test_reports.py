@@ -24,7 +24,7 @@ def reports_dir(tmp_path: Path) -> Path:
             for line in make_journal(ending="complete" if ending else None):
                 journal.write(line)
         if ending:
-            archive.finish(folder, archive.load(folder))
+            archive.finish(folder)
     return tmp_path
 
 
@@ -109,5 +109,5 @@ def test_help_has_an_example_and_every_default(
     assert "[default: table]" in shown
     assert "[default: reports]" in shown
     if arguments == ["show"]:
-        assert "[default: no-details]" in shown
+        assert "[default: (off)]" in shown
         assert '"latest" (the default)' in shown
