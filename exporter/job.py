@@ -8,13 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner import errors
+from runner.child import leave_with_parent
 from runner.errors import JoulebatchError
 
 _FIELDS = ("what", "expected", "got", "fix")
 
 
 def main() -> None:
-    """Export what is asked for until stdin ends."""
+    """Export what is asked for until stdin ends; the arguments are PyTorch's threads and the parent's id."""
+    leave_with_parent()
+    if os.getppid() != int(sys.argv[2]):
+        return  # the parent died before it could be followed
     # Libraries may print: only this copy of stdout reaches the parent.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)

@@ -119,8 +119,9 @@ class _Job:
             self._process.kill()
 
     def _start(self) -> subprocess.Popen[str]:
+        # The kernel ends the process with the thread that starts it: one that stays until the process has ended.
         return subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "exporter.job", str(self._threads)],
+            [sys.executable, "-W", "ignore", "-m", "exporter.job", str(self._threads), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

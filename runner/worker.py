@@ -3,13 +3,10 @@
 It and what it imports need only the standard library, numpy and the backend's own library.
 """
 
-import ctypes
 import json
 import os
-import signal
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter, process_time_ns
@@ -17,6 +14,7 @@ from typing import Any
 
 from runner.backends.interface import Call, Io, OpenRequest, Session
 from runner.backends.registry import find_backend
+from runner.child import leave_with_parent
 from runner.errors import AbsentError
 from runner.inputs import make_inputs
 from runner.load.back_to_back import run_back_to_back
@@ -40,9 +38,6 @@ from runner.protocol import (
     Request,
 )
 from runner.units import NS_PER_S
-
-_PR_SET_PDEATHSIG = 1
-"""prctl(2): the signal this process gets when its parent dies"""
 
 _OUT_OF_MEMORY = (
     "bad_alloc",
@@ -148,18 +143,9 @@ def _read_request(line: str) -> Request:
     return REQUESTS[data["do"]](**{name: value for name, value in data.items() if name != "do"})
 
 
-def _leave_with_parent() -> None:
-    """Die when the parent dies, be the first to go when memory runs out, and leave Ctrl-C to the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        with suppress(OSError):  # a container may forbid it; the run is only less protected then
-            Path("/proc/self/oom_score_adj").write_text("1000")
-
-
 def main() -> None:
     """Serve requests from standard input; the first argument is the descriptor for replies."""
-    _leave_with_parent()
+    leave_with_parent()
     worker = Worker()
     with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as replies:
 

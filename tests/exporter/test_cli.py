@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 import numpy as np
+import psutil
 import pytest
 import torch
 from click.testing import CliRunner
 
 from exporter.cli import MAX_SEED, export
+from exporter.staging import remove_stale
 from runner.errors import JoulebatchError, UsageError
 from runner.modelfile import MANIFEST_SUFFIX, open_model
 from tests.exporter.conftest import COMMAND, MODEL, Run, environment
@@ -78,6 +80,37 @@ def test_a_killed_export_leaves_nothing_that_a_run_accepts_and_the_next_one_clea
     assert run(MODEL, "--weights", "random", "--models-dir", tmp_path).returncode == 0
     assert not stale.exists()
     assert open_model(tmp_path, MODEL).name == MODEL
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)  # nobody may be there to reap it
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+def test_jobs_die_with_their_parent(signum: signal.Signals, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, MODEL, "--weights", "random", "--models-dir", str(tmp_path)],
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+    )
+    deadline_s = time.monotonic() + 60
+    stale = tmp_path / f".export-{MODEL}"
+    while not stale.exists():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    jobs = psutil.Process(process.pid).children(recursive=True)
+    assert jobs
+    process.send_signal(signum)
+    process.wait()
+    while any(is_alive(job) for job in jobs):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    assert stale.exists()  # a job that had gone on to its next message would have cleaned up
+    remove_stale(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
