@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median, quantiles
-from time import perf_counter_ns, process_time_ns
+from time import perf_counter, process_time
 
 import numpy as np
 import onnx
@@ -28,7 +28,7 @@ from runner.load.paced import run_paced
 from runner.report.environment import read_cpu
 
 GOAL_US = 1.0
-NS_PER_US = 1_000
+US_PER_S = 1_000_000
 THREADS = 1
 """of both sessions: one node is never split, and idle threads would only disturb"""
 FEEDS = {"x": np.zeros((1, 1), np.float32)}
@@ -77,10 +77,10 @@ def open_bare(path: Path) -> Callable[[int], float]:
     run = session.run_with_iobinding
 
     def bare_us(count: int) -> float:
-        started_ns = perf_counter_ns()
+        started_s = perf_counter()
         for _ in range(count):
             run(binding)
-        return (perf_counter_ns() - started_ns) / count / NS_PER_US
+        return (perf_counter() - started_s) / count * US_PER_S
 
     return bare_us
 
@@ -91,16 +91,16 @@ def measure_rounds(path: Path, rounds: int, count: int) -> list[Round]:
     done = []
     for number in range(rounds + 1):
         bare = bare_us(count) if number % 2 else None
-        began_ns = perf_counter_ns()
+        began_s = perf_counter()
         timed = run_back_to_back(ours, count)
-        whole_ns = perf_counter_ns() - began_ns
-        window_ns = timed.ended_ns - timed.started_ns
+        whole_s = perf_counter() - began_s
+        window_s = timed.ended_s - timed.started_s
         done.append(
             Round(
                 bare_us=bare_us(count) if bare is None else bare,
-                whole_us=whole_ns / count / NS_PER_US,
-                window_us=window_ns / count / NS_PER_US,
-                latency_us=fmean(timed.latencies_ns) / NS_PER_US,
+                whole_us=whole_s / count * US_PER_S,
+                window_us=window_s / count * US_PER_S,
+                latency_us=fmean(timed.latencies_s) * US_PER_S,
             )
         )
     return done[1:]
@@ -108,9 +108,9 @@ def measure_rounds(path: Path, rounds: int, count: int) -> list[Round]:
 
 def paced_cpu_us(count: int, period_s: float) -> float:
     """Return the CPU time per inference of our paced loop itself: the inference is nothing, the sleeps are real."""
-    before_ns = process_time_ns()
+    before_s = process_time()
     run_paced(lambda: None, count, period_s)
-    return (process_time_ns() - before_ns) / count / NS_PER_US
+    return (process_time() - before_s) / count * US_PER_S
 
 
 def table(rounds: Sequence[Round]) -> list[str]:

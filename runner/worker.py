@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from time import perf_counter, process_time_ns
+from time import perf_counter, process_time
 from typing import Any
 
 from runner.backends.interface import Call, Io, OpenRequest, Session
@@ -37,7 +37,6 @@ from runner.protocol import (
     Reply,
     Request,
 )
-from runner.units import NS_PER_S
 
 _OUT_OF_MEMORY = (
     "bad_alloc",
@@ -113,19 +112,13 @@ class Worker:
         else:
             # One untimed period: the window's first inference, too, comes after its gap.
             run_paced(run, 1, request.period_s)
-        cpu_before_ns = process_time_ns()
+        cpu_before_s = process_time()
         if request.period_s is None:
             timed = run_back_to_back(run, request.count)
         else:
             timed = run_paced(run, request.count, request.period_s)
-        cpu_ns = process_time_ns() - cpu_before_ns
-        return Measurement(
-            timed.started_ns / NS_PER_S,
-            timed.ended_ns / NS_PER_S,
-            tuple(latency_ns / NS_PER_S for latency_ns in timed.latencies_ns),
-            cpu_ns / NS_PER_S,
-            timed.late_ns / NS_PER_S,
-        )
+        cpu_s = process_time() - cpu_before_s
+        return Measurement(timed.started_s, timed.ended_s, timed.latencies_s, cpu_s, timed.late_s)
 
 
 def _failure(error: Exception) -> dict[str, str]:

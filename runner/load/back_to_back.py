@@ -4,6 +4,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 
 from runner.load.timed import Timed
+from runner.units import NS_PER_S
 
 
 def run_back_to_back(run: Callable[[], object], count: int) -> Timed:
@@ -15,5 +16,5 @@ def run_back_to_back(run: Callable[[], object], count: int) -> Timed:
         starts[index] = clock()
         run()
         ends[index] = clock()
-    latencies = tuple(end - start for start, end in zip(starts, ends, strict=True))
-    return Timed(starts[0], ends[-1], latencies)
+    latencies_s = tuple((end - start) / NS_PER_S for start, end in zip(starts, ends, strict=True))
+    return Timed(starts[0] / NS_PER_S, ends[-1] / NS_PER_S, latencies_s)

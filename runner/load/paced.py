@@ -14,17 +14,19 @@ def run_paced(run: Callable[[], object], count: int, period_s: float) -> Timed:
     """
     clock = perf_counter_ns
     period_ns = round(period_s * NS_PER_S)
-    latencies = [0] * count
+    latencies_ns = [0] * count
     started_ns = clock()
     for index in range(count):
         scheduled_ns = started_ns + index * period_ns
         _sleep_until(scheduled_ns)
         run()
-        latencies[index] = clock() - scheduled_ns
+        latencies_ns[index] = clock() - scheduled_ns
     end_of_schedule_ns = started_ns + count * period_ns
     late_ns = max(0, clock() - end_of_schedule_ns)
     _sleep_until(end_of_schedule_ns)
-    return Timed(started_ns, clock(), tuple(latencies), late_ns)
+    ended_ns = clock()
+    latencies_s = tuple(latency_ns / NS_PER_S for latency_ns in latencies_ns)
+    return Timed(started_ns / NS_PER_S, ended_ns / NS_PER_S, latencies_s, late_ns / NS_PER_S)
 
 
 def _sleep_until(moment_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""What a load hands back, in the clock's own integers until the worker reports."""
+"""What a load hands back."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 class Timed:
     """One window as the load saw it."""
 
-    started_ns: int
-    ended_ns: int
+    started_s: float
+    ended_s: float
     """end of the last inference, or of the last pacing period"""
-    latencies_ns: tuple[int, ...]
-    late_ns: int = 0
+    latencies_s: tuple[float, ...]
+    late_s: float = 0.0
     """how far the last inference ran past the end of its schedule; 0 back to back"""
