@@ -41,7 +41,7 @@ Examples:
     type=click.Choice(("auto", "pretrained", "random")),
     default="auto",
     show_default=True,
-    help="auto: published weights from --weights-dir, the cache or a download, else random ones.",
+    help="auto: published weights from --weights-dir, the cache or a fast download, else random ones.",
 )
 @click.option(
     "--weights-dir",
@@ -121,16 +121,20 @@ def _export(
         return {}, []
     from exporter.jobs import default_jobs, export_all  # noqa: PLC0415 - nothing to do needs no processes
     from exporter.progress import show_progress  # noqa: PLC0415 - the same
-    from exporter.weights import is_online  # noqa: PLC0415 - the same
+    from exporter.weights import AUTO_BYTES_PER_S, is_online  # noqa: PLC0415 - the same
     from runner.modelfile import Manifest  # noqa: PLC0415 - the same
 
     wanted = requests[0].wanted
+    count = min(jobs or default_jobs(len(requests)), len(requests))
     # Asked once here, so that a machine without a network waits once and not for every network.
-    wanted = replace(wanted, online=wanted.mode != "random" and is_online())
+    online = wanted.mode != "random" and is_online()
+    # Who asks for pretrained weights waits for them; auto has others.
+    least = AUTO_BYTES_PER_S / count if wanted.mode == "auto" else 0.0
+    wanted = replace(wanted, online=online, least_bytes_per_s=least)
     with show_progress(quiet=quiet) as progress:
         results = export_all(
             tuple(replace(request, wanted=wanted) for request in requests),
-            min(jobs or default_jobs(len(requests)), len(requests)),
+            count,
             progress,
         )
     named = {request.model: result for request, result in zip(requests, results, strict=True)}
@@ -143,6 +147,7 @@ def _warn_of_random(manifests: "Iterable[Manifest]", seed: int) -> None:
     if names:
         click.echo(
             f"joulebatch: RANDOM weights (seed {seed}) in {', '.join(names)}: time and energy are real, "
-            "predictions mean nothing. For published weights pass --weights pretrained, offline with --weights-dir.",
+            "predictions mean nothing. For published weights pass --weights pretrained, which waits for a slow "
+            "download; offline add --weights-dir.",
             err=True,
         )

@@ -2,15 +2,15 @@
 
 import os
 import re
-import shutil
 import tempfile
 import threading
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Literal, get_args
+from time import monotonic
+from typing import BinaryIO, Literal, get_args
 
 from runner.errors import AbsentError, FileError
 from runner.modelfile import Weights, hash_file
@@ -22,7 +22,12 @@ PUBLISHED_BASE = "https://download.pytorch.org/models/"
 """where every checkpoint of torchvision is (torchvision/models/*.py)"""
 TIMEOUT_S = 4.0
 """for a connection and for each read: long for a server that is there, short for one that is not"""
+AUTO_BYTES_PER_S = 5_000_000.0
+"""what all downloads of auto together must reach: the five networks of the study, 0.98 GB, then take 200 s at most"""
+GRACE_S = 5.0
+"""before a rate is judged: a connection begins slowly"""
 
+_CHUNK_BYTES = 1 << 20
 _HASHED_NAME = re.compile(r"(?P<stem>.+)-(?P<prefix>[0-9a-f]{8,64})\.pth")
 """torch.hub's convention: the name ends with the first digits of the file's SHA-256"""
 
@@ -36,6 +41,8 @@ class Wanted:
     weights_dir: Path | None
     online: bool
     """whether a download may be tried"""
+    least_bytes_per_s: float = 0.0
+    """a slower download is given up"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ def choose(model: str, url: str, wanted: Wanted) -> Chosen:
     if wanted.mode != "random":
         path = find_stored(model, file_name(url), wanted.weights_dir)
         if path is None and wanted.online:
-            path = download(url, _cache_dir())
+            path = download(url, _cache_dir(), least_bytes_per_s=wanted.least_bytes_per_s)
         if path is not None:
             return _verified(model, url, path, wanted.seed)
         if wanted.mode == "pretrained":
@@ -87,8 +94,10 @@ def choose(model: str, url: str, wanted: Wanted) -> Chosen:
     return Chosen(Weights("random", f"random, seed {wanted.seed}", wanted.seed), None)
 
 
-def download(url: str, folder: Path, timeout_s: float = TIMEOUT_S) -> Path | None:
-    """Return where a checkpoint was stored, or None when the server cannot be reached or stops answering.
+def download(
+    url: str, folder: Path, *, timeout_s: float = TIMEOUT_S, least_bytes_per_s: float = 0.0
+) -> Path | None:
+    """Return where a checkpoint was stored, or None when the server cannot be reached, stops or is too slow.
 
     Raises:
         FileError: what came does not have the hash in its name.
@@ -99,7 +108,7 @@ def download(url: str, folder: Path, timeout_s: float = TIMEOUT_S) -> Path | Non
     part = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream, urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310 - as below
-            shutil.copyfileobj(answer, stream)
+            _receive(answer, stream, least_bytes_per_s)
         _check_name(hash_file(part), target, "Try again, or pass --weights random")
         part.replace(target)
     except (OSError, HTTPException):
@@ -129,6 +138,24 @@ def find_stored(model: str, published: str, weights_dir: Path | None) -> Path | 
 def file_name(url: str) -> str:
     """Return the name that a published checkpoint is stored under."""
     return url.rpartition("/")[2]
+
+
+def _receive(answer: HTTPResponse, stream: BinaryIO, least_bytes_per_s: float) -> None:
+    """Store a whole body.
+
+    Raises:
+        OSError: it comes too slowly, or not whole.
+    """
+    size_bytes = answer.length  # None where the server does not say
+    received_bytes, started_s = 0, monotonic()
+    # read1 returns what has come; read would wait for a whole chunk, however slowly it comes.
+    while received_bytes != size_bytes and (chunk := answer.read1(_CHUNK_BYTES)):
+        received_bytes += stream.write(chunk)
+        elapsed_s = monotonic() - started_s
+        if elapsed_s > GRACE_S and received_bytes < least_bytes_per_s * elapsed_s:
+            raise TimeoutError
+    if size_bytes is not None and received_bytes != size_bytes:
+        raise ConnectionError
 
 
 def _answers(url: str, timeout_s: float) -> bool:

@@ -13,7 +13,9 @@ import torch
 from click.testing import CliRunner
 
 from exporter.cli import MAX_SEED, export
+from exporter.request import Request
 from exporter.staging import remove_stale
+from exporter.weights import AUTO_BYTES_PER_S
 from runner.errors import JoulebatchError, UsageError
 from runner.modelfile import MANIFEST_SUFFIX, open_model
 from tests.exporter.conftest import COMMAND, MODEL, Run, environment
@@ -144,6 +146,24 @@ def test_the_largest_seed_is_taken_by_both_generators() -> None:
     np.random.default_rng(MAX_SEED)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(MAX_SEED)
+
+
+@pytest.mark.parametrize(("mode", "least"), [("auto", AUTO_BYTES_PER_S / 2), ("pretrained", 0.0)])
+def test_only_auto_gives_slow_downloads_up_and_all_jobs_share_its_rate(
+    mode: str, least: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Request] = []
+
+    def fail(requests: tuple[Request, ...], jobs: int, _progress: object) -> tuple[JoulebatchError, ...]:
+        assert jobs == 2
+        asked.extend(requests)
+        return (JoulebatchError("stop"),) * len(requests)
+
+    monkeypatch.setattr("exporter.jobs.export_all", fail)
+    monkeypatch.setattr("exporter.weights.is_online", lambda: True)
+    with pytest.raises(JoulebatchError, match="stop"):
+        export(["--weights", mode, "--jobs", "2", "--models-dir", str(tmp_path)], standalone_mode=False)
+    assert {request.wanted.least_bytes_per_s for request in asked} == {least}
 
 
 def test_one_failing_network_does_not_lose_the_others(copy: Path, tmp_path: Path, run: Run) -> None:

@@ -3,6 +3,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -36,6 +37,12 @@ def server() -> Iterator[str]:
                 return
             self.send_response(200)
             self.end_headers()
+            if "trickle" in self.path:
+                with suppress(OSError):  # it was given up
+                    for start in range(0, len(CONTENT), len(CONTENT) // 50):
+                        self.wfile.write(CONTENT[start : start + len(CONTENT) // 50])
+                        time.sleep(0.02)
+                return
             self.wfile.write(CONTENT)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
@@ -81,6 +88,28 @@ def test_a_machine_without_a_network_is_offline(tmp_path: Path) -> None:
         closed = f"http://127.0.0.1:{listener.getsockname()[1]}"
     assert not is_online(closed)
     assert download(f"{closed}/{NAME}", tmp_path) is None
+
+
+def test_auto_does_not_wait_for_a_trickle_and_says_random(
+    server: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "GRACE_S", 0.1)
+    wanted = Wanted("auto", 0, None, online=True, least_bytes_per_s=10.0 * len(CONTENT))
+    chosen = choose("net", f"{server}/trickle/{NAME}", wanted)
+    assert chosen.weights.kind == "random"
+    assert list(cache.iterdir()) == []
+    assert choose("net", f"{server}/{NAME}", wanted).weights.kind == "pretrained"
+
+
+def test_pretrained_waits_for_a_trickle(server: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "GRACE_S", 0.1)
+    chosen = choose("net", f"{server}/trickle/{NAME}", Wanted("pretrained", 0, None, online=True))
+    assert chosen.checkpoint == cache / NAME
+
+
+def test_a_download_that_is_cut_short_is_none_and_leaves_nothing(server: str, tmp_path: Path) -> None:
+    assert download(f"{server}/torn/{NAME}", tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_any_answer_is_online(server: str) -> None:
