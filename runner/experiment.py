@@ -63,9 +63,7 @@ def run_experiment(
             )
             interrupted_by = measure_models(selection.plan, bench)
         # Still shielded from signals: a report is finished or left to its journal, never torn.
-        report = load(folder)
-        if not interrupted_by:
-            finish(folder, report)
+        report = load(folder) if interrupted_by else finish(folder)
     return Outcome(folder, report, interrupted_by)
 
 

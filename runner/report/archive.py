@@ -6,7 +6,6 @@ Whether a report is running, interrupted or complete follows from the folder alo
 
 import hashlib
 import json
-import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 from runner.errors import FileError, UsageError, nearest
 from runner.modelfile import hash_file
 from runner.report.assemble import assemble
+from runner.report.disk import replace_file
 from runner.report.journal import JOURNAL_NAME, is_being_written, read_journal
 from runner.report.samples import write_samples
 from runner.report.schema import SCHEMA_VERSION, Report
@@ -65,10 +65,10 @@ def create(reports_dir: Path, name: str | None, now: datetime) -> Path:
         return folder
 
 
-def finish(folder: Path, report: Report) -> None:
-    """Write samples, Markdown, checksums and, last of all, the report itself, each whole or not at all.
+def finish(folder: Path) -> Report:
+    """Return the report of a run that has ended, after writing it: samples, Markdown, checksums, itself last.
 
-    The journal must be closed by its ``EndLine``: its checksum is taken here.
+    Each is written whole or not at all. The journal must be closed by its ``EndLine``: its checksum is taken here.
 
     Raises:
         FileError: the report is complete already, or the disk refuses.
@@ -81,6 +81,7 @@ def finish(folder: Path, report: Report) -> None:
             expected="a report that is not complete",
             got="one that is",
         )
+    report = assemble(read_journal(folder))
     data = (report.model_dump_json(indent=1) + "\n").encode()
     try:
         write_samples(folder)
@@ -97,21 +98,7 @@ def finish(folder: Path, report: Report) -> None:
             got=str(error),
             fix="Free some space; the journal there keeps what was measured",
         ) from error
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that its name holds the old content or the whole new one, also after a power cut."""
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    return report
 
 
 def resolve(reports_dir: Path, text: str) -> Path:
@@ -124,7 +111,7 @@ def resolve(reports_dir: Path, text: str) -> Path:
     path = Path(text)
     if _is_report(path):
         return path
-    if path.name == REPORT_NAME and path.is_file():
+    if path.name == REPORT_NAME and _is_file(path):
         return path.parent
     folders = {folder.name: folder for folder in report_folders(reports_dir)}
     what = f"Cannot find report {text!r}" if text != LATEST else "Cannot find a report"
@@ -160,9 +147,9 @@ def load(folder: Path) -> Report:
     try:
         text = path.read_bytes()
     except FileNotFoundError:
-        running = is_being_written(folder)
-        report = assemble(read_journal(folder))
-        return report.model_copy(update={"status": "running"}) if running else report
+        # Whatever its last line says: a run that ended while its report was written did not complete it.
+        status = "running" if is_being_written(folder) else "interrupted"
+        return assemble(read_journal(folder)).model_copy(update={"status": status})
     except OSError as error:
         raise FileError(f"Cannot read {path}", got=str(error.strerror)) from error
     try:
@@ -201,7 +188,14 @@ def _rebuild(path: Path) -> str:
 
 
 def _is_report(folder: Path) -> bool:
-    return (folder / REPORT_NAME).is_file() or (folder / JOURNAL_NAME).is_file()
+    return _is_file(folder / REPORT_NAME) or _is_file(folder / JOURNAL_NAME)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # longer than any name can be, or in a folder that is closed to us
+        return False
 
 
 def report_folders(reports_dir: Path) -> Iterator[Path]:

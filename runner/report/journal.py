@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError
 
 from runner.errors import FileError
+from runner.report.disk import sync
 from runner.report.schema import (
     BackendEntry,
     Cell,
@@ -110,6 +111,8 @@ class Journal:
         try:
             self._file = self._path.open("ab", buffering=0)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for holder in (folder, folder.absolute().parent):  # or a power cut may forget the names
+                sync(holder)
         except BlockingIOError:
             self._file.close()
             raise FileError(f"Cannot write {self._path}", got="another run that is writing it") from None

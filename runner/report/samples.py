@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from runner.errors import FileError
+from runner.report.disk import sync
 from runner.report.journal import JOURNAL_NAME
 
 SAMPLES_NAME = "samples.parquet"
@@ -13,7 +14,7 @@ _LONGEST_LINE_BYTES = 16 * 1024 * 1024
 _ROWS = """
 WITH journal AS (
     SELECT * FROM read_json(
-        $journal, format = 'newline_delimited', ignore_errors = true, maximum_object_size = $longest_bytes,
+        $journal, format = 'newline_delimited', maximum_object_size = $longest_bytes,
         columns = {
             kind: 'VARCHAR', model: 'VARCHAR', variant: 'VARCHAR', block: 'INTEGER', latencies_s: 'DOUBLE[]',
             entry: 'STRUCT(cell VARCHAR, block INTEGER)',
@@ -60,6 +61,7 @@ def write_samples(folder: Path) -> Path:
         with duckdb.connect(config=_settings(folder)) as connection:
             rows = connection.sql(_ROWS, params={"journal": str(journal), "longest_bytes": longest_bytes})
             rows.write_parquet(str(part), compression="zstd")
+        sync(part)
         part.replace(target)
     except (OSError, duckdb.Error) as error:
         part.unlink(missing_ok=True)

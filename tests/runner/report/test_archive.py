@@ -29,7 +29,7 @@ def write(folder: Path, lines: tuple[Line, ...]) -> Path:
 @pytest.fixture
 def complete(tmp_path: Path) -> Path:
     folder = write(archive.create(tmp_path / "reports", "Quick look", NOW), make_journal())
-    archive.finish(folder, archive.load(folder))
+    archive.finish(folder)
     return folder
 
 
@@ -53,8 +53,7 @@ def test_an_unwritable_folder_is_a_file_error(unwritable: str) -> None:
 
 def test_a_finished_report_loads_as_it_was_written(tmp_path: Path) -> None:
     folder = write(archive.create(tmp_path, None, NOW), make_journal(energy="measured", pace_hz=2))
-    report = archive.load(folder)
-    archive.finish(folder, report)
+    report = archive.finish(folder)
     assert archive.load(folder) == report
     names = {JOURNAL_NAME, "report.json", "report.md", "samples.parquet", "SHA256SUMS"}
     assert {path.name for path in folder.iterdir()} == names
@@ -71,20 +70,19 @@ def test_coreutils_verifies_the_checksums(complete: Path) -> None:
 def test_a_complete_report_never_changes(complete: Path) -> None:
     before = {path: path.read_bytes() for path in complete.iterdir()}
     with pytest.raises(FileError, match="expected a report that is not complete"):
-        archive.finish(complete, archive.load(complete))
+        archive.finish(complete)
     assert {path: path.read_bytes() for path in complete.iterdir()} == before
 
 
 def test_a_report_that_cannot_be_finished_is_not_complete(tmp_path: Path) -> None:
     folder = write(archive.create(tmp_path, None, NOW), make_journal())
-    report = archive.load(folder)
     (folder / "SHA256SUMS").mkdir()
     with pytest.raises(FileError, match="Cannot finish the report"):
-        archive.finish(folder, report)
+        archive.finish(folder)
     assert not (folder / "report.json").exists()
-    assert archive.load(folder) == report
+    assert (archive.load(folder).status, listing(tmp_path)[0].status) == ("interrupted", "interrupted")
     (folder / "SHA256SUMS").rmdir()
-    archive.finish(folder, report)
+    assert archive.finish(folder).status == "complete"
     assert listing(tmp_path)[0].status == "complete"
 
 
@@ -179,6 +177,8 @@ def test_a_report_is_found_by_the_path_of_its_file(complete: Path) -> None:
         ("2026", "expected one report, got 2026-11-23"),
         ("2031", "Cannot find report '2031'"),
         ("", "Cannot find"),
+        ("x" * 300, "Cannot find"),
+        ("x/" * 3000, "Cannot find"),
     ],
 )
 def test_an_unknown_or_ambiguous_id_is_a_usage_error(
@@ -198,7 +198,7 @@ def test_an_archive_without_reports_says_how_to_make_one(tmp_path: Path, folder:
 
 
 def test_the_listing_is_newest_first_and_survives_damage(three: tuple[Path, Path, Path]) -> None:
-    archive.finish(three[0], archive.load(three[0]))
+    archive.finish(three[0])
     (three[1] / JOURNAL_NAME).write_bytes(b"{")
     rows = listing(three[0].parent)
     assert [row.report_id for row in rows] == [folder.name for folder in reversed(three)]

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,16 @@ def test_a_line_is_readable_as_soon_as_it_was_written(tmp_path: Path) -> None:
         for count, line in enumerate(LINES[:5], start=1):
             journal.write(line)
             assert tuple(read_journal(tmp_path)) == LINES[:count]
+
+
+def test_the_names_of_journal_and_folder_are_on_the_disk_before_the_first_line(
+    tmp_path: Path, synced: Callable[[Path], bool]
+) -> None:
+    folder = tmp_path / "report"
+    folder.mkdir()
+    with Journal(folder):
+        assert synced(folder)
+        assert synced(tmp_path)
 
 
 def test_a_journal_that_is_opened_again_goes_on(tmp_path: Path) -> None:

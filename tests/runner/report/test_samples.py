@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ COLUMNS = [
 ]
 
 
-def write_journal(folder: Path, lines: Sequence[Line], torn: str = "") -> None:
-    text = "".join(line.model_dump_json() + "\n" for line in lines) + torn
+def write_journal(folder: Path, lines: Sequence[Line]) -> None:
+    text = "".join(line.model_dump_json() + "\n" for line in lines)
     (folder / JOURNAL_NAME).write_text(text, encoding="utf-8")
 
 
@@ -62,7 +62,7 @@ def test_windows_of_an_unfinished_block_of_one_model_are_unpaired(tmp_path: Path
         for line in make_journal(models=("alexnet", "vit_b_16"), blocks=3, ending=None)
         if not (isinstance(line, BlockLine) and line.model == "vit_b_16" and line.block == 2)
     ]
-    write_journal(tmp_path, lines, torn='{"kind":"window","entry":{"cell":"vi')
+    write_journal(tmp_path, lines)
     rows = read_rows(write_samples(tmp_path))
     assert rows == expected_rows(lines)
     unpaired = {(cell.partition("/")[0], block) for cell, block, *_, paired in rows if not paired}
@@ -90,6 +90,21 @@ def test_writing_again_replaces_the_file_and_leaves_nothing_else(tmp_path: Path)
     write_journal(tmp_path, make_journal(blocks=2))
     assert len(read_rows(write_samples(tmp_path))) == 4 * 2 * 12
     assert sorted(path.name for path in tmp_path.iterdir()) == ["journal.jsonl", "samples.parquet"]
+
+
+def test_a_damaged_line_is_an_error_and_no_missing_row(tmp_path: Path) -> None:
+    write_journal(tmp_path, make_journal(blocks=1))
+    with (tmp_path / JOURNAL_NAME).open("a") as stream:
+        stream.write('{"kind":"window","entry":{"cell":"vi')
+    with pytest.raises(FileError, match=r"Cannot write .*samples\.parquet"):
+        write_samples(tmp_path)
+
+
+def test_the_rows_are_on_the_disk_before_they_get_their_name(
+    tmp_path: Path, synced: Callable[[Path], bool]
+) -> None:
+    write_journal(tmp_path, make_journal(blocks=1))
+    assert synced(write_samples(tmp_path))
 
 
 def test_a_failure_keeps_the_old_file_and_leaves_no_part(tmp_path: Path) -> None:
