@@ -129,6 +129,30 @@ def test_a_counter_that_never_changes_is_not_waited_for_for_ever() -> None:
         assert energy == Unavailable("gpu", "scripted")
 
 
+class StarvedMeter(DomainMeter):
+    """Gets no processor on the polling thread once it starves."""
+
+    starves = False
+
+    def poll(self) -> None:
+        if not self.starves or threading.current_thread() is threading.main_thread():
+            super().poll()
+
+
+def test_a_poller_without_a_processor_does_not_cost_the_window() -> None:
+    counter = Counter("package-0", 1e-6, 1e-6, 0.001)
+    meter = StarvedMeter("cpu_package", (CounterChannel(counter, "powercap", read_steady, SystemClock()),))
+    with meter_set(meter) as meters:
+        meters.begin()
+        started_s = time.monotonic()
+        time.sleep(0.3)
+        meter.starves = True
+        ended_s = time.monotonic()
+        (energy,) = meters.end(started_s, ended_s)
+    assert isinstance(energy, Measured)
+    assert energy.energy_j == pytest.approx(POWER_W * (ended_s - started_s), abs=energy.bound_j)
+
+
 def test_an_error_of_ours_while_polling_reaches_the_caller() -> None:
     meter = ScriptedMeter(error=RuntimeError("our bug"))
     with meter_set(meter) as meters:
