@@ -6,7 +6,7 @@ from itertools import count, product
 from typing import Literal
 
 from runner.backends.interface import Io
-from runner.meters.interface import Energy, Estimated, Measured, Unavailable
+from runner.meters.interface import Energy, Estimated, Measured
 from runner.report.journal import (
     BlockLine,
     CellLine,
@@ -145,6 +145,7 @@ def _planned(model: str, backend: str, load: Load, io: Io) -> Cell:
         load=load,
         io=io,
         status="skipped",
+        reason="not reached",
     )
 
 
@@ -153,10 +154,10 @@ def _seen(cell: Cell, outcomes: Mapping[str, Outcome]) -> bool:
 
 
 def _visited(cell: Cell, outcome: Outcome | None, inferences: int) -> CellLine:
-    status, reason = outcome or ("measured", "")
-    predicted_s = 0.03 * cell.load.batch_size if status == "skipped" else None
+    status, reason = outcome or (cell.status, cell.reason)  # of a cell that goes well nothing more is said
+    predicted_s = 0.03 * cell.load.batch_size if outcome and status == "skipped" else None
     facts = {"status": status, "reason": reason, "predicted_inference_s": predicted_s}
-    if status in {"measured", "overloaded"}:
+    if outcome is None or status == "overloaded":
         first_s = 0.08 * cell.load.batch_size
         facts |= {"first_inference_s": first_s, "warm_up_inferences": 40, "inferences_per_window": inferences}
     return CellLine(entry=cell.model_copy(update=facts))
@@ -194,7 +195,7 @@ def _window(  # noqa: PLR0913, PLR0917 - what a window is made of
             latency_mean_s=busy_s / inferences,
             cpu_s=busy_s * (1.9 if _device(cell.backend) == "cpu" else 1.0),
             foreign_cpu_s=0.02 * wall_s,
-            flags=("foreign load",) if rng.random() < 0.02 else (),
+            flags=("another worker was still busy",) if rng.random() < 0.02 else (),
             energy=_energy(cell, energy, wall_s, busy_s),
         ),
         latencies_s=latencies_s,
@@ -214,7 +215,7 @@ def _energy(cell: Cell, kind: EnergyKind, wall_s: float, busy_s: float) -> tuple
         case "estimated":
             return (Estimated("cpu_package", "--cpu-watts 20:65", cpu_j, cpu_j / 2, cpu_j * 2),)
         case "unavailable":
-            return (Unavailable("cpu_package", "no powercap directory"),)
+            return ()
 
 
 def _header(  # noqa: PLR0913 - what a header is made of

@@ -55,6 +55,7 @@ def _cell(cell: Cell) -> dict[str, object]:
         "cpu_per_wall_ratio": summary.cpu_per_wall_ratio if summary else None,
         "energy_status": energy.status if energy else "unavailable",
         "energy_domains": "+".join(energy.domains) if energy else None,
+        "energy_window_count": energy.window_count if energy else None,
         **_interval("energy_per_image_j", energy.per_image_j if energy else None),
         "first_inference_s": cell.first_inference_s,
         "predicted_inference_s": cell.predicted_inference_s,

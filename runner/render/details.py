@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from runner.render import numbers
 from runner.render.layout import Column, Section, Table
+from runner.render.names import load_text
 from runner.render.numbers import NOTHING, Scale
-from runner.render.tables import cells_of, load_text
+from runner.render.tables import cells_of
 from runner.report.schema import Cell, CellSummary, Interval, ModelEntry, Report, SessionEntry
 
 _CELL = (Column("backend", "left"), Column("load", "left"), Column("io", "left"))

@@ -8,7 +8,11 @@ from runner.render.document import document
 from runner.render.layout import Section, Table, plain
 from runner.report.schema import Report
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~])")
+# Only what could begin something (GitHub Flavored Markdown, section 6): emphasis, code and cells; underscores
+# that begin a word; brackets that make a link, footnote or task; every tilde but the last, as it takes two.
+_INLINE = re.compile(r"[\\`*|]|(?<![^\W_])_|\](?=[(\[:])|\[(?=\^|[ xX]\])|~(?=.*~)")
+# Headings, list items and rules, which a line may begin with (section 4 and 5).
+_BLOCK = re.compile(r"^(\d*)([-+.)](?=\s|$)|#+(?=\s|$)|-{3,}$)")
 
 
 def write_markdown(report: Report, stream: TextIO, *, details: bool, width: int | None = None) -> None:
@@ -33,7 +37,7 @@ def _section(section: Section, level: int) -> str:
 
 
 def _bullets(lines: tuple[str, ...]) -> str:
-    return "\n".join(f"- {_escape(line)}" for line in lines)
+    return "\n".join("- " + _BLOCK.sub(r"\1\\\2", _escape(line)) for line in lines)
 
 
 def _table(table: Table) -> str:
@@ -51,4 +55,4 @@ def _row(cells: tuple[str, ...]) -> str:
 
 def _escape(text: str) -> str:
     """Return text in which neither Markdown nor HTML sees a mark of its own."""
-    return _SPECIAL.sub(r"\\\1", html.escape(" ".join(plain(text).split()), quote=False))
+    return _INLINE.sub(r"\\\g<0>", html.escape(" ".join(plain(text).split()), quote=False))

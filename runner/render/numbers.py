@@ -84,8 +84,9 @@ def interval(mean: float, low: float | None, high: float | None, scale: Scale) -
 def ratio(value: float, low: float | None = None, high: float | None = None) -> str:
     """Return a ratio with its limits: ``0.84x [0.80, 0.88]``."""
     half = half_width(low, high)
-    # Three decimals where two would print both limits alike or leave fewer than two digits.
-    decimals = 3 if (half is not None and half < 0.005) or value < 0.1 else 2  # noqa: PLR2004 - half of 0.01, and 0.10
+    # Three decimals where two would print both limits alike, hide that it is not 1, or leave fewer than two digits.
+    fine = abs(value - 1) < 0.05 if half is None else half < 0.005  # noqa: PLR2004 - five hundredths, half of 0.01
+    decimals = 3 if fine or value < 0.1 else 2  # noqa: PLR2004 - 0.10
     if value >= 10:  # noqa: PLR2004 - three significant digits, as everywhere
         decimals = 1 if value < 100 else 0  # noqa: PLR2004 - the same
     if low is None or high is None:

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from runner.render import numbers
 from runner.render.layout import Column, Section, Table
+from runner.render.names import DOMAINS, domains_text, load_text
 from runner.render.numbers import NOTHING
-from runner.render.tables import DOMAINS, load_text
+from runner.render.remarks import remark_lines
 from runner.report.schema import Cell, MeterEntry, Report
 
 
@@ -29,9 +30,8 @@ def summary_section(report: Report) -> Section:
         Column("least cost per image", "left"),
     )
     tables = (Table(columns, rows),) if rows else ()
-    return Section(
-        "Summary", tables=tables, notes=(*_claims(report), *_meter_lines(report.meters), *report.notes)
-    )
+    lines = (*_claims(report), *_meter_lines(report.meters), *remark_lines(report), *report.notes)
+    return Section("Summary", tables=tables, notes=lines)
 
 
 def _most_images(cell: Cell | None) -> str:
@@ -46,14 +46,14 @@ def _least_cost(cell: Cell | None, metric: str | None, candidates: int) -> str:
     """Return the load and its cost; says so when nothing else could be compared with it."""
     if cell is None or cell.summary is None or metric is None:
         return NOTHING
-    if metric == "energy_per_image" and cell.summary.energy:
-        mark = numbers.ESTIMATE if cell.summary.energy.status == "estimated" else ""
-        cost, unit, what = cell.summary.energy.per_image_j, "J", ""
+    if metric == "energy_per_image" and (energy := cell.summary.energy):
+        domains = domains_text(energy.domains)
+        cost, unit, what = energy.per_image_j, "J", f" {domains}" if domains == "gpu only" else ""
     else:
-        mark, cost, unit, what = "", cell.summary.cpu_s_per_image, "s", " of CPU"
+        cost, unit, what = cell.summary.cpu_s_per_image, "s", " of CPU"
     figure = numbers.quantity(cost.mean, unit, numbers.half_width(cost.low, cost.high))
     alone = " (the only one)" if candidates == 1 else ""
-    return f"{load_text(cell.load)}: {mark}{figure}{what}{alone}"
+    return f"{load_text(cell.load)}: {figure}{what}{alone}"
 
 
 def _claims(report: Report) -> tuple[str, ...]:

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 from runner.render import numbers
 from runner.render.layout import Column, Section, Table
+from runner.render.names import domains_text, load_text
 from runner.render.numbers import NOTHING
-from runner.report.schema import BestSet, Cell, Comparison, Load, ModelEntry, Report
+from runner.render.remarks import unread_lines
+from runner.report.schema import BestSet, Cell, Comparison, ModelEntry, Report
 
 BEST = "*"
 _PLACEMENTS = {
@@ -15,7 +17,6 @@ _PLACEMENTS = {
     "none": "NONE",
 }
 _PARITIES = {"passed": "ok", "failed": "FAILED", "unavailable": "unchecked"}
-DOMAINS = {"cpu_package": "CPU package", "dram": "DRAM", "gpu": "GPU"}
 
 _COLUMNS = (
     Column("backend", "left"),
@@ -45,12 +46,6 @@ class _Footnotes:
 
     def lines(self) -> tuple[str, ...]:
         return tuple(f"[{number}] {text}" for number, text in enumerate(self.texts, start=1))
-
-
-def load_text(load: Load) -> str:
-    """Return a load as people write it: ``b4`` back to back, ``b1 @ 8/s`` at a pace."""
-    pace = "" if load.pace_hz is None else f" @ {load.pace_hz:g}/s"
-    return f"b{load.batch_size}{pace}"
 
 
 def comparison_sections(report: Report) -> tuple[Section, ...]:
@@ -107,7 +102,12 @@ class _ModelTable:
         table = Table(columns, tuple(self._row(cell) for cell in self._cells))
         if not any(cell.io == "device" for cell in self._cells):
             table = table.pick([i for i, column in enumerate(columns) if column.header != "io"])
-        notes = (*self._footnotes.lines(), *self._energy_notes(), *self._legend())
+        notes = (
+            *self._footnotes.lines(),
+            *self._energy_notes(),
+            *unread_lines(self._report, self._cells),
+            *self._legend(),
+        )
         return Section(title_of(self._model), tables=(table.without_empty_columns(NOTHING),), notes=notes)
 
     def _row(self, cell: Cell) -> tuple[str, ...]:
@@ -189,8 +189,8 @@ class _ModelTable:
         counted: dict[str, list[str]] = {}
         for cell in self._cells:
             if cell.summary and (energy := cell.summary.energy):
-                domains = " + ".join(DOMAINS[domain] for domain in energy.domains)
-                text = f"{energy.status}, gross, idle power included: {domains} ({', '.join(energy.sources)})"
+                text = f"{energy.status}, gross, idle power included: {domains_text(energy.domains)}"
+                text += f" ({', '.join(energy.sources)})"
                 if energy.status == "estimated":
                     text += f"; {numbers.ESTIMATE} half or double may be true (the band: --details), never compared"
                 counted.setdefault(text, []).append(cell.backend)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from runner.errors import FileError
-from runner.report.figures import summarise
+from runner.report.figures import Metering, summarise
 from runner.report.journal import (
     BlockLine,
     CellLine,
@@ -78,7 +78,7 @@ def assemble(lines: Iterable[Line]) -> Report:
     windows = tuple(
         window.model_copy(update={"paired": contents.is_paired(window)}) for window in contents.windows
     )
-    cells = tuple(_finished(contents, windows))
+    cells = tuple(_finished(contents, header, windows))
     evidence = _evidence(contents, header, cells, windows)
     baseline = _baseline_label(header)
     comparisons, detectable_ratio = compare(evidence, baseline)
@@ -107,21 +107,29 @@ def assemble(lines: Iterable[Line]) -> Report:
     )
 
 
-def _finished(contents: _Contents, windows: tuple[Window, ...]) -> Iterator[Cell]:
+def _finished(contents: _Contents, header: HeaderLine, windows: tuple[Window, ...]) -> Iterator[Cell]:
     """Yield every planned cell with its summary and a status that its windows bear out."""
     by_cell = _by_cell(windows)
+    devices = {backend.label: backend.device for backend in header.backends}
+    metered = tuple(meter.domain for meter in header.meters if meter.status == "measured")
+    planned = {cell.key: cell for cell in header.cells}
     complete = contents.end is not None and contents.end.status == "complete"
     for cell in contents.cells.values():
         own = by_cell.get(cell.key, ())
         if own:
-            # A run that was killed, or whose budget ended, said nothing more of a cell that has windows.
-            status = "measured" if cell.status == "skipped" else cell.status
-            summary = summarise(cell, own, contents.latencies_s[cell.key])
-            yield cell.model_copy(update={"status": status, "summary": summary})
-        elif cell.status in {"failed", "overloaded"} or (cell.status == "skipped" and cell.reason):
+            metering = Metering(devices[cell.backend], metered)
+            found: dict[str, object] = {
+                "summary": summarise(cell, own, contents.latencies_s[cell.key], metering)
+            }
+            if cell.status == "skipped":  # as planned: nothing more is said of a cell that goes well
+                found |= {"status": "measured", "reason": ""}
+            yield cell.model_copy(update=found)
+        elif cell.status in {"failed", "overloaded"} or (
+            cell.status == "skipped" and cell.reason != planned[cell.key].reason
+        ):
             yield cell
         else:
-            reason = "no window was taken" if complete else "interrupted"
+            reason = "no window was taken" if complete else "interrupted before it was reached"
             yield cell.model_copy(update={"status": "skipped", "reason": reason})
 
 

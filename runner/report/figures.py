@@ -1,13 +1,22 @@
 """What the windows of one cell say per image."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from runner.meters.interface import Domain, Energy, Estimated, Measured
-from runner.report.schema import Cell, CellSummary, EnergySummary, Interval, Window
+from runner.meters.interface import DOMAINS, Domain, Energy, Estimated, Measured
+from runner.report.schema import OWN_DOMAIN, Cell, CellSummary, Device, EnergySummary, Interval, Window
 from runner.stats.intervals import mean_interval
 from runner.stats.summary import Numbers, quantile
 
-DOMAINS: tuple[Domain, ...] = ("cpu_package", "dram", "gpu")
+
+@dataclass(frozen=True, slots=True)
+class Metering:
+    """How the energy of a cell was taken."""
+
+    device: Device
+    """on which it computes"""
+    measured: tuple[Domain, ...]
+    """domains whose meter opened"""
 
 
 def image_count(cell: Cell, window: Window) -> int:
@@ -20,19 +29,22 @@ def cpu_s_per_image(cell: Cell, window: Window) -> float:
     return window.cpu_s / image_count(cell, window)
 
 
-def energy_per_image_j(cell: Cell, window: Window, domains: Sequence[Domain]) -> float:
-    """Return the gross energy per image over these domains, which the window must have measured."""
+def energy_per_image_j(cell: Cell, window: Window, domains: Sequence[Domain]) -> float | None:
+    """Return the gross energy per image over these domains, or None where one of them was not read."""
+    if not domains or not all(_is_measured(window.energy, domain) for domain in domains):
+        return None
     energy_j = sum(entry.energy_j for entry in _measured(window.energy) if entry.domain in domains)
     return energy_j / image_count(cell, window)
 
 
-def summarise(cell: Cell, windows: Sequence[Window], latencies_s: Numbers) -> CellSummary:
+def summarise(cell: Cell, windows: Sequence[Window], latencies_s: Numbers, metering: Metering) -> CellSummary:
     """Return the figures of one cell.
 
     Args:
         cell: what was run.
         windows: at least one.
         latencies_s: of every inference in these windows.
+        metering: how their energy was taken.
     """
     wall_s = sum(window.wall_s for window in windows)
     return CellSummary(
@@ -45,40 +57,59 @@ def summarise(cell: Cell, windows: Sequence[Window], latencies_s: Numbers) -> Ce
         cpu_s_per_image=_interval([cpu_s_per_image(cell, window) for window in windows]),
         cpu_occupancy=cell.load.pace_hz is None,
         cpu_per_wall_ratio=sum(window.cpu_s for window in windows) / wall_s,
-        energy=_measured_energy(cell, windows) or _estimated_energy(cell, windows),
+        energy=_measured_energy(cell, windows, metering) or _estimated_energy(cell, windows, metering),
     )
 
 
-def _measured_energy(cell: Cell, windows: Sequence[Window]) -> EnergySummary | None:
-    """Return the energy over the domains that every window measured, so that each sum covers the same."""
+def _measured_energy(cell: Cell, windows: Sequence[Window], metering: Metering) -> EnergySummary | None:
+    """Return the energy over one set of domains: all whose meter opened and was read in any window.
+
+    A window in which one of them was not read is left out, so that every sum covers the same. Without the domain of
+    the cell's own device there is no figure: an idle GPU's joules are not what a CPU spent.
+    """
     domains = tuple(
-        domain for domain in DOMAINS if all(_is_measured(window.energy, domain) for window in windows)
+        domain
+        for domain in DOMAINS
+        if domain in metering.measured and any(_is_measured(window.energy, domain) for window in windows)
     )
-    if not domains:
+    if OWN_DOMAIN[metering.device] not in domains:
         return None
-    entries = [entry for window in windows for entry in _measured(window.energy) if entry.domain in domains]
+    figures = [(window, energy_per_image_j(cell, window, domains)) for window in windows]
+    per_image_j = [figure_j for _, figure_j in figures if figure_j is not None]
+    if not per_image_j:
+        return None
+    read = [window for window, figure_j in figures if figure_j is not None]
+    entries = [entry for window in read for entry in _measured(window.energy) if entry.domain in domains]
     return EnergySummary(
         domains=domains,
         sources=tuple(dict.fromkeys(entry.source for entry in entries)),
         status="measured",
-        per_image_j=_interval([energy_per_image_j(cell, window, domains) for window in windows]),
+        window_count=len(read),
+        per_image_j=_interval(per_image_j),
     )
 
 
-def _estimated_energy(cell: Cell, windows: Sequence[Window]) -> EnergySummary | None:
-    """Return the estimate for the processor with its error band, or None unless every window has one."""
-    estimates = [entry for window in windows for entry in window.energy if isinstance(entry, Estimated)]
-    if len(estimates) != len(windows):
+def _estimated_energy(cell: Cell, windows: Sequence[Window], metering: Metering) -> EnergySummary | None:
+    """Return the estimate for the device of the cell with its error band, over the windows that have one."""
+    own = OWN_DOMAIN[metering.device]
+    estimates = [
+        (window, entry)
+        for window in windows
+        for entry in window.energy
+        if isinstance(entry, Estimated) and entry.domain == own
+    ]
+    if not estimates:
         return None
-    images = sum(image_count(cell, window) for window in windows)
+    images = sum(image_count(cell, window) for window, _ in estimates)
     return EnergySummary(
-        domains=tuple(dict.fromkeys(entry.domain for entry in estimates)),
-        sources=tuple(dict.fromkeys(entry.source for entry in estimates)),
+        domains=(own,),
+        sources=tuple(dict.fromkeys(entry.source for _, entry in estimates)),
         status="estimated",
+        window_count=len(estimates),
         per_image_j=Interval(
-            mean=sum(entry.energy_j for entry in estimates) / images,
-            low=sum(entry.low_j for entry in estimates) / images,
-            high=sum(entry.high_j for entry in estimates) / images,
+            mean=sum(entry.energy_j for _, entry in estimates) / images,
+            low=sum(entry.low_j for _, entry in estimates) / images,
+            high=sum(entry.high_j for _, entry in estimates) / images,
         ),
     )
 

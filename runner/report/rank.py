@@ -9,7 +9,17 @@ from typing import Literal
 import numpy as np
 
 from runner.report.figures import cpu_s_per_image, energy_per_image_j
-from runner.report.schema import BackendChoice, BestSet, Cell, CellSummary, Comparison, SessionEntry, Window
+from runner.report.schema import (
+    OWN_DOMAIN,
+    BackendChoice,
+    BestSet,
+    Cell,
+    CellSummary,
+    Comparison,
+    Device,
+    SessionEntry,
+    Window,
+)
 from runner.stats.compare import LEAST_PAIRS, Table, best_set, lowest, verdict
 from runner.stats.intervals import minimum_detectable_ratio, ratio_interval
 
@@ -25,7 +35,7 @@ class Evidence:
     """those without a reason in ``exclusion``, each with its summary"""
     windows: Mapping[str, Sequence[Window]]
     """of finished blocks, by cell"""
-    devices: Mapping[str, Literal["cpu", "gpu"]]
+    devices: Mapping[str, Device]
     """by backend"""
     all_gpus_counted: bool
     """whether the domain ``gpu`` covers every GPU of the machine, idle ones included"""
@@ -155,7 +165,7 @@ def _energy_ranks(evidence: Evidence, cells: Sequence[Cell]) -> bool:
     if len(measured) != 1 or not all(energy and energy.status == "measured" for energy in energies):
         return False
     devices = {evidence.devices[cell.backend] for cell in cells}
-    needed = {"cpu_package" if device == "cpu" else "gpu" for device in devices}
+    needed = {OWN_DOMAIN[device] for device in devices}
     return needed <= set(*measured) and (len(devices) == 1 or evidence.all_gpus_counted)
 
 
@@ -165,7 +175,7 @@ def _rankings(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[tuple[Metri
     if _energy_ranks(evidence, cells):
         yield "energy_per_image", cells
         return
-    for device in ("cpu", "gpu"):
+    for device in OWN_DOMAIN:
         alike = [cell for cell in cells if evidence.devices[cell.backend] == device]
         if _energy_ranks(evidence, alike):
             yield "energy_per_image", alike
@@ -207,14 +217,17 @@ def _table(evidence: Evidence, metric: Metric, cells: Sequence[Cell]) -> Table |
 
 
 def _by_block(metric: Metric, cell: Cell, windows: Sequence[Window]) -> dict[int, list[float]]:
+    """Return a cell's figures by block; a window without the energy of every domain gives none."""
     column: dict[int, list[float]] = defaultdict(list)
     energy = _summary(cell).energy
     for window in windows:
+        figure: float | None
         if metric == "latency":
             figure = window.latency_mean_s
         elif metric == "cpu_s_per_image":
             figure = cpu_s_per_image(cell, window)
         else:
             figure = energy_per_image_j(cell, window, energy.domains if energy else ())
-        column[window.block].append(figure)
+        if figure is not None:
+            column[window.block].append(figure)
     return column

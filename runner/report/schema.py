@@ -4,6 +4,7 @@ Everything is frozen and in full precision. Units are suffixes. ``null`` means u
 can be recomputed from ``windows`` and, for percentiles, from ``samples.parquet``.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,10 @@ from runner.backends.interface import Io
 from runner.meters.interface import Domain, Energy
 
 SCHEMA_VERSION: Final = 0
+
+Device = Literal["cpu", "gpu"]
+OWN_DOMAIN: Mapping[Device, Domain] = {"cpu": "cpu_package", "gpu": "gpu"}
+"""by device that computes: the domain without which no joules are its energy"""
 
 
 class Record(BaseModel):
@@ -85,7 +90,7 @@ class BackendEntry(Record):
     """unique within the run: the spec as written, or its LABEL="""
     spec: str
     name: str
-    device: Literal["cpu", "gpu"]
+    device: Device
     options: dict[str, str]
     """every option with the value in force"""
 
@@ -141,7 +146,8 @@ class Window(Record):
     cpu_s: float
     """CPU time of the worker, all threads"""
     foreign_cpu_s: float | None
-    """CPU time of everything else on the machine in the window"""
+    """CPU time of everything else on the machine from the end of settling to the end of the window; the untimed
+    inferences in between belong to it, so that it is longer than ``wall_s``"""
     flags: tuple[str, ...] = ()
     energy: tuple[Annotated[Energy, Field(discriminator="status")], ...] = ()
 
@@ -160,6 +166,8 @@ class EnergySummary(Record):
     domains: tuple[Domain, ...]
     sources: tuple[str, ...]
     status: Literal["measured", "estimated"]
+    window_count: int
+    """those in which all these domains were read; the others are left out"""
     per_image_j: Interval
     """for estimates the limits are the error band and no confidence interval"""
 

@@ -1,10 +1,13 @@
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
 
 import pytest
 
+from runner.meters.interface import Measured, Unavailable
 from runner.report.assemble import assemble
-from runner.report.journal import HeaderLine, Line
-from runner.report.schema import Report
+from runner.report.journal import HeaderLine, Line, WindowLine
+from runner.report.schema import Report, Window
 from tests.fakes import cell_key, make_journal
 
 SHUFFLENET = "shufflenet_v2_x0_5"
@@ -44,6 +47,30 @@ def killed() -> tuple[Line, ...]:
     return make_journal(("vit_b_16",), energy="estimated", ending=None)
 
 
+def doubts() -> tuple[Line, ...]:
+    """A GPU whose counter is doubted and lost at times, and a processor whose counter is never resolved."""
+    windows = count()
+    return tuple(
+        line.model_copy(update={"entry": _doubted(line.entry, next(windows))})
+        if isinstance(line, WindowLine)
+        else line
+        for line in make_journal(("vit_b_16", "alexnet"), ("cpu", "cuda"), energy="measured")
+    )
+
+
+def _doubted(window: Window, number: int) -> Window:
+    unresolved = f"below resolution: the counter of package-0 changed {number % 5} times in the window"
+    gpu = Measured("gpu", "nvml-counter", 100.0 + number, 1.0)
+    if number % 7 == 0:
+        gpu = replace(
+            gpu, flags=(f"sampled power of GPU-5d gives {1.1 + number / 100:.2f} of its counter's energy",)
+        )
+    lost = Unavailable("gpu", "the counter of GPU-5d went down")
+    flags = ("late",) if number % 10 == 0 else ()
+    energy = (Unavailable("cpu_package", unresolved), lost if number in {15, 25} else gpu)
+    return window.model_copy(update={"flags": flags, "energy": energy})
+
+
 def hostile() -> tuple[Line, ...]:
     return make_journal((HOSTILE_MODEL,), ("cpu", HOSTILE_BACKEND), notes=("<b>&amp;|[/red]",))
 
@@ -54,7 +81,7 @@ def early() -> tuple[Line, ...]:
 
 
 RUNS: dict[str, Callable[[], tuple[Line, ...]]] = {
-    run.__name__: run for run in (quick, trouble, gpu, killed, hostile, early)
+    run.__name__: run for run in (quick, trouble, gpu, killed, doubts, hostile, early)
 }
 
 

@@ -80,6 +80,8 @@ def test_nothing_is_never_zero_and_zero_never_nothing() -> None:
         ((0.0968, 0.095, 0.0999), "0.097x [0.095, 0.100]"),
         ((12.34, 11.9, 12.9), "12.3x [11.9, 12.9]"),
         ((1.08, None, None), "1.08x"),
+        ((1.004, None, None), "1.004x"),
+        ((0.996, None, None), "0.996x"),
     ],
 )
 def test_ratios(limits: tuple[float, float | None, float | None], text: str) -> None:

@@ -59,6 +59,25 @@ def test_no_cell_is_dropped_and_every_reason_is_told(report: Report, width: int)
     assert "--time-budget 5m ended the run" in text
 
 
+@pytest.mark.parametrize("report", ["doubts"], indirect=True)
+def test_every_doubt_is_told_once_with_its_windows_and_cells(report: Report) -> None:
+    lines = shown(report, 400).splitlines()
+    told = [line.strip() for line in lines]
+    unresolved = "below resolution: the counter of package-0 changed 0 to 4 times in the window"
+    assert told.count(f"no energy of cpu b1, cpu b4: {unresolved}") == 2
+    for wanted in (
+        "6 of 60 windows: late (",
+        f"60 of 60 windows: no energy of CPU package: {unresolved} (vit_b_16 cpu",
+        "9 of 60 windows: sampled power of GPU-5d gives 1.10 to 1.66 of its counter's energy (",
+        "2 of 60 windows: no energy of GPU: the counter of GPU-5d went down (",
+        "Energy figures leave out ",
+    ):
+        assert len([line for line in told if line.startswith(wanted)]) == 1
+    assert any(" more)" in line for line in told)
+    assert any(" gpu only" in line and "least" not in line for line in told)
+    assert not any(line.startswith("cpu ") and " J" in line for line in told)
+
+
 @pytest.mark.parametrize("report", ["hostile"], indirect=True)
 def test_markup_in_names_stays_text_and_the_terminal_obeys_nothing(report: Report) -> None:
     text = shown(report)

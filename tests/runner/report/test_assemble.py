@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import t, ttest_1samp
 
 from runner.errors import FileError
-from runner.meters.interface import Energy, Measured, Unavailable
+from runner.meters.interface import Energy, Estimated, Measured, Unavailable
 from runner.report.assemble import assemble
 from runner.report.journal import BlockLine, CellLine, EndLine, HeaderLine, Line, SessionLine, WindowLine
 from runner.report.schema import Cell, Interval, Report
@@ -151,7 +151,7 @@ def test_a_journal_without_a_header_is_refused() -> None:
 def test_a_header_alone_gives_a_report_of_skipped_cells() -> None:
     report = assemble(make_journal()[:1])
     assert {(cell.status, cell.reason, cell.summary) for cell in report.cells} == {
-        ("skipped", "interrupted", None)
+        ("skipped", "interrupted before it was reached", None)
     }
     assert (report.comparisons, report.best_sets, report.measured_s) == ((), (), 0.0)
     assert report.minimum_detectable_ratio is None
@@ -169,14 +169,25 @@ def test_what_became_of_each_cell_is_kept_with_its_reason() -> None:
         ("measured", ""),
         ("skipped", "budget"),
         ("failed", "out of memory"),
-        ("skipped", "interrupted"),
+        ("skipped", "interrupted before it was reached"),
     ]
     assert cell_of(report, TORCH_B1).predicted_inference_s is not None
 
 
-def test_a_cell_that_claims_to_be_measured_without_a_window_is_not() -> None:
-    report = assemble(make_journal(blocks=0))
+def test_a_cell_without_a_window_is_not_measured_whatever_its_line_says() -> None:
+    lines = make_journal(blocks=0)
+    claims = [
+        line.model_copy(update={"entry": line.entry.model_copy(update={"status": "measured", "reason": ""})})
+        if isinstance(line, CellLine) and line.entry.backend == "cpu"
+        else line
+        for line in lines
+    ]
+    report = assemble(claims)
     assert {(cell.status, cell.reason) for cell in report.cells} == {("skipped", "no window was taken")}
+
+
+def test_a_measured_cell_has_no_reason() -> None:
+    assert {(cell.status, cell.reason) for cell in assemble(make_journal()).cells} == {("measured", "")}
 
 
 def test_a_cell_whose_line_was_lost_is_measured_by_its_windows() -> None:
@@ -321,7 +332,7 @@ def test_processor_and_gpu_do_not_rank_together_when_a_part_is_not_counted(missi
 
 def test_gpu_backends_alone_rank_on_the_gpu() -> None:
     gpu_only = (Measured("gpu", "nvml-counter", 100.0, 1.0), Unavailable("cpu_package", "permission"))
-    lines = make_journal(backends=("cuda", "cuda:tf32=off"))
+    lines = make_journal(backends=("cuda", "cuda:tf32=off"), energy="measured")
     report = assemble(with_energy(lines, "", gpu_only))
     assert metrics_of(report, cell_key("alexnet", "cuda:tf32=off", 1)) == {"latency", "energy_per_image"}
     # The same joules in every window: a tie that is kept whole.
@@ -336,28 +347,77 @@ def test_energy_over_different_domains_is_not_compared() -> None:
     assert next(c for c in report.choices if c.backend == "torch").cost_metric == "energy_per_image"
 
 
-def test_a_domain_that_one_window_lacks_is_in_no_sum() -> None:
-    lines = list(make_journal(energy="measured"))
+def with_lost_window(lines: Sequence[Line], energy: tuple[Energy, ...]) -> tuple[Line, ...]:
+    """Returns the journal with another energy in the first window of one cell."""
     place = next(
         i for i, line in enumerate(lines) if isinstance(line, WindowLine) and line.entry.cell == CPU_B1
     )
+    return (*lines[:place], *with_energy(lines[place : place + 1], "", energy), *lines[place + 1 :])
+
+
+def test_a_window_that_lacks_a_domain_is_left_out_and_the_domain_stays() -> None:
+    lines = make_journal(energy="measured")
     # One of two packages was not read: what the other read is no total.
-    energy = (
+    partial = (
         Measured("cpu_package", "pyRAPL", 5.0, 0.1),
         Unavailable("cpu_package", "below resolution"),
+        Measured("dram", "pyRAPL", 1.0, 0.1),
         Measured("gpu", "nvml-counter", 2.0, 1.0),
     )
-    lines[place : place + 1] = with_energy(lines[place : place + 1], "", energy)
-    summary = cell_of(assemble(lines), CPU_B1).summary
+    whole, report = assemble(lines), assemble(with_lost_window(lines, partial))
+    summary = cell_of(report, CPU_B1).summary
     assert summary is not None
     assert summary.energy is not None
-    assert summary.energy.domains == ("gpu",)
-    assert summary.energy.sources == ("nvml-counter",)
+    assert (summary.window_count, summary.energy.window_count) == (5, 4)
+    assert summary.energy.domains == ("cpu_package", "dram", "gpu")
+    kept_j = [
+        sum(part.energy_j for part in window.energy if isinstance(part, Measured)) / 12
+        for window in whole.windows
+        if window.cell == CPU_B1
+    ][1:]
+    assert as_tuple(summary.energy.per_image_j) == expected_interval(kept_j)
+    pairs = {c.metric: c.pair_count for c in report.comparisons if c.cell == TORCH_B1}
+    assert pairs == {"latency": 5, "energy_per_image": 4}
+
+
+def test_a_domain_that_no_window_read_is_in_no_sum() -> None:
+    energy = (Measured("cpu_package", "pyRAPL", 5.0, 0.1), Unavailable("gpu", "below resolution"))
+    summary = cell_of(assemble(with_energy(make_journal(energy="measured"), "", energy)), CPU_B1).summary
+    assert summary is not None
+    assert summary.energy is not None
+    assert (summary.energy.domains, summary.energy.window_count) == (("cpu_package",), 5)
+
+
+def test_an_idle_gpu_is_not_what_a_cpu_spent() -> None:
+    gpu_only = (Measured("gpu", "nvml-counter", 100.0, 1.0),)
+    lines = with_energy(make_journal(pace_hz=2, **MIXED), "", gpu_only)
+    report = assemble(lines)
+    shown = {cell.backend for cell in report.cells if cell.summary and cell.summary.energy}
+    assert shown == {"cuda"}
+    costs = {choice.backend: choice.cost_metric for choice in report.choices}
+    assert costs == {"cpu": "cpu_s_per_image", "torch": "cpu_s_per_image", "cuda": "energy_per_image"}
+
+
+def test_an_estimate_beside_a_metered_gpu_is_shown_for_the_processor_only() -> None:
+    both = (
+        Estimated("cpu_package", "cpu-watts", 10.0, 5.0, 20.0),
+        Measured("gpu", "nvml-counter", 100.0, 1.0),
+    )
+    header, *rest = make_journal(**MIXED)
+    assert isinstance(header, HeaderLine)
+    estimate = header.meters[0].model_copy(update={"status": "estimated"})
+    header = header.model_copy(update={"meters": (estimate, header.meters[2])})
+    for cell in assemble((header, *with_energy(rest, "", both))).cells:
+        assert cell.summary is not None
+        assert cell.summary.energy is not None
+        expected = ("measured", ("gpu",)) if cell.backend == "cuda" else ("estimated", ("cpu_package",))
+        assert (cell.summary.energy.status, cell.summary.energy.domains) == expected
 
 
 def test_two_packages_are_summed() -> None:
     energy = (Measured("cpu_package", "pyRAPL", 5.0, 0.1), Measured("cpu_package", "pyRAPL", 7.0, 0.1))
-    summary = cell_of(assemble(with_energy(make_journal(), "", energy)), CPU_B4).summary
+    lines = with_energy(make_journal(energy="measured"), "", energy)
+    summary = cell_of(assemble(lines), CPU_B4).summary
     assert summary is not None
     assert summary.energy is not None
     assert summary.energy.per_image_j.mean == pytest.approx(12 / (4 * 12))
@@ -377,15 +437,12 @@ def test_an_estimate_is_shown_with_its_band_and_never_compared() -> None:
     assert {choice.cost_metric for choice in report.choices} == {"cpu_s_per_image"}
 
 
-def test_an_estimate_that_one_window_lacks_is_not_shown() -> None:
-    lines = list(make_journal(energy="estimated"))
-    place = next(
-        i for i, line in enumerate(lines) if isinstance(line, WindowLine) and line.entry.cell == CPU_B1
-    )
-    lines[place : place + 1] = with_energy(lines[place : place + 1], "", ())
+def test_a_window_without_its_estimate_is_left_out() -> None:
+    lines = with_lost_window(make_journal(energy="estimated"), (Unavailable("cpu_package", "not read"),))
     summary = cell_of(assemble(lines), CPU_B1).summary
     assert summary is not None
-    assert summary.energy is None
+    assert summary.energy is not None
+    assert (summary.energy.status, summary.energy.window_count) == ("estimated", 4)
 
 
 def test_host_and_device_figures_are_compared_among_themselves() -> None:

@@ -1,0 +1,40 @@
+"""How loads, cells and domains of energy are called in text."""
+
+from collections.abc import Sequence
+
+from runner.report.schema import Cell, Load
+
+DOMAINS = {"cpu_package": "CPU package", "dram": "DRAM", "gpu": "GPU"}
+
+_CELLS_SHOWN = 3
+
+
+def load_text(load: Load) -> str:
+    """Return a load as people write it: ``b4`` back to back, ``b1 @ 8/s`` at a pace."""
+    pace = "" if load.pace_hz is None else f" @ {load.pace_hz:g}/s"
+    return f"b{load.batch_size}{pace}"
+
+
+def cells_text(cells: Sequence[Cell], *, with_model: bool) -> str:
+    """Return what cells are called, the first few of many: ``cpu b1, torch b4, torch b8 and 5 more``."""
+    names = [
+        " ".join(
+            filter(
+                None,
+                (
+                    cell.model if with_model else "",
+                    cell.backend,
+                    load_text(cell.load),
+                    "device" if cell.io == "device" else "",
+                ),
+            )
+        )
+        for cell in cells[:_CELLS_SHOWN]
+    ]
+    more = len(cells) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
+
+
+def domains_text(domains: Sequence[str]) -> str:
+    """Return what a sum of joules counts; a GPU without its processor is marked as such."""
+    return "gpu only" if tuple(domains) == ("gpu",) else " + ".join(DOMAINS[domain] for domain in domains)
