@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import harness, help, memory  # noqa: A004 - named after what it times
+from benchmarks import export, harness, help, memory  # noqa: A004 - named after what it times
 from benchmarks.memory import MIB, PER_INFERENCES, Growth, Sample, growth
 from runner.report.schema import Window
 
@@ -117,3 +117,19 @@ def test_memory_is_read_from_the_real_command_and_its_workers(tmp_path: Path) ->
 def test_too_small_a_budget_for_memory_is_said(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"(?s)failed with 3: .*Nothing could be measured"):
         memory.run_command(tmp_path, "quick", "10ms")
+
+
+@pytest.mark.parametrize(
+    ("one_process_s", "parallel_s", "code"), [(10.5, 6.5, 0), (10.6, 6.5, 1), (10.5, 6.6, 1)]
+)
+def test_the_export_benchmarks_exit_code_is_its_goals(
+    one_process_s: float, parallel_s: float, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wall_s(command: list[str]) -> float:
+        jobs = command[-1] if "--jobs" in command else "bare"
+        return {"bare": 10.0, "1": one_process_s, "auto": parallel_s}[jobs]
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["export"])
+    monkeypatch.setattr(export, "wall_s", wall_s)
+    assert export.main() == code
