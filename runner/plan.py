@@ -18,6 +18,7 @@ WINDOW_S = 0.1
 """Length of a window without an energy meter: for the same total time short and long windows do equally well, and
 short ones alternate sooner."""
 MIN_INFERENCES = 3
+"""A window is a mean; in one of two inferences, a single disturbed one would be half of it."""
 LONGEST_SHARED_WINDOW = 4.0
 """Backends of a load share one inference count until the slowest would take this many target windows for it."""
 NOT_REACHED = "not reached"
@@ -26,9 +27,12 @@ _SETTLE_S = 0.06
 """until other workers' spinning threads rest: 40 to 60 ms after a run"""
 _OPEN_S = 4.0
 """starting a worker and opening a session, PyTorch's import the slowest of it"""
+_SESSION_S = 0.5
+"""more for each session, as all open at once: 0.04 s (ShuffleNet) to 1.2 s (ConvNeXt) on 2 cores"""
 _MULTIPLY_ADDS_PER_CORE_S = 25e9
 """fp32 with 256-bit vectors, as networks reach it; the first inferences replace this guess"""
 _CALL_S = 0.002
+"""what operations do not explain: ShuffleNet takes up to 2.8 ms at batch 1, its 40 million under 1 ms of it"""
 _UNKNOWN_MULTIPLY_ADDS = 1_000_000_000
 """of a model without a manifest, until its first inference"""
 
@@ -81,7 +85,7 @@ def make_plan(
 def _plan_model(file: ModelFile, cells: tuple[Cell, ...], profile: Profile) -> ModelPlan:
     predicted = {cell.key: predict_inference_s(file, cell.load.batch_size) for cell in cells}
     sessions = len({cell.backend for cell in cells})
-    opening_s = _OPEN_S * min(sessions, 1) + 0.5 * sessions
+    opening_s = _OPEN_S * min(sessions, 1) + _SESSION_S * sessions
     return ModelPlan(file, cells, opening_s + smallest_run_s(cells, predicted, profile))
 
 
@@ -97,7 +101,7 @@ def smallest_run_s(cells: Iterable[Cell], inference_s: Mapping[str, float], prof
     for cell in cells:
         each_s = inference_s[cell.key]
         if cell.load.pace_hz is None:
-            total_s += each_s + min(profile.warm_up.cap_s, 2 * each_s if not profile.warm_up.steady else 3.0)
+            total_s += each_s + profile.warm_up.least_s(each_s)
         total_s += profile.min_blocks * visit_s(cell, each_s, fewest_inferences(cell, each_s, WINDOW_S, 1))
     return total_s
 

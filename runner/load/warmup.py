@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from statistics import fmean
 from time import perf_counter
 
-from runner.stats.stability import is_steady
+from runner.stats.stability import STRETCHES, is_steady
 
 VISIT_S = 0.05
 """After another worker ran, the first inference took 1.6 times as long: a visit begins with this, or one inference."""
 STRETCH_S = 0.5
+"""Longer ones would scatter no less: windows of 0.05 to 2 s all did by 7 to 16 % on 2 shared cores."""
 STRETCH_INFERENCES = 2
+"""The fewest that are a mean; with more, slow networks would reach the cap before the fifth stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,11 @@ class WarmUpRule:
     inferences: int
     cap_s: float
     steady: bool
+
+    def least_s(self, inference_s: float) -> float:
+        """Return the predicted time of the shortest warm-up: steady at once, or not steady before the cap."""
+        stretches_s = STRETCHES * max(STRETCH_S, STRETCH_INFERENCES * inference_s)
+        return min(self.cap_s, stretches_s if self.steady else self.inferences * inference_s)
 
 
 @dataclass(frozen=True, slots=True)

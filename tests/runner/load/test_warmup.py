@@ -59,6 +59,18 @@ def test_a_stretch_of_a_slow_network_is_two_inferences() -> None:
     assert (done.inferences, done.capped) == (10, False)
 
 
+@pytest.mark.parametrize(("rule", "inference_s"), [(QUICK, 0.1), (_steady(10), 0.0625), (_steady(60), 3.0)])
+def test_the_least_a_warm_up_takes_is_what_a_calm_network_takes(rule: WarmUpRule, inference_s: float) -> None:
+    network = Simulated(then_s=inference_s)
+    warm_up(network.run, rule, network.clock)
+    assert network.now_s - 100 == pytest.approx(rule.least_s(inference_s))
+
+
+def test_the_least_a_warm_up_takes_is_no_more_than_its_cap() -> None:
+    assert QUICK.least_s(3.0) == QUICK.cap_s
+    assert _steady(10).least_s(3.0) == 10
+
+
 def test_a_network_that_is_slow_at_first_is_waited_for() -> None:
     network = Simulated(*(0.5,) * 4, then_s=0.1)
     done = warm_up(network.run, _steady(10), network.clock)
