@@ -136,7 +136,7 @@ def test_a_batch_without_memory_costs_only_itself(worker: Worker, exported: Path
     worker.open(_faulty(exported, "memory"), LIMIT_S)
     with pytest.raises(CellFailedError, match="out of memory") as caught:
         worker.prepare(PREPARE, LIMIT_S)
-    assert caught.value.kind == "memory"
+    assert str(caught.value).startswith("out of memory: ")
     assert worker.prepare(replace(PREPARE, batch_size=1), LIMIT_S).inference_s > 0
 
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_opened_is_told_and_the_worker_lives(
         request = replace(request, model_path="/nowhere/truncated.onnx")
     with pytest.raises(CellFailedError, match=message) as caught:
         worker.open(request, LIMIT_S)
-    assert caught.value.kind == "error"
+    assert "out of memory" not in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert worker.open(_open(exported), LIMIT_S).placement["label"] == "full"
 
