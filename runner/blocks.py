@@ -100,8 +100,9 @@ def _say_what_is_missing(roster: Roster, blocks: int, width: float) -> None:
             if needed <= _REACHABLE_BLOCKS
             else "this machine is too unsteady for it now"
         )
+        known = f"±{width * 100:.2g} %" if width < 1 else f"a factor of {1 + width:.2g}"
         roster.note(
-            f"ratios to the baseline are known to ±{width:.1%} at worst, the target is ±{target:.1%}; {advice}"
+            f"ratios to the baseline are known to {known} at worst, the target is ±{target * 100:.2g} %; {advice}"
         )
 
 

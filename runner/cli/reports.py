@@ -24,7 +24,7 @@ _COLUMNS = ("id", "started", "status", "models", "backends", "cells", "name")
 @click.group(
     no_args_is_help=False,
     epilog="\b\nExamples:\n  joulebatch reports list\n  joulebatch reports show latest --details\n"
-    "  joulebatch reports show latest -f csv > cells.csv"
+    "  joulebatch reports show latest -f csv > cells.csv",
 )
 def reports() -> None:
     """List and show archived reports."""
@@ -103,13 +103,13 @@ def _print_table(rows: "tuple[Listed, ...]", reports_dir: Path) -> None:
     from runner.render.layout import Column, Section, Table  # noqa: PLC0415 - the same
     from runner.render.terminal import write_sections  # noqa: PLC0415 - loads rich
 
-    ranks = {"name": 3, "backends": 2, "models": 1}
+    ranks = {"backends": 3, "models": 2, "name": 1}
     columns = (Column(name, "right" if name == "cells" else "left", ranks.get(name, 0)) for name in _COLUMNS)
     table = Table(tuple(columns), tuple(_texts(row, numbers.NOTHING) for row in rows))
     tables, lines = (
         ((table,), ()) if rows else ((), (f"none yet in {reports_dir}; joulebatch run makes one",))
     )
-    write_sections((Section("Reports", lines=lines, tables=tables),), sys.stdout)
+    write_sections((Section("Reports", lines=lines, tables=tables),), sys.stdout, hint="-f csv has them")
 
 
 def _texts(row: "Listed", nothing: str) -> tuple[str, ...]:

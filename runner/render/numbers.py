@@ -30,6 +30,10 @@ class Scale:
         return digits(value / self.base, None if half_width is None else half_width / self.base)
 
 
+_UNCLEAR = 4.0
+"""high / low of an interval that tells next to nothing: known to a factor of two at best"""
+
+
 def scale_for(unit: str, values: tuple[float, ...]) -> Scale:
     """Return the one scale for a column: smallest figure 1 or above, largest below 10,000."""
     sizes = [abs(value) for value in values if value]
@@ -79,6 +83,13 @@ def interval(mean: float, low: float | None, high: float | None, scale: Scale) -
     decimals = len(scale.text(mean, half).partition(".")[2])
     limits = (f"{limit / scale.base:.{decimals}f}" for limit in (low, high) if limit is not None)
     return f"{scale.text(mean, half)} [{', '.join(limits)}]"
+
+
+def brief_ratio(value: float, low: float | None = None, high: float | None = None) -> str:
+    """Return a ratio with its limits, or ``unclear`` where they are so far apart that digits would mislead."""
+    if low is not None and high is not None and high > _UNCLEAR * low:
+        return f"{value:.2g}x unclear"
+    return ratio(value, low, high)
 
 
 def ratio(value: float, low: float | None = None, high: float | None = None) -> str:

@@ -1,13 +1,11 @@
 """The summary across models: choices per backend, what the run could see, and what a reader must know."""
 
-from collections.abc import Iterable
-
 from runner.render import numbers
 from runner.render.layout import Column, Section, Table
 from runner.render.names import DOMAINS, domains_text, load_text
 from runner.render.numbers import NOTHING
 from runner.render.remarks import remark_lines
-from runner.report.schema import Cell, MeterEntry, Report
+from runner.report.schema import Cell, Report
 
 
 def summary_section(report: Report) -> Section:
@@ -19,7 +17,7 @@ def summary_section(report: Report) -> Section:
             f"{choice.model} {choice.variant}" if several else choice.model,
             choice.backend,
             _most_images(cells.get(choice.most_images or "")),
-            _least_cost(cells.get(choice.least_cost or ""), choice.cost_metric, choice.cost_candidates),
+            _least_cost(cells.get(choice.least_cost or ""), choice.cost_metric),
         )
         for choice in report.choices
     )
@@ -30,7 +28,13 @@ def summary_section(report: Report) -> Section:
         Column("least cost per image", "left"),
     )
     tables = (Table(columns, rows),) if rows else ()
-    lines = (*_claims(report), *_meter_lines(report.meters), *remark_lines(report), *report.notes)
+    lines = (
+        *_claims(report),
+        *_cost_lines(report),
+        *_meter_lines(report),
+        *remark_lines(report),
+        *report.notes,
+    )
     return Section("Summary", tables=tables, notes=lines)
 
 
@@ -42,8 +46,8 @@ def _most_images(cell: Cell | None) -> str:
     return f"{load_text(cell.load)}: {figure} images/s"
 
 
-def _least_cost(cell: Cell | None, metric: str | None, candidates: int) -> str:
-    """Return the load and its cost; says so when nothing else could be compared with it."""
+def _least_cost(cell: Cell | None, metric: str | None) -> str:
+    """Return the load and its cost."""
     if cell is None or cell.summary is None or metric is None:
         return NOTHING
     if metric == "energy_per_image" and (energy := cell.summary.energy):
@@ -52,8 +56,19 @@ def _least_cost(cell: Cell | None, metric: str | None, candidates: int) -> str:
     else:
         cost, unit, what = cell.summary.cpu_s_per_image, "s", " of CPU"
     figure = numbers.quantity(cost.mean, unit, numbers.half_width(cost.low, cost.high))
-    alone = " (the only one)" if candidates == 1 else ""
-    return f"{load_text(cell.load)}: {figure}{what}{alone}"
+    return f"{load_text(cell.load)}: {figure}{what}"
+
+
+def _cost_lines(report: Report) -> tuple[str, ...]:
+    """Return what keeps the question for the least cost from an answer."""
+    chosen = [choice for choice in report.choices if choice.least_cost is not None]
+    if report.choices and not chosen:
+        return (
+            "Least cost needs an energy meter or a pace (--pace R): back to back, CPU time ranks nothing",
+        )
+    if chosen and all(choice.cost_candidates == 1 for choice in chosen):
+        return ("Each least cost stands alone: --pace R@1,4,8 compares several batch sizes",)
+    return ()
 
 
 def _claims(report: Report) -> tuple[str, ...]:
@@ -71,11 +86,12 @@ def _claims(report: Report) -> tuple[str, ...]:
     )
 
 
-def _meter_lines(meters: Iterable[MeterEntry]) -> tuple[str, ...]:
-    """Return one line per cause for which energy is unavailable, with its remedy."""
+def _meter_lines(report: Report) -> tuple[str, ...]:
+    """Return one line per cause for which energy is unavailable, with its remedy; nothing of a GPU that none has."""
     causes: dict[tuple[str, str], list[str]] = {}
-    for meter in meters:
-        if meter.status == "unavailable":
+    gpu = bool(report.environment.gpus) or any(backend.device == "gpu" for backend in report.backends)
+    for meter in report.meters:
+        if meter.status == "unavailable" and (gpu or meter.domain != "gpu"):
             causes.setdefault((meter.reason, meter.remedy), []).append(DOMAINS[meter.domain])
     return tuple(
         " ".join(f"No energy of {', '.join(domains)}: {_sentence(reason)} {_sentence(remedy)}".split())

@@ -73,8 +73,13 @@ def cells_of(report: Report, model: ModelEntry) -> tuple[Cell, ...]:
 def title_of(model: ModelEntry) -> str:
     """Return the line above a model's table."""
     batch = f", batch fixed at {model.fixed_batch}" if model.fixed_batch else ""
-    loud = "RANDOM weights" if model.weights_kind == "random" else "weights"
-    return f"{model.name} {model.variant}, {numbers.size(model.size_bytes)}, {loud}: {model.weights}{batch}"
+    is_random = model.weights_kind == "random"
+    weights = (
+        f"RANDOM weights, {model.weights.removeprefix('random, ')}"
+        if is_random
+        else f"weights: {model.weights}"
+    )
+    return f"{model.name} {model.variant}, {numbers.size(model.size_bytes)}, {weights}{batch}"
 
 
 class _ModelTable:
@@ -229,4 +234,4 @@ def _best_legend(best: Iterable[BestSet]) -> str:
 
 
 def _ratio_text(comparison: Comparison) -> str:
-    return numbers.ratio(comparison.ratio, comparison.low, comparison.high)
+    return numbers.brief_ratio(comparison.ratio, comparison.low, comparison.high)

@@ -28,13 +28,19 @@ def write_terminal(report: Report, stream: TextIO, *, details: bool, width: int 
     write_sections(document(report, details=details), stream, width)
 
 
-def write_sections(sections: Iterable[Section], stream: TextIO, width: int | None = None) -> None:
+def write_sections(
+    sections: Iterable[Section],
+    stream: TextIO,
+    width: int | None = None,
+    hint: str = "--details and -f csv have them",
+) -> None:
     """Write sections one below the other; colours only on a terminal and without NO_COLOR.
 
     Args:
         sections: what to show.
         stream: where to.
         width: in characters; by default the terminal's, and 100 in a pipe.
+        hint: where to find columns that do not fit.
     """
     if width is None and not stream.isatty():
         columns = os.environ.get("COLUMNS", "")
@@ -43,11 +49,11 @@ def write_sections(sections: Iterable[Section], stream: TextIO, width: int | Non
     # Rendered first and written at once: rich answers a closed pipe by exiting with 1, our code for a gate.
     with console.capture() as capture:
         for section in sections:
-            _print_section(console, section)
+            _print_section(console, section, hint)
     stream.write("\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n")
 
 
-def _print_section(console: Console, section: Section) -> None:
+def _print_section(console: Console, section: Section, hint: str) -> None:
     console.print(Text(plain(section.title), style=_HEADER_STYLE))
     for line in section.lines:
         console.print(_indented(line))
@@ -62,7 +68,7 @@ def _print_section(console: Console, section: Section) -> None:
             if column not in fitting.columns
         ]
         if gone:
-            text = f"not shown at this width: {', '.join(gone)}; --details and -f csv have them"
+            text = f"not shown at this width: {', '.join(gone)}; {hint}"
             console.print(_indented(text, style=_NOTE_STYLE))
     for note in section.notes:
         console.print(_indented(note, style=_NOTE_STYLE))

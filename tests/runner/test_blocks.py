@@ -128,7 +128,7 @@ def test_an_unsteady_machine_is_measured_to_the_last_block_and_told_what_is_miss
     on.crew.noise_ratio = 0.2
     assert len(_ran(on).journal.blocks) == QUICK.max_blocks
     (note,) = on.journal.notes
-    assert "at worst, the target is ±2.0%" in note
+    assert "at worst, the target is ±2 %" in note
 
 
 def test_more_blocks_are_run_until_the_target_is_met() -> None:

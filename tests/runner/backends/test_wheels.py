@@ -119,7 +119,7 @@ def test_cuda_on_the_cpu_wheel_names_the_wheel_and_the_driver(monkeypatch: pytes
 def test_cuda_with_wheel_and_driver_still_needs_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "_missing_provider", lambda: "")
     monkeypatch.setattr(cuda, "_loads", lambda library: "cudnn" not in library)
-    monkeypatch.setattr(cuda.ctypes, "CDLL", lambda library: Driver(init=0, gpus=1))
+    monkeypatch.setattr("ctypes.CDLL", lambda library: Driver(init=0, gpus=1))
     missing = find_backend("cuda").missing()
     assert missing is not None
     assert missing.reason == "no cuDNN (libcudnn.so.9 does not load)"
@@ -153,7 +153,7 @@ def test_a_driver_library_alone_is_no_gpu(
 ) -> None:
     monkeypatch.setattr(cuda, "_missing_provider", lambda: "")
     monkeypatch.setattr(cuda, "_loads", lambda library: True)
-    monkeypatch.setattr(cuda.ctypes, "CDLL", lambda library: driver)
+    monkeypatch.setattr("ctypes.CDLL", lambda library: driver)
     missing = find_backend("cuda").missing()
     assert missing is not None
     assert reason in missing.reason
