@@ -16,6 +16,8 @@ from runner.meters.registry import open_meters
 from runner.modelfile import STUDY_MODELS, ModelFile, exported_models, open_model
 from runner.onnxfile import load_graph, opset_version, read_onnx
 from runner.protocol import Opened
+from runner.report.environment import read_environment
+from runner.report.schema import Environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,18 @@ class BackendFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineFacts:
+    """What this machine can measure."""
+
+    environment: Environment
+    meters: tuple[MeterStatus, ...]
+    backends: tuple[BackendFacts, ...]
+    models_dir: Path
+    models: tuple[tuple[str, str], ...]
+    """name, and weights or what is wrong"""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFacts:
     """What is in an ONNX file."""
 
@@ -39,6 +53,13 @@ class ModelFacts:
     """type and count, most frequent first"""
     opened: dict[str, Opened | JoulebatchError]
     """by backend"""
+
+
+def machine_facts(models_dir: Path) -> MachineFacts:
+    """Return what this machine can measure, and which models it has."""
+    return MachineFacts(
+        read_environment(()), meter_facts(), backend_facts(), models_dir, model_states(models_dir)
+    )
 
 
 def backend_facts() -> tuple[BackendFacts, ...]:

@@ -1,5 +1,6 @@
 """``joulebatch doctor``: what this machine can measure, or what is in a model and who can run it."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -24,14 +25,12 @@ def doctor(file: Path | None, models_dir: Path) -> None:
     For what it cannot, say why and what to do. Given a file, say what is in it instead: it is opened under every
     backend this machine has, to see where its operators really run.
     """
-    from rich.console import Console  # noqa: PLC0415 - --help must not pay for it
+    from runner.diagnosis import machine_facts, model_facts  # noqa: PLC0415 - --help must not pay for it
+    from runner.render.machine import machine_sections  # noqa: PLC0415 - the same
+    from runner.render.model import model_section  # noqa: PLC0415 - the same
+    from runner.render.terminal import write_sections  # noqa: PLC0415 - the same
 
-    console = Console(highlight=False, markup=False)
-    if file is None:
-        from runner.render.machine import show_machine  # noqa: PLC0415 - the same
-
-        show_machine(console, models_dir)
-    else:
-        from runner.render.model import show_model  # noqa: PLC0415 - the same
-
-        show_model(console, file)
+    sections = (
+        machine_sections(machine_facts(models_dir)) if file is None else (model_section(model_facts(file)),)
+    )
+    write_sections(sections, sys.stdout)

@@ -208,9 +208,10 @@ def run(  # noqa: PLR0913 - one for each flag that shapes the output
     if not quiet:
         _warn_of_random_weights(selection)
     if explain:
-        from runner.render.plan import explain_plan  # noqa: PLC0415 - the same
+        from runner.render.plan import plan_section  # noqa: PLC0415 - the same
+        from runner.render.terminal import write_sections  # noqa: PLC0415 - the same
 
-        explain_plan(config, selection, sys.stdout)
+        write_sections((plan_section(config, selection),), sys.stdout)
         return
     outcome = _measure(config, selection, _progress(config, quiet=quiet, verbose=verbose))
     from runner.render import render  # noqa: PLC0415 - the same

@@ -108,12 +108,13 @@ def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselv
     facts = (
         "runner.config",
         "runner.diagnosis",
+        "runner.errors",
+        "runner.meters.interface",
         "runner.modelfile",
         "runner.plan",
         "runner.progress",
         "runner.protocol",
         "runner.render",
-        "runner.report.environment",
         "runner.report.schema",
         "runner.selection",
     )
