@@ -145,9 +145,9 @@ def test_a_seed_that_no_generator_takes_is_refused(seed: int, tmp_path: Path) ->
 
 
 def test_the_largest_seed_is_taken_by_both_generators() -> None:
-    np.random.default_rng(MAX_SEED)
+    assert np.random.default_rng(MAX_SEED).random() != np.random.default_rng(MAX_SEED - 1).random()
     with torch.random.fork_rng(devices=()):
-        torch.manual_seed(MAX_SEED)
+        assert torch.manual_seed(MAX_SEED).initial_seed() == MAX_SEED
 
 
 @pytest.mark.parametrize(("mode", "least"), [("auto", AUTO_BYTES_PER_S / 2), ("pretrained", 0.0)])
