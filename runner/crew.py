@@ -1,11 +1,11 @@
 """The workers of one model, one per backend: opened together, asked one at a time, replaced when lost."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import inf
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from runner.backends.spec import BackendSpec
 from runner.errors import JoulebatchError
@@ -50,6 +50,7 @@ class Crew:
         self._file, self._terms = file, terms
         self._specs = {spec.label: spec for spec in specs}
         self._workers: dict[str, Worker] = {}
+        self._placements: dict[str, Mapping[str, Any]] = {}
         self._prepared: dict[str, dict[tuple[int, str], tuple[Prepare, float]]] = {
             label: {} for label in self._specs
         }
@@ -119,19 +120,27 @@ class Crew:
 
     def _opened(self, label: str) -> Opened | JoulebatchError:
         try:
-            return self._workers[label].receive("open", self._within_budget_s(_OPEN_LIMIT_S), Opened)
+            opened = self._workers[label].receive("open", self._within_budget_s(_OPEN_LIMIT_S), Opened)
         except (CellFailedError, WorkerLostError) as error:
             self._workers.pop(label).kill()
             return error
+        self._placements[label] = opened.placement
+        return opened
 
     def _replace(self, label: str) -> Worker:
         """Return a fresh worker in which every batch that worked before is bound and warm, or is given up."""
         worker = self._start(label)
         try:
-            worker.open(self._open_request(self._specs[label]), self._within_budget_s(_OPEN_LIMIT_S))
+            opened = worker.open(self._open_request(self._specs[label]), self._within_budget_s(_OPEN_LIMIT_S))
         except (CellFailedError, WorkerLostError) as error:
             self._workers.pop(label).kill()
             raise BackendLostError(f"a fresh worker failed too: {error}") from error
+        if opened.placement != self._placements.get(label):
+            # What was proven of the first worker would not hold for this one's figures.
+            self._workers.pop(label).kill()
+            raise BackendLostError(
+                f"a fresh worker placed the model differently: {opened.placement['label']}"
+            )
         for shape, (request, predicted_s) in list(self._prepared[label].items()):
             try:
                 worker.prepare(request, self._limit_s(predicted_s + request.warm_up_cap_s))

@@ -7,7 +7,7 @@ standard library.
     worker  {"hello": 1}
     parent  {"do": "open" | "prepare" | "check" | "measure", ...the fields of the request}
     worker  {"ok": {...the fields of the reply}}
-        or  {"failed": {"kind": "memory" | "absent" | "error", "message": ...}}
+        or  {"failed": {"kind": "memory" | "error", "message": ...}}
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 PROTOCOL_VERSION = 1
 
-FailureKind = Literal["memory", "absent", "error"]
+FailureKind = Literal["memory", "error"]
 
 
 @dataclass(frozen=True, slots=True)

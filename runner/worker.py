@@ -15,7 +15,6 @@ from typing import Any
 from runner.backends.interface import Call, Io, OpenRequest, Session
 from runner.backends.registry import find_backend
 from runner.child import leave_with_parent
-from runner.errors import AbsentError
 from runner.inputs import make_inputs
 from runner.load.back_to_back import run_back_to_back
 from runner.load.paced import run_paced
@@ -126,8 +125,6 @@ def _failure(error: Exception) -> dict[str, str]:
     kind: FailureKind = "error"
     if isinstance(error, MemoryError) or any(sign in message.lower() for sign in _OUT_OF_MEMORY):
         kind = "memory"
-    elif isinstance(error, AbsentError):
-        kind = "absent"
     return {"kind": kind, "message": message}
 
 

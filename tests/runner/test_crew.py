@@ -210,3 +210,16 @@ def test_no_worker_outlives_its_crew(error: Exception | None, exported: Path) ->
         assert error
     assert len(workers) == 2
     assert all(worker._process.returncode is not None for worker in workers)
+
+
+def test_a_fresh_worker_that_places_the_model_differently_is_no_replacement(exported: Path) -> None:
+    label = "cpu:threads=1"
+    with _crew(exported, label) as crew:
+        crew.open_all()
+        crew.prepare(label, _prepare(1), 0.01)
+        crew._placements[label] = {**crew._placements[label], "label": "partial-compute"}
+        os.kill(crew._workers[label].pid, signal.SIGKILL)
+        with pytest.raises(WorkerLostError, match="SIGKILL"):
+            _measure(crew, label, 1)
+        with pytest.raises(BackendLostError, match="placed the model differently: full"):
+            _measure(crew, label, 1)

@@ -71,7 +71,7 @@ def test_a_window_s_cpu_time_is_that_of_its_inferences() -> None:
         (RuntimeError("BFCArena: Failed to allocate memory for requested buffer"), "memory", "BFCArena"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "memory", "CUDA out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "memory", "can't allocate"),
-        (AbsentError("Cannot prove x"), "absent", "Cannot prove x."),
+        (AbsentError("Cannot prove x"), "error", "Cannot prove x."),
         (ValueError("a\n  b"), "error", "a b"),
         (KeyError(), "error", "KeyError"),
     ],
