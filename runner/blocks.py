@@ -5,7 +5,6 @@ from math import inf, sqrt
 from statistics import fmean
 
 from runner.bench import Roster
-from runner.cpu import machine_busy_s
 from runner.crew import BackendLostError
 from runner.plan import (
     LONGEST_SHARED_WINDOW,
@@ -120,7 +119,6 @@ class _Visits:
         settled = crew.settle(cell.backend)
         request = Measure(cell.load.batch_size, cell.io, count, period_s(cell.load))
         predicted_s = visit_s(cell, self._roster.inference_s[cell.key], count)
-        busy_before_s, own_before_s = machine_busy_s(), crew.cpu_s(cell.backend)
         bench.meters.begin()
         try:
             measured = crew.measure(cell.backend, request, predicted_s)
@@ -128,10 +126,6 @@ class _Visits:
             bench.meters.cancel()
             self._roster.fail((cell,), error)
             return
-        busy_s, own_s = (
-            _since(busy_before_s, machine_busy_s()),
-            _since(own_before_s, crew.cpu_s(cell.backend)),
-        )
         late = measured.late_s > 0
         window = Window(
             cell=cell.key,
@@ -142,7 +136,6 @@ class _Visits:
             inference_count=len(measured.latencies_s),
             latency_mean_s=fmean(measured.latencies_s),
             cpu_s=measured.cpu_s,
-            foreign_cpu_s=None if busy_s is None or own_s is None else max(0.0, busy_s - own_s),
             flags=(*(() if settled else (UNSETTLED_FLAG,)), *((LATE_FLAG,) if late else ())),
             energy=bench.meters.end(measured.started_s, measured.ended_s),
         )
@@ -174,7 +167,3 @@ class _Visits:
             if late * 2 > windows:
                 reason = f"{cell.load.pace_hz:g} images/s asked for; {late} of {windows} windows ran late"
                 self._roster.close(cell, "overloaded", reason)
-
-
-def _since(before_s: float | None, after_s: float | None) -> float | None:
-    return None if before_s is None or after_s is None else after_s - before_s

@@ -1,10 +1,10 @@
 """What parent and worker say to each other: one JSON object a line, a request and its reply in turn.
 
 The parent writes requests to the worker's standard input; the worker writes replies to a pipe of its own, because
-libraries print to standard output. Version 1. A worker may run under another interpreter, so this file needs only the
+libraries print to standard output. Version 2. A worker may run under another interpreter, so this file needs only the
 standard library.
 
-    worker  {"hello": 1}
+    worker  {"hello": 2}
     parent  {"do": "open" | "prepare" | "check" | "measure", ...the fields of the request}
     worker  {"ok": {...the fields of the reply}}
         or  {"failed": {"kind": "memory" | "error", "message": ...}}
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 FailureKind = Literal["memory", "error"]
 
@@ -39,6 +39,8 @@ class Opened:
     open_s: float
     placement: Mapping[str, Any]
     facts: Mapping[str, str]
+    peak_memory_bytes: int
+    """of the worker's process so far"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Prepared:
     """mean at the end of the warm-up: the prediction for planning"""
     capped: bool
     """steady state was asked for and not reached"""
+    peak_memory_bytes: int
+    """of the worker's process so far"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,13 @@ class Measurement:
     """of all threads of the worker"""
     late_s: float
     """how far the last inference ran past the end of a paced schedule"""
+    voluntary_switches: int
+    """of all threads within the window; so are those below"""
+    involuntary_switches: int
+    minor_faults: int
+    major_faults: int
+    stops: int
+    """how often the process was stopped by a signal and went on"""
 
 
 Request = Open | Prepare | Check | Measure

@@ -36,6 +36,7 @@ from runner.protocol import (
     Reply,
     Request,
 )
+from runner.usage import UsageReader, peak_memory_bytes
 
 _OUT_OF_MEMORY = (
     "bad_alloc",
@@ -54,6 +55,7 @@ class Worker:
         self._session: Session | None = None
         self._open: Open | None = None
         self._calls: dict[tuple[int, Io], Call] = {}
+        self._usage = UsageReader()
 
     def answer(self, request: Request) -> Reply:
         """Do what is asked and return the reply."""
@@ -79,7 +81,7 @@ class Worker:
         )
         open_s = perf_counter() - started_s
         self._open, self._session = request, session
-        return Opened(open_s, asdict(session.placement), session.facts)
+        return Opened(open_s, asdict(session.placement), session.facts, peak_memory_bytes())
 
     def _answer_prepare(self, request: Prepare) -> Prepared:
         assert self._session is not None
@@ -93,7 +95,7 @@ class Worker:
         self._calls[request.batch_size, request.io] = call
         rule = WarmUpRule(request.warm_up_inferences, request.warm_up_cap_s, request.warm_up_steady)
         done = warm_up(call.run, rule)
-        return Prepared(first_s, done.inferences, done.inference_s, done.capped)
+        return Prepared(first_s, done.inferences, done.inference_s, done.capped, peak_memory_bytes())
 
     def _answer_check(self, request: Check) -> Checked:
         assert self._session is not None
@@ -111,13 +113,24 @@ class Worker:
         else:
             # One untimed period: the window's first inference, too, comes after its gap.
             run_paced(run, 1, request.period_s)
-        cpu_before_s = process_time()
+        usage_before, cpu_before_s = self._usage.read(), process_time()
         if request.period_s is None:
             timed = run_back_to_back(run, request.count)
         else:
             timed = run_paced(run, request.count, request.period_s)
-        cpu_s = process_time() - cpu_before_s
-        return Measurement(timed.started_s, timed.ended_s, timed.latencies_s, cpu_s, timed.late_s)
+        cpu_s, usage = process_time() - cpu_before_s, self._usage.read()
+        return Measurement(
+            started_s=timed.started_s,
+            ended_s=timed.ended_s,
+            latencies_s=timed.latencies_s,
+            cpu_s=cpu_s,
+            late_s=timed.late_s,
+            voluntary_switches=usage.voluntary_switches - usage_before.voluntary_switches,
+            involuntary_switches=usage.involuntary_switches - usage_before.involuntary_switches,
+            minor_faults=usage.minor_faults - usage_before.minor_faults,
+            major_faults=usage.major_faults - usage_before.major_faults,
+            stops=usage.stops - usage_before.stops,
+        )
 
 
 def _failure(error: Exception) -> dict[str, str]:

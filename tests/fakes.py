@@ -6,6 +6,7 @@ from itertools import count, product
 from typing import Literal
 
 from runner.backends.interface import Io
+from runner.conditions import Conditions, MachineState
 from runner.meters.interface import Energy, Estimated, Measured
 from runner.report.journal import (
     BlockLine,
@@ -194,12 +195,17 @@ def _window(  # noqa: PLR0913, PLR0917 - what a window is made of
             inference_count=inferences,
             latency_mean_s=busy_s / inferences,
             cpu_s=busy_s * (1.9 if _device(cell.backend) == "cpu" else 1.0),
-            foreign_cpu_s=0.02 * wall_s,
+            conditions=_conditions(0.02 * wall_s, wall_s),
             flags=("another worker was still busy",) if rng.random() < 0.02 else (),
             energy=_energy(cell, energy, wall_s, busy_s),
         ),
         latencies_s=latencies_s,
     )
+
+
+def _conditions(foreign_cpu_s: float, wall_s: float) -> Conditions:
+    state = MachineState()
+    return Conditions(state, state, wall_s, foreign_cpu_s, 0.0, 0.0, None, 4, 1, 0, 0, 0)
 
 
 def _energy(cell: Cell, kind: EnergyKind, wall_s: float, busy_s: float) -> tuple[Energy, ...]:

@@ -21,6 +21,8 @@ class Measured:
     """counters cover all that runs on a device, not only our worker"""
     flags: tuple[str, ...] = ()
     """what makes the figure doubtful, for people"""
+    sampled_ratio: float | None = None
+    """sampled power's energy / the counter's, where a GPU gave both"""
     status: Literal["measured"] = "measured"
 
 
@@ -60,6 +62,10 @@ class MeterStatus:
     devices: tuple[str, ...] = ()
     reason: str = ""
     remedy: str = ""
+    tick_s: float | None = None
+    """time between two changes of the counter, measured when it was opened"""
+    tick_j: float | None = None
+    """the smallest change seen then"""
 
 
 class MeterFault(Exception):  # noqa: N818 - a fault becomes an Unavailable and never reaches the user as an error

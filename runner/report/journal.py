@@ -19,10 +19,12 @@ from runner.report.schema import (
     BackendEntry,
     Cell,
     Environment,
+    IdleWindow,
     MeterEntry,
     ModelEntry,
     Provenance,
     Record,
+    Resume,
     SessionEntry,
     Window,
 )
@@ -71,12 +73,36 @@ class WindowLine(Record):
 
 
 class BlockLine(Record):
-    """Every cell of a model was visited once: the windows of this block are paired."""
+    """Every cell of a model was visited once: the windows since its last block line are paired."""
 
     kind: Literal["block"] = "block"
     model: str
     variant: str
     block: int
+    repeats: int | None = None
+    """the disturbed block that this one stands in for"""
+
+
+class ModelEndLine(Record):
+    """A model is done: a resumed run passes it over."""
+
+    kind: Literal["model"] = "model"
+    model: str
+    variant: str
+
+
+class IdleLine(Record):
+    """The machine was measured at rest."""
+
+    kind: Literal["idle"] = "idle"
+    entry: IdleWindow
+
+
+class ResumeLine(Record):
+    """The run goes on: windows of a block that was open before this line stay unpaired for ever."""
+
+    kind: Literal["resume"] = "resume"
+    entry: Resume
 
 
 class NoteLine(Record):
@@ -95,7 +121,18 @@ class EndLine(Record):
     measured_s: float
 
 
-Line = HeaderLine | SessionLine | CellLine | WindowLine | BlockLine | NoteLine | EndLine
+Line = (
+    HeaderLine
+    | SessionLine
+    | CellLine
+    | WindowLine
+    | BlockLine
+    | ModelEndLine
+    | IdleLine
+    | ResumeLine
+    | NoteLine
+    | EndLine
+)
 _LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
 

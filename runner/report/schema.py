@@ -10,7 +10,9 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from runner.backends.interface import Io
+from runner.conditions import Conditions
 from runner.meters.interface import Domain, Energy
+from runner.stats.compare import Verdict
 
 SCHEMA_VERSION: Final = 0
 
@@ -93,6 +95,8 @@ class BackendEntry(Record):
     device: Device
     options: dict[str, str]
     """every option with the value in force"""
+    interpreter: str | None = None
+    """path of the Python that runs it, where that is not our own"""
 
 
 class Parity(Record):
@@ -136,7 +140,9 @@ class Window(Record):
     cell: str
     block: int
     paired: bool
-    """false for windows of a block that was not finished"""
+    """true for windows of a finished block that no other repeats; figures are made of these where a cell has any"""
+    worker: int = 0
+    """which process of the backend took it: 0 is the first, each fresh one counts on"""
     started_s: float
     """monotonic clock of this machine"""
     wall_s: float
@@ -145,9 +151,12 @@ class Window(Record):
     """of the window's inferences; from the scheduled start for paced loads"""
     cpu_s: float
     """CPU time of the worker, all threads"""
-    foreign_cpu_s: float | None
-    """CPU time of everything else on the machine from the end of settling to the end of the window; the untimed
-    inferences in between belong to it, so that it is longer than ``wall_s``"""
+    conditions: Conditions | None = None
+    """what else happened meanwhile"""
+    disturbed: str = ""
+    """the recorded cause for which the whole block is to be repeated; empty for a window like any other"""
+    outlier: bool = False
+    """beyond 3.5 MAD of its cell; flagged, and never a reason to leave it out"""
     flags: tuple[str, ...] = ()
     energy: tuple[Annotated[Energy, Field(discriminator="status")], ...] = ()
 
@@ -170,6 +179,12 @@ class EnergySummary(Record):
     """those in which all these domains were read; the others are left out"""
     per_image_j: Interval
     """for estimates the limits are the error band and no confidence interval"""
+    net_per_image_j: Interval | None = None
+    """without what the idle machine draws in that time; null where idle power was not measured"""
+    net_reliable: bool = False
+    """false where idle power before and after the run differ by more than 5 %"""
+    sampled_ratio: float | None = None
+    """mean over windows of sampled power's energy / the counter's, where a GPU gave both"""
 
 
 class CellSummary(Record):
@@ -188,6 +203,11 @@ class CellSummary(Record):
     """true back to back: threads x latency, which never ranks"""
     cpu_per_wall_ratio: float
     energy: EnergySummary | None
+    variation_ratio: float | None = None
+    """standard deviation / mean of its windows' mean latencies; null below two"""
+    outlier_count: int = 0
+    unstable: str = ""
+    """why these windows scatter or drift more than a figure should, with what to do; empty for a steady cell"""
 
 
 class Cell(Record):
@@ -207,7 +227,20 @@ class Cell(Record):
     """the first run of this shape: algorithm search and arena growth"""
     warm_up_inferences: int = 0
     inferences_per_window: int | None = None
+    peak_memory_bytes: int | None = None
+    """of the worker's process once this cell had run; batches run in ascending order"""
+    predicted_memory_bytes: int | None = None
+    """what this cell would have needed, when it was skipped for memory"""
     summary: CellSummary | None = None
+
+
+class RatioLimits(Record):
+    """A ratio with its 95 % limits, null below two pairs."""
+
+    ratio: float
+    low: float | None
+    high: float | None
+    pair_count: int
 
 
 class Comparison(Record):
@@ -221,7 +254,13 @@ class Comparison(Record):
     low: float | None
     high: float | None
     pair_count: int
-    verdict: Literal["less", "more", "no difference seen", "too few pairs"]
+    verdict: Verdict
+    worker_count: int = 1
+    """fresh pairs of workers behind the pairs of windows: a level of the interval from 3 on"""
+    with_disturbed: RatioLimits | None = None
+    """the same with the disturbed blocks that were repeated; null where there was none"""
+    cliffs_delta: float | None = None
+    """P(window above the baseline's) - P(below), from -1 to 1"""
 
 
 class BestSet(Record):
@@ -254,6 +293,50 @@ class BackendChoice(Record):
     """how many cells could be compared for cost; 1 means there was no choice"""
 
 
+class SupplementaryTest(Record):
+    """A rank test beside the intervals, within the family of one model, variant, load, io and metric."""
+
+    model: str
+    variant: str
+    load: Load
+    io: Io
+    metric: Literal["latency", "cpu_s_per_image", "energy_per_image"]
+    test: Literal["friedman", "wilcoxon"]
+    cells: tuple[str, ...]
+    """all of the family for Friedman, a cell and the baseline's for Wilcoxon"""
+    block_count: int
+    statistic: float
+    p: float
+    p_holm: float | None
+    """Holm's adjusted p over the Wilcoxon tests of the family; null for Friedman's"""
+
+
+class IdleWindow(Record):
+    """The machine at rest."""
+
+    moment: Literal["before", "loaded", "after"]
+    """before the first worker, with the sessions of one model open, after the last worker"""
+    model: str | None
+    """whose sessions were open"""
+    started_s: float
+    wall_s: float
+    foreign_cpu_s: float | None
+    """CPU time of everything on the machine: how idle it was"""
+    energy: tuple[Annotated[Energy, Field(discriminator="status")], ...]
+
+
+class Resume(Record):
+    """The run went on after it had been interrupted or killed."""
+
+    at: str
+    """ISO 8601 with zone"""
+    argv: tuple[str, ...]
+    dropped_bytes: int
+    """of a torn last line"""
+    measured_s: float
+    """wall time of the run up to its interruption"""
+
+
 class MeterEntry(Record):
     """A domain of energy on this machine: read, or why not."""
 
@@ -263,6 +346,10 @@ class MeterEntry(Record):
     devices: tuple[str, ...] = ()
     reason: str = ""
     remedy: str = ""
+    tick_s: float | None = None
+    """time between two changes of the counter, measured at the start"""
+    tick_j: float | None = None
+    """the smallest change seen then"""
 
 
 class Provenance(Record):
@@ -302,6 +389,10 @@ class Report(Record):
     comparisons: tuple[Comparison, ...]
     best_sets: tuple[BestSet, ...]
     choices: tuple[BackendChoice, ...]
+    tests: tuple[SupplementaryTest, ...] = ()
+    """publication profile only; they decide nothing"""
+    idle: tuple[IdleWindow, ...] = ()
+    resumes: tuple[Resume, ...] = ()
     minimum_detectable_ratio: float | None
     """the median over cells of the smallest ratio to the baseline that this run could have told from 1 (as 1.04)"""
     notes: tuple[str, ...]

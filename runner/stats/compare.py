@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from runner.stats.intervals import CONFIDENCE, RatioInterval
 
-Verdict = Literal["less", "more", "no difference seen", "too few pairs"]
+Verdict = Literal["less", "more", "no difference seen", "too few pairs", "too few workers"]
 Table = NDArray[np.float64]
 """positive figures, a row per block and a column per cell"""
 

@@ -57,7 +57,7 @@ class ScriptedCrew:
         self.predicted_s: dict[tuple[str, int], float] = {}
 
     def open_all(self) -> dict[str, Opened | JoulebatchError]:
-        full = Opened(0.1, {"label": "full", "nodes_by_provider": {CPU: 5}, "heavy_on_cpu": []}, {})
+        full = Opened(0.1, {"label": "full", "nodes_by_provider": {CPU: 5}, "heavy_on_cpu": []}, {}, 100_000_000)
         return {label: self.sessions.get(label, full) for label in self._labels}
 
     def prepare(self, label: str, request: Prepare, predicted_s: float) -> Prepared:
@@ -65,7 +65,7 @@ class ScriptedCrew:
         self.predicted_s[label, request.batch_size] = predicted_s
         each_s = self._inference_s(label, request.batch_size)
         self._machine.now_s += 3 * each_s
-        return Prepared(2 * each_s, 2, each_s, self.capped)
+        return Prepared(2 * each_s, 2, each_s, self.capped, 100_000_000)
 
     def check(self, label: str, request: Check) -> Checked:
         self._happens("check", label, 0)
@@ -84,7 +84,7 @@ class ScriptedCrew:
         self._machine.now_s += request.count * max(each_s, request.period_s or 0.0)
         late = self.late_s.get(label) or [0.0]
         late_s = late.pop(0) if request.period_s else 0.0
-        return Measurement(started_s, self._machine.now_s, (each_s,) * request.count, 2 * each_s, late_s)
+        return Measurement(started_s, self._machine.now_s, (each_s,) * request.count, 2 * each_s, late_s, *(0,) * 5)
 
     def cpu_s(self, label: str) -> float | None:
         return self._machine.now_s

@@ -21,7 +21,6 @@ def window(number: int, count: int) -> Window:
         inference_count=count,
         latency_mean_s=0.5 / count,
         cpu_s=0.5,
-        foreign_cpu_s=None,
         flags=(),
         energy=(),
     )
