@@ -1,9 +1,9 @@
 """The workers of one model, one per backend: opened together, asked one at a time, replaced when lost."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import inf
-from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -18,14 +18,8 @@ _Reply = TypeVar("_Reply")
 
 _OPEN_LIMIT_S = 600.0
 """gigabytes from a cold disk, or a provider that compiles the model when it is opened"""
-_SETTLE_LIMIT_S = 0.5
 _LEAST_PATIENCE_S = 30.0
 """for one reply, however little of the budget is left"""
-_SETTLE_STEP_S = 0.005
-_STILL_STEPS = 2
-"""one step could fall between two time slices of a busy worker"""
-_STILL_RATIO = 0.1
-"""Share of a step that other workers may compute and still count as resting."""
 
 
 class BackendLostError(JoulebatchError):
@@ -44,12 +38,17 @@ class Terms:
 
 
 class Crew:
-    """The workers of one model. Use as a context manager."""
+    """The workers of one model. Use as a context manager.
+
+    All but the one that was asked are parked, because thread pools spin on after a run (40 to 60 ms in ONNX
+    Runtime) and would burn the CPU of whoever is measured next.
+    """
 
     def __init__(self, file: ModelFile, specs: Sequence[BackendSpec], terms: Terms) -> None:
         self._file, self._terms = file, terms
         self._specs = {spec.label: spec for spec in specs}
         self._workers: dict[str, Worker] = {}
+        self._started: Counter[str] = Counter()
         self._placements: dict[str, Mapping[str, Any]] = {}
         self._prepared: dict[str, dict[tuple[int, str], tuple[Prepare, float]]] = {
             label: {} for label in self._specs
@@ -92,29 +91,40 @@ class Crew:
         worker = self._workers.get(label)
         return worker.cpu_s() if worker else None
 
-    def settle(self, label: str) -> bool:
-        """Wait until every other worker's CPU clock stands still; return whether it did before the limit."""
-        others = [worker for name, worker in self._workers.items() if name != label]
-        deadline_s = monotonic() + _SETTLE_LIMIT_S
-        still_steps = 0 if others else _STILL_STEPS
-        while still_steps < _STILL_STEPS:
-            began_s, before_s = monotonic(), _cpu_s(others)
-            if began_s > deadline_s:
-                return False
-            sleep(_SETTLE_STEP_S)
-            still = _cpu_s(others) - before_s < _STILL_RATIO * (monotonic() - began_s)
-            still_steps = still_steps + 1 if still else 0
-        return True
+    def others_cpu_s(self, label: str) -> float:
+        """Return the CPU time of all other backends' workers so far; it stands still while they are parked."""
+        return sum(worker.cpu_s() or 0.0 for name, worker in self._workers.items() if name != label)
+
+    def worker_number(self, label: str) -> int:
+        """Return which process of a backend is its current one, or was its last; 0 is the first."""
+        return max(0, self._started[label] - 1)
+
+    def refresh(self, label: str) -> None:
+        """Put a fresh worker, as warm as the old one, in its place.
+
+        Raises:
+            BackendLostError: the model does not open any more.
+        """
+        if label in self._workers:
+            self._workers.pop(label).close()
+        self._replace(label).park()
 
     def _ask(self, label: str, ask: Callable[[Worker], _Reply]) -> _Reply:
         worker = self._workers.get(label) or self._replace(label)
+        worker.wake()
         try:
-            return ask(worker)
+            reply = ask(worker)
+        except CellFailedError:
+            worker.park()
+            raise
         except WorkerLostError:
             self._workers.pop(label).kill()
             raise
+        worker.park()
+        return reply
 
     def _start(self, label: str) -> Worker:
+        self._started[label] += 1
         self._workers[label] = Worker(self._terms.interruption)
         return self._workers[label]
 
@@ -124,6 +134,7 @@ class Crew:
         except (CellFailedError, WorkerLostError) as error:
             self._workers.pop(label).kill()
             return error
+        self._workers[label].park()
         self._placements[label] = opened.placement
         return opened
 
@@ -179,7 +190,3 @@ class Crew:
     ) -> None:
         for worker in self._workers.values():
             worker.kill() if error else worker.close()
-
-
-def _cpu_s(workers: Sequence[Worker]) -> float:
-    return sum(worker.cpu_s() or 0.0 for worker in workers)

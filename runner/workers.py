@@ -97,6 +97,14 @@ class Worker:
         """Return its CPU time so far, or None when it is gone."""
         return process_cpu_s(self.pid)
 
+    def park(self) -> None:
+        """Stop the process where it stands: whatever its threads spin for, they burn no CPU until ``wake``."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Let a parked process go on."""
+        self._process.send_signal(signal.SIGCONT)
+
     def open(self, request: Open, limit_s: float) -> Opened:
         """Open the model."""
         return self._ask("open", request, limit_s, Opened)
@@ -149,6 +157,7 @@ class Worker:
 
     def close(self) -> None:
         """End the process, kindly and then by force."""
+        self.wake()
         if self._process.stdin and not self._process.stdin.closed:
             with suppress(BrokenPipeError):
                 self._process.stdin.close()
