@@ -1,11 +1,16 @@
-"""Starts a worker under any interpreter by loading the package ``runner`` by path.
+"""Starts a worker or a probe under any interpreter by loading the package ``runner`` by path.
 
-Our site-packages on ``PYTHONPATH`` would make another interpreter import *our* onnxruntime instead of its own.
+Our site-packages on ``PYTHONPATH`` would make another interpreter import *our* onnxruntime instead of its own. This
+file must parse under older Pythons too, so that they can say what they are.
 """
 
+import json
+import platform
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+
+OLDEST_PYTHON = (3, 11)
 
 
 def load_runner() -> None:
@@ -21,8 +26,18 @@ def load_runner() -> None:
     spec.loader.exec_module(module)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Answer a probe (``probe BACKEND...``), or serve as a worker (the descriptor for replies)."""
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        print(json.dumps({"unusable": "Python " + platform.python_version()}))  # noqa: T201 - a probe's answer
+        return
     load_runner()
-    from runner.worker import main
+    if sys.argv[1] == "probe":
+        from runner.probe import main as run  # noqa: PLC0415 - can only be imported now
+    else:
+        from runner.worker import main as run  # noqa: PLC0415 - the same
+    run()
 
+
+if __name__ == "__main__":
     main()

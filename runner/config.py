@@ -1,5 +1,6 @@
 """RunConfig: what a run was asked to do, validated once, from flags and TOML."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from runner.units import parse_duration_s, parse_percent_ratio
 
 QUICK_BUDGET_S = 300.0
 """default --time-budget of the quick profile"""
+_INTERPRETER_NAME = re.compile(r"[a-z0-9._-]+")
 
 
 class Pace(BaseModel):
@@ -95,6 +97,31 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def parse_interpreters(texts: tuple[str, ...]) -> dict[str, Path]:
+    """Return the path of another Python, or of its virtual environment, by the name given to it.
+
+    Raises:
+        UsageError: one cannot be read, or a name has two.
+    """
+    interpreters: dict[str, Path] = {}
+    for text in texts:
+        name, _, path = (part.strip() for part in text.partition("="))
+        name = name.lower()
+        if not _INTERPRETER_NAME.fullmatch(name) or not path:
+            raise UsageError(
+                "Cannot read --interpreter",
+                expected="NAME=PATH, the name of letters, digits, dots, dashes and underscores",
+                got=repr(text),
+                fix="Write for example ort124=ENV/bin/python",
+            )
+        if name in interpreters:
+            raise UsageError(
+                "Cannot use --interpreter", expected="each name once", got=f"{name} twice", fix="Rename one"
+            )
+        interpreters[name] = Path(path)
+    return interpreters
+
+
 class RunConfig(BaseModel):
     """Everything ``joulebatch run`` can be told; what names something of this machine is looked up by `selection`."""
 
@@ -104,6 +131,7 @@ class RunConfig(BaseModel):
     onnx_files: tuple[Path, ...] = ()
     shapes: Annotated[dict[str, tuple[int, ...]], BeforeValidator(parse_shapes)] = {}
     backends: tuple[str, ...] = ()
+    interpreters: Annotated[dict[str, Path], BeforeValidator(parse_interpreters)] = {}
     baseline: str | None = None
     batch_sizes: Annotated[tuple[int, ...], BeforeValidator(parse_batch_sizes)]
     paces: Annotated[tuple[Pace, ...], BeforeValidator(lambda texts: tuple(map(parse_pace, texts)))] = ()

@@ -125,7 +125,7 @@ class Crew:
 
     def _start(self, label: str) -> Worker:
         self._started[label] += 1
-        self._workers[label] = Worker(self._terms.interruption)
+        self._workers[label] = Worker(self._terms.interruption, self._specs[label].python)
         return self._workers[label]
 
     def _opened(self, label: str) -> Opened | JoulebatchError:

@@ -1,11 +1,13 @@
 """What a configuration selects on this machine: models, backends, meters; everything checked before measuring."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from runner.backends.registry import backend_names, find_backend
 from runner.backends.spec import BackendSpec, parse_specs
 from runner.config import RunConfig
 from runner.errors import AbsentError, UsageError, nearest
+from runner.interpreter import Interpreter, probe
 from runner.meters.estimate import parse_cpu_watts
 from runner.meters.recorder import MeterSet
 from runner.meters.registry import CHOICES, open_meters
@@ -43,23 +45,62 @@ def select_backends(config: RunConfig) -> tuple[BackendSpec, ...]:
     """Return the backends of a run, each known to be there.
 
     Raises:
-        UsageError: a spec that cannot be read.
-        AbsentError: a backend that was asked for and is not there, with what is missing.
+        UsageError: a spec that cannot be read, or an interpreter that is unknown or unused.
+        AbsentError: a backend or interpreter that was asked for and is not there, with what is missing.
     """
-    if not config.backends:
-        return parse_specs(default_backends(exported_only=not config.onnx_files))
     specs = parse_specs(config.backends)
+    interpreters = select_interpreters(config, specs)
+    if not specs:
+        return parse_specs(default_backends(exported_only=not config.onnx_files))
+    return tuple(_select_backend(config, spec, interpreters) for spec in specs)
+
+
+def select_interpreters(config: RunConfig, specs: Sequence[BackendSpec]) -> dict[str, Interpreter]:
+    """Return by name the interpreters that these backends run under, each probed.
+
+    Raises:
+        UsageError: one that was not given, or that was given and no backend uses.
+        AbsentError: one that is not there or of no use.
+    """
     for spec in specs:
-        if missing := find_backend(spec.name).missing():
-            raise AbsentError(f"Cannot run backend {spec.text}", got=missing.reason, fix=missing.fix)
-        if find_backend(spec.name).needs_manifest and config.onnx_files:
+        if spec.interpreter and spec.interpreter not in config.interpreters:
+            known = tuple(config.interpreters)
             raise UsageError(
-                f"Cannot run {config.onnx_files[0]} on {spec.text}",
-                expected="a model exported by joulebatch",
-                got="a bare ONNX file",
-                fix=f"Drop --backend {spec.text}, or pass the model by -m",
+                f"Unknown interpreter {spec.interpreter!r} in backend {spec.text}",
+                fix=f"{f'{nearest(spec.interpreter, known)}. ' if known else ''}"
+                f"Say where it is: --interpreter {spec.interpreter}=PATH",
             )
-    return specs
+    backends = {
+        name: {spec.name for spec in specs if spec.interpreter == name} for name in config.interpreters
+    }
+    for name, used_by in backends.items():
+        if not used_by:
+            raise UsageError(
+                f"No backend uses interpreter {name!r}",
+                fix=f"Add --backend cpu@{name}, or drop --interpreter {name}",
+            )
+    return {name: probe(name, path, sorted(backends[name])) for name, path in config.interpreters.items()}
+
+
+def _select_backend(
+    config: RunConfig, spec: BackendSpec, interpreters: Mapping[str, Interpreter]
+) -> BackendSpec:
+    """Return a backend that is there, with the Python that runs it."""
+    backend = find_backend(spec.name)
+    interpreter = interpreters[spec.interpreter] if spec.interpreter else None
+    if missing := interpreter.missing[spec.name] if interpreter else backend.missing():
+        pip = f". Its own pip is {interpreter.python} -m pip" if interpreter else ""
+        raise AbsentError(
+            f"Cannot run backend {spec.text}", got=missing.reason, fix=missing.fix.rstrip(".") + pip
+        )
+    if backend.needs_manifest and config.onnx_files:
+        raise UsageError(
+            f"Cannot run {config.onnx_files[0]} on {spec.text}",
+            expected="a model exported by joulebatch",
+            got="a bare ONNX file",
+            fix=f"Drop --backend {spec.text}, or pass the model by -m",
+        )
+    return replace(spec, python=interpreter.python) if interpreter else spec
 
 
 def default_backends(*, exported_only: bool) -> tuple[str, ...]:

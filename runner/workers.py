@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 
 from runner.cpu import process_cpu_s
 from runner.errors import JoulebatchError
+from runner.interpreter import BOOTSTRAP, environment_of_others
 from runner.interruption import Interruption
 from runner.protocol import (
     PROTOCOL_VERSION,
@@ -36,7 +37,6 @@ from runner.protocol import (
 
 _Reply = TypeVar("_Reply", bound=Reply)
 
-_BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 _START_LIMIT_S = 60.0
 """a Python with numpy starts in well under a second; a cold disk takes a few"""
 _LEAVE_LIMIT_S = 2.0
@@ -67,15 +67,21 @@ class Patience:
 
 
 class Worker:
-    """One child process. Use as a context manager, or ``close`` it."""
+    """One child process. Use as a context manager, or ``close`` it.
 
-    def __init__(self, interruption: Interruption, python: str = sys.executable) -> None:
+    Args:
+        interruption: what ends a wait for its replies.
+        python: another interpreter, which answered a probe; None is our own.
+    """
+
+    def __init__(self, interruption: Interruption, python: Path | None = None) -> None:
         self._interruption = interruption
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
         read_fd, write_fd = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [python, "-P", str(_BOOTSTRAP), str(write_fd)],
+                [str(python or sys.executable), "-P", str(BOOTSTRAP), str(write_fd)],
+                env=environment_of_others() if python else None,
                 stdin=subprocess.PIPE,
                 stdout=self._log,
                 stderr=self._log,

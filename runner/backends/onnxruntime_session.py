@@ -1,5 +1,6 @@
 """A session of ONNX Runtime: what its providers share. Runs in a worker; onnxruntime is imported when opened."""
 
+import platform
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -48,6 +49,8 @@ class OnnxRuntimeSession:
         self._output_names = [output.name for output in self._session.get_outputs()]
         self._placement = placement_of(_assigned(self._session), provider)
         self._facts = {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
             "onnxruntime": ort.__version__,
             "onnxruntime_file": ort.__file__.replace(sys.prefix, "<prefix>", 1),
             "intra_op_num_threads": str(threads(request.options)),

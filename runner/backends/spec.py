@@ -1,14 +1,17 @@
-"""Backend specs: ``[LABEL=]NAME[:key=value,...]``, checked against the registry."""
+"""Backend specs: ``[LABEL=]NAME[@INTERPRETER][:key=value,...]``, checked against the registry."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from runner.backends.interface import Option
 from runner.backends.registry import find_backend
 from runner.errors import UsageError, nearest
 
-_SPEC = re.compile(r"(?:(?P<label>[^=:,]+)=)?(?P<name>[^=:,]+)(?::(?P<options>.*))?")
+_SPEC = re.compile(
+    r"(?:(?P<label>[^=:,]+)=)?(?P<name>[^=:,@]+)(?:@(?P<interpreter>[^=:,@]+))?(?::(?P<options>.*))?"
+)
 _SIZE = re.compile(r"[1-9]\d*[KMG]?", re.IGNORECASE)
 _SIZE_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
@@ -23,6 +26,10 @@ class BackendSpec:
     name: str
     options: Mapping[str, str]
     """every option of the backend with the value in force"""
+    interpreter: str | None = None
+    """name of the Python that runs it; None is our own"""
+    python: Path | None = None
+    """its executable, known once the interpreter was found"""
 
 
 def parse_spec(text: str) -> BackendSpec:
@@ -36,14 +43,15 @@ def parse_spec(text: str) -> BackendSpec:
     if match is None:
         raise UsageError(
             f"Cannot read backend {text!r}",
-            expected="[LABEL=]NAME[:key=value,...]",
+            expected="[LABEL=]NAME[@INTERPRETER][:key=value,...]",
             fix="Write for example cpu:threads=1,spin=off",
         )
     name = match["name"].strip().lower()
     backend = find_backend(name)
     given = _parse_options(text, name, match["options"], backend.options)
     options = {option.name: given.get(option.name, option.default) for option in backend.options}
-    return BackendSpec((match["label"] or text).strip(), text, name, options)
+    interpreter = match["interpreter"].strip().lower() if match["interpreter"] else None
+    return BackendSpec((match["label"] or text).strip(), text, name, options, interpreter)
 
 
 def parse_specs(texts: tuple[str, ...]) -> tuple[BackendSpec, ...]:

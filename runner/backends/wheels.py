@@ -1,9 +1,12 @@
-"""Which ONNX Runtime wheel is installed: they overwrite each other, so exactly one may be there."""
+"""Which ONNX Runtime wheel is installed: they overwrite each other, so exactly one may be there, and none too old."""
 
+import re
 from importlib.metadata import distributions
 
 from runner.backends.interface import Missing
 
+OLDEST = (1, 24)
+"""the first release whose sessions say what ran where (get_provider_graph_assignment_info)"""
 _WHEEL_PREFIX = "onnxruntime"
 _NOT_WHEELS = (
     "onnxruntime-extensions",
@@ -17,14 +20,13 @@ _NOT_WHEELS = (
 
 def installed_wheels() -> tuple[str, ...]:
     """Return the names of the installed distributions that bring the package ``onnxruntime``."""
-    names = {(d.metadata["Name"] or "").lower().replace("_", "-") for d in distributions()}
-    wheels = (n for n in names if n == _WHEEL_PREFIX or n.startswith(f"{_WHEEL_PREFIX}-"))
-    return tuple(sorted(n for n in wheels if not n.startswith(_NOT_WHEELS)))
+    return tuple(_versions())
 
 
 def missing_wheel() -> Missing | None:
     """Return why no backend of ONNX Runtime can be trusted here, or None when exactly one wheel is installed."""
-    wheels = installed_wheels()
+    versions = _versions()
+    wheels = tuple(versions)
     if not wheels:
         return Missing(
             "onnxruntime is not installed",
@@ -36,4 +38,22 @@ def missing_wheel() -> Missing | None:
             f"{both} are both installed and overwrite each other's files",
             f"Remove all, then install one: pip uninstall -y {' '.join(wheels)} && pip install {wheels[-1]}",
         )
+    ((name, version),) = versions.items()
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        return Missing(
+            f"{name} {version}, which cannot say what ran where; {oldest} is the oldest that can",
+            f"Upgrade it: pip install '{name}>={oldest}'",
+        )
     return None
+
+
+def _versions() -> dict[str, str]:
+    """Return the version by name of each distribution that brings the package ``onnxruntime``."""
+    named = {
+        (d.metadata["Name"] or "").lower().replace("_", "-"): d.metadata["Version"] or ""
+        for d in distributions()
+    }
+    wheels = (n for n in sorted(named) if n == _WHEEL_PREFIX or n.startswith(f"{_WHEEL_PREFIX}-"))
+    return {name: named[name] for name in wheels if not name.startswith(_NOT_WHEELS)}

@@ -67,6 +67,7 @@ FOLDER = click.Path(path_type=Path)
 Examples:
   joulebatch run -m shufflenet --backend cpu --backend cpu:threads=1 --batch-sizes 1,4,16
   joulebatch run -m shufflenet --backend cpu --backend cpu:spin=off --pace 8
+  joulebatch run -m shufflenet --backend cpu --backend cpu@old --interpreter old=ENV/bin/python
   joulebatch run --onnx detector.onnx --shape images=3x640x640 --backend A=cpu --backend B=cpu
   joulebatch run --profile quick --explain
 """,
@@ -103,7 +104,15 @@ Examples:
     multiple=True,
     metavar="SPEC",
     show_default="cpu, torch where installed, cuda where a GPU is",
-    help="[LABEL=]NAME[:key=value,...], see below; repeatable.",
+    help="[LABEL=]NAME[@INTERPRETER][:key=value,...], see below; repeatable.",
+)
+@click.option(
+    "--interpreter",
+    "interpreters",
+    multiple=True,
+    metavar="NAME=PATH",
+    show_default="none",
+    help="Another Python, or its virtual environment, that runs the backends written as cpu@NAME; repeatable.",
 )
 @click.option(
     "--baseline", metavar="LABEL", show_default="the first", help="The backend that ratios refer to."

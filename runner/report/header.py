@@ -61,6 +61,7 @@ def make_header(config: RunConfig, selection: Selection, meters: MeterSet, start
                 name=spec.name,
                 device=find_backend(spec.name).device,
                 options=dict(spec.options),
+                interpreter=str(spec.python) if spec.python else None,
             )
             for spec in selection.specs
         ),

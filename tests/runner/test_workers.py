@@ -198,7 +198,7 @@ def impostor(interruption: Interruption, tmp_path: Path, monkeypatch: pytest.Mon
             "def say(text, end='\\n'): os.write(int(sys.argv[1]), (text + end).encode())\n"
             f"{program}\nsys.stdin.read()\n"
         )
-        monkeypatch.setattr(workers, "_BOOTSTRAP", script)
+        monkeypatch.setattr(workers, "BOOTSTRAP", script)
         return Worker(interruption)
 
     return start
@@ -226,10 +226,10 @@ def test_a_program_that_speaks_no_protocol_of_ours_is_lost(
 def test_a_reply_may_come_in_pieces_and_two_in_one(impostor: Impostor, exported: Path) -> None:
     program = (
         f"""say('{{"hello": {PROTOCOL_VERSION}}}\\n{{"ok": {{"open_s": 1, "placement"', end='')\n"""
-        """time.sleep(0.1)\nsay(': {}, "facts": {}}}')"""
+        """time.sleep(0.1)\nsay(': {}, "facts": {}, "peak_memory_bytes": 2}}')"""
     )
     with impostor(program) as worker:
-        assert worker.open(_open(exported), LIMIT_S) == Opened(1, {}, {})
+        assert worker.open(_open(exported), LIMIT_S) == Opened(1, {}, {}, 2)
 
 
 # Signals and ends
