@@ -1,59 +1,50 @@
-"""CPU facts that need no library: cores we may use, CPU time of processes and of the machine."""
+"""CPU facts that need no library: cores we may use, CPU times of processes, of the machine and of our cgroups."""
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+from runner.kernel import ROOT, flat_value, own_cgroups, read_text
 from runner.units import NS_PER_S
 
-_CGROUP_V2 = Path("/sys/fs/cgroup")
-_CGROUP_V1 = Path("/sys/fs/cgroup/cpu")
+TICK_S = 0.01
+"""step of /proc/stat: USER_HZ is 100 on every architecture but Alpha (proc_stat(5), ``asm/param.h``)"""
+
+_S_PER_US = 1e-6
+_THROTTLED = (("", "throttled_usec", _S_PER_US), ("cpu", "throttled_time", 1 / NS_PER_S))
+"""Controller, key and unit of the time that a cgroup was denied its CPUs because its quota was spent.
+
+Source: kernel documentation, admin-guide/cgroup-v2 (cpu.stat) and scheduler/sched-bwc (statistics).
+"""
+
+
+def allowed_cores() -> frozenset[int]:
+    """Return the numbers of the cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return frozenset(os.sched_getaffinity(0))
+    return frozenset(range(os.cpu_count() or 1))
 
 
 def usable_cores() -> int:
     """Return how many cores this process may keep busy: affinity, then the cgroup's CPU quota; at least 1."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = cgroup_quota_cores()
+    allowed, quota = len(allowed_cores()), cgroup_quota_cores()
     return max(1, allowed if quota is None else min(allowed, int(quota)))
 
 
-def cgroup_quota_cores(root_v2: Path = _CGROUP_V2, root_v1: Path = _CGROUP_V1) -> float | None:
+def cgroup_quota_cores(root: Path = ROOT) -> float | None:
     """Return the CPU quota of this process's cgroup in cores, or None without one.
 
     Source: kernel documentation, cgroup-v2 ``cpu.max`` ("$MAX $PERIOD", every ancestor limits) and cgroup-v1
     ``cpu.cfs_quota_us`` (-1 is none).
     """
-    quotas = [
-        quota for folder in _own_cgroups(root_v2, "") if (quota := _quota(folder / "cpu.max")) is not None
+    limits = [read_text(folder / "cpu.max").partition(" ")[::2] for folder in own_cgroups("", root)]
+    limits += [
+        (read_text(folder / "cpu.cfs_quota_us"), read_text(folder / "cpu.cfs_period_us"))
+        for folder in own_cgroups("cpu", root)
     ]
-    for folder in _own_cgroups(root_v1, "cpu"):
-        parts = (_text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us"))
-        if all(parts) and int(parts[0]) > 0:
-            quotas.append(int(parts[0]) / int(parts[1]))
+    quotas = (int(quota) / int(period) for quota, period in limits if quota.isdigit() and period.isdigit())
     return min(quotas, default=None)
-
-
-def _own_cgroups(root: Path, controller: str) -> tuple[Path, ...]:
-    """Return our cgroup's folder below a hierarchy's root, and its ancestors up to the root."""
-    for line in _text(Path("/proc/self/cgroup")).splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controller in controllers.split(","):
-            own = root / path.lstrip("/")
-            return (own, *(p for p in own.parents if p.is_relative_to(root)))
-    return (root,)
-
-
-def _quota(path: Path) -> float | None:
-    maximum, _, period = _text(path).partition(" ")
-    return int(maximum) / int(period) if maximum.isdigit() and period.strip().isdigit() else None
-
-
-def _text(path: Path) -> str:
-    """Return a small file's text; empty where the kernel does not offer it."""
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
 
 
 def process_cpu_s(pid: int) -> float | None:
@@ -67,14 +58,57 @@ def process_cpu_s(pid: int) -> float | None:
         return None
 
 
-def machine_busy_s(stat: Path = Path("/proc/stat")) -> float | None:
-    """Return the CPU time of everything on this machine since boot, idle and I/O wait left out; 10 ms steps.
+@dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """Times that only grow; None where the machine does not say."""
 
-    Source: proc_stat(5): user nice system idle iowait irq softirq steal; guest is part of user. Steal is another
-    machine's time and is left out.
-    """
-    fields = _text(stat).partition("\n")[0].split()
-    if len(fields) < 8:  # noqa: PLR2004 - "cpu" and the seven columns up to softirq
-        return None
-    user, nice, system, _idle, _iowait, irq, softirq = (int(field) for field in fields[1:8])
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+    busy_s: float | None
+    """of everything on this machine, idle and I/O wait left out; steps of `TICK_S`"""
+    steal_s: float | None
+    """that the hypervisor gave to others; steps of `TICK_S`"""
+    pressure_s: float | None
+    """in which some task of the machine waited for a CPU"""
+    throttled_s: float | None
+    """for which our cgroup and its ancestors were denied their CPUs, added up over CPUs"""
+
+
+class CpuCounters:
+    """Reads `CpuTimes`; which cgroups have them is found out once."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self._stat, self._pressure = root / "proc/stat", root / "proc/pressure/cpu"
+        self._throttled = tuple(
+            (folder / "cpu.stat", key, unit_s)
+            for controller, key, unit_s in _THROTTLED
+            for folder in own_cgroups(controller, root)
+            if flat_value(read_text(folder / "cpu.stat"), key) is not None
+        )
+
+    def read(self) -> CpuTimes:
+        """Return the times so far."""
+        busy_s, steal_s = self._machine()
+        return CpuTimes(busy_s, steal_s, self._waited(), self._denied())
+
+    def _machine(self) -> tuple[float, float] | tuple[None, None]:
+        """Return busy time and steal.
+
+        Source: proc_stat(5): user nice system idle iowait irq softirq steal; guest is part of user.
+        """
+        fields = read_text(self._stat).partition("\n")[0].split()
+        if len(fields) < 9:  # noqa: PLR2004 - "cpu" and the eight columns up to steal
+            return None, None
+        user, nice, system, _idle, _iowait, irq, softirq, steal = (int(field) for field in fields[1:9])
+        return (user + nice + system + irq + softirq) * TICK_S, steal * TICK_S
+
+    def _waited(self) -> float | None:
+        """Return the pressure.
+
+        Source: kernel documentation, accounting/psi: "some avg10=0.00 avg60=0.00 avg300=0.00 total=0", in us.
+        """
+        averages, total = read_text(self._pressure).partition("\n")[0].partition(" total=")[::2]
+        return int(total) * _S_PER_US if averages.startswith("some") and total.isdigit() else None
+
+    def _denied(self) -> float | None:
+        times = [(flat_value(read_text(path), key), unit_s) for path, key, unit_s in self._throttled]
+        said = [count * unit_s for count, unit_s in times if count is not None]
+        return sum(said) if said and len(said) == len(times) else None

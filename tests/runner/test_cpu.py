@@ -7,13 +7,10 @@ from pathlib import Path
 import pytest
 
 from runner import cpu
-from runner.cpu import cgroup_quota_cores, machine_busy_s, process_cpu_s, usable_cores
+from runner.cpu import CpuCounters, CpuTimes, cgroup_quota_cores, process_cpu_s, usable_cores
+from runner.kernel import own_cgroups
 
-
-def _cgroups(monkeypatch: pytest.MonkeyPatch, own: str) -> None:
-    """Say what /proc/self/cgroup would."""
-    real = cpu._text
-    monkeypatch.setattr(cpu, "_text", lambda path: own if str(path) == "/proc/self/cgroup" else real(path))
+V2, V1 = "sys/fs/cgroup", "sys/fs/cgroup/cpu"
 
 
 def _write(path: Path, text: str) -> None:
@@ -21,36 +18,42 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text + "\n")
 
 
-def test_without_a_quota_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _cgroups(monkeypatch, "0::/")
-    assert cgroup_quota_cores(tmp_path, tmp_path / "none") is None
-    _write(tmp_path / "cpu.max", "max 100000")
-    assert cgroup_quota_cores(tmp_path, tmp_path / "none") is None
+def test_our_cgroup_and_its_ancestors_are_found_in_either_version(tmp_path: Path) -> None:
+    _write(tmp_path / "proc/self/cgroup", "4:cpu,cpuacct:/docker/abc\n1:name=systemd:/x\n0::/user.slice")
+    v2, v1 = tmp_path / V2, tmp_path / V1
+    assert own_cgroups("", tmp_path) == (v2 / "user.slice", v2)
+    assert own_cgroups("cpu", tmp_path) == (v1 / "docker/abc", v1 / "docker", v1)
+    assert own_cgroups("memory", tmp_path) == (v2 / "memory",)
 
 
-def test_v2_quota_of_a_container_is_at_its_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _cgroups(monkeypatch, "0::/")
-    _write(tmp_path / "cpu.max", "150000 100000")
-    assert cgroup_quota_cores(tmp_path, tmp_path / "none") == pytest.approx(1.5)
+def test_without_a_quota_there_is_none(tmp_path: Path) -> None:
+    assert cgroup_quota_cores(tmp_path) is None
+    _write(tmp_path / "proc/self/cgroup", "0::/")
+    _write(tmp_path / V2 / "cpu.max", "max 100000")
+    assert cgroup_quota_cores(tmp_path) is None
 
 
-def test_v2_the_tightest_ancestor_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _cgroups(monkeypatch, "0::/user.slice/run.scope")
-    _write(tmp_path / "user.slice" / "run.scope" / "cpu.max", "max 100000")
-    _write(tmp_path / "user.slice" / "cpu.max", "300000 100000")
-    assert cgroup_quota_cores(tmp_path, tmp_path / "none") == pytest.approx(3.0)
-    _write(tmp_path / "user.slice" / "run.scope" / "cpu.max", "200000 100000")
-    assert cgroup_quota_cores(tmp_path, tmp_path / "none") == pytest.approx(2.0)
+def test_v2_quota_of_a_container_is_at_its_root(tmp_path: Path) -> None:
+    _write(tmp_path / "proc/self/cgroup", "0::/")
+    _write(tmp_path / V2 / "cpu.max", "150000 100000")
+    assert cgroup_quota_cores(tmp_path) == pytest.approx(1.5)
 
 
-def test_v1_quota_is_found_by_its_controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _cgroups(monkeypatch, "5:memory:/elsewhere\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/x")
-    folder = tmp_path / "docker" / "abc"
-    _write(folder / "cpu.cfs_quota_us", "250000")
-    _write(folder / "cpu.cfs_period_us", "100000")
-    _write(tmp_path / "cpu.cfs_quota_us", "-1")
-    _write(tmp_path / "cpu.cfs_period_us", "100000")
-    assert cgroup_quota_cores(tmp_path / "none", tmp_path) == pytest.approx(2.5)
+def test_v2_the_tightest_ancestor_limits(tmp_path: Path) -> None:
+    _write(tmp_path / "proc/self/cgroup", "0::/user.slice/run.scope")
+    _write(tmp_path / V2 / "user.slice/run.scope/cpu.max", "max 100000")
+    _write(tmp_path / V2 / "user.slice/cpu.max", "300000 100000")
+    assert cgroup_quota_cores(tmp_path) == pytest.approx(3.0)
+    _write(tmp_path / V2 / "user.slice/run.scope/cpu.max", "200000 100000")
+    assert cgroup_quota_cores(tmp_path) == pytest.approx(2.0)
+
+
+def test_v1_quota_is_found_by_its_controller(tmp_path: Path) -> None:
+    _write(tmp_path / "proc/self/cgroup", "5:memory:/elsewhere\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/x")
+    for group, quota in (("docker/abc", "250000"), (".", "-1")):
+        _write(tmp_path / V1 / group / "cpu.cfs_quota_us", quota)
+        _write(tmp_path / V1 / group / "cpu.cfs_period_us", "100000")
+    assert cgroup_quota_cores(tmp_path) == pytest.approx(2.5)
 
 
 @pytest.mark.parametrize(("quota", "expected"), [(None, 4), (2.5, 2), (0.5, 1), (64.0, 4)])
@@ -101,13 +104,54 @@ def test_the_cpu_clock_of_another_process_is_the_one_it_reads_itself() -> None:
 
 
 def test_busy_time_leaves_out_idle_iowait_steal_and_guest(tmp_path: Path) -> None:
-    stat = tmp_path / "stat"
-    stat.write_text("cpu  100 20 30 99999 8888 4 5 7777 66 6\ncpu0 1 1 1 1 1 1 1 1 0 0\n")
-    assert machine_busy_s(stat) == pytest.approx((100 + 20 + 30 + 4 + 5) / os.sysconf("SC_CLK_TCK"))
+    _write(tmp_path / "proc/stat", "cpu  100 20 30 99999 8888 4 5 7777 66 6\ncpu0 1 1 1 1 1 1 1 1 0 0")
+    times = CpuCounters(tmp_path).read()
+    assert times.busy_s == pytest.approx((100 + 20 + 30 + 4 + 5) / os.sysconf("SC_CLK_TCK"))
+    assert times.steal_s == pytest.approx(7777 / os.sysconf("SC_CLK_TCK"))
 
 
-@pytest.mark.parametrize("text", ["", "cpu 1 2 3\n"])
+def test_pressure_is_the_time_in_which_some_task_waited(tmp_path: Path) -> None:
+    _write(
+        tmp_path / "proc/pressure/cpu",
+        "some avg10=0.30 avg60=0.69 avg300=0.39 total=948724280\n"
+        "full avg10=0.00 avg60=0.00 avg300=0.00 total=5",
+    )
+    assert CpuCounters(tmp_path).read().pressure_s == pytest.approx(948.72428)
+
+
+def test_v2_throttling_of_our_cgroup_and_its_ancestors_adds_up(tmp_path: Path) -> None:
+    _write(tmp_path / "proc/self/cgroup", "0::/user.slice/run.scope")
+    _write(tmp_path / V2 / "cpu.stat", "usage_usec 9255625403\nuser_usec 8392951562")  # the root has no quota
+    _write(tmp_path / V2 / "user.slice/cpu.stat", "usage_usec 9\nnr_throttled 1\nthrottled_usec 2000000")
+    _write(
+        tmp_path / V2 / "user.slice/run.scope/cpu.stat", "usage_usec 9\nthrottled_usec 500000\nnr_bursts 0"
+    )
+    counters = CpuCounters(tmp_path)
+    assert counters.read().throttled_s == pytest.approx(2.5)
+    _write(tmp_path / V2 / "user.slice/run.scope/cpu.stat", "throttled_usec 750000")
+    assert counters.read().throttled_s == pytest.approx(2.75)
+    (tmp_path / V2 / "user.slice/cpu.stat").unlink()
+    assert counters.read().throttled_s is None
+
+
+def test_v1_throttling_is_in_nanoseconds(tmp_path: Path) -> None:
+    _write(tmp_path / "proc/self/cgroup", "4:cpu,cpuacct:/docker/abc")
+    _write(tmp_path / V1 / "docker/abc/cpu.stat", "nr_periods 7\nnr_throttled 3\nthrottled_time 1500000000")
+    assert CpuCounters(tmp_path).read().throttled_s == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("text", ["", "cpu 1 2 3", "cpu  1 2 3 4 5 6 7"])
 def test_a_machine_that_does_not_say_is_unknown_and_not_idle(text: str, tmp_path: Path) -> None:
-    (tmp_path / "stat").write_text(text)
-    assert machine_busy_s(tmp_path / "stat") is None
-    assert machine_busy_s(tmp_path / "none") is None
+    nothing = CpuTimes(None, None, None, None)
+    assert CpuCounters(tmp_path).read() == nothing
+    for name in ("stat", "pressure/cpu"):
+        _write(tmp_path / "proc" / name, text)
+    assert CpuCounters(tmp_path).read() == nothing
+
+
+def test_this_machine_s_times_grow_while_it_computes() -> None:
+    counters = CpuCounters()
+    before_s, deadline_s = counters.read().busy_s, time.monotonic() + 30
+    assert before_s is not None
+    while (counters.read().busy_s or 0.0) <= before_s:
+        assert time.monotonic() < deadline_s

@@ -28,6 +28,7 @@ class FakeGpu:
     """after it nothing changes any more"""
     has_mig: bool = False
     pids: tuple[int, ...] = ()
+    throttle_bits: int = 0
 
 
 class FakeNvml:
@@ -78,6 +79,20 @@ class FakeNvml:
     def nvmlDeviceGetEnforcedPowerLimit(self, handle: FakeGpu) -> int:
         self._answer(handle, "nvmlDeviceGetEnforcedPowerLimit")
         return 700_000
+
+    def nvmlDeviceGetTemperature(self, handle: FakeGpu, sensor: int) -> int:
+        self._answer(handle, "nvmlDeviceGetTemperature")
+        assert sensor == pynvml.NVML_TEMPERATURE_GPU
+        return 41
+
+    def nvmlDeviceGetClockInfo(self, handle: FakeGpu, type: int) -> int:  # noqa: A002 - as in the real module
+        self._answer(handle, "nvmlDeviceGetClockInfo")
+        assert type == pynvml.NVML_CLOCK_SM
+        return 1980
+
+    def nvmlDeviceGetCurrentClocksEventReasons(self, handle: FakeGpu) -> int:
+        self._answer(handle, "nvmlDeviceGetCurrentClocksEventReasons")
+        return handle.throttle_bits
 
     def nvmlDeviceGetMigMode(self, device: FakeGpu) -> list[int]:
         self._answer(device, "nvmlDeviceGetMigMode")
