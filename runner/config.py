@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -72,15 +72,6 @@ def parse_pace(text: str) -> Pace:
     return Pace(images_per_s=images_per_s, batch_sizes=parse_batch_sizes(sizes) if at else ())
 
 
-def parse_time_budget(text: str | None) -> float | None:
-    """Return seconds, or None when no budget was given.
-
-    Raises:
-        UsageError: no duration.
-    """
-    return None if text is None else parse_duration_s(text, "--time-budget")
-
-
 def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     """Return sizes by input name.
 
@@ -122,22 +113,32 @@ def parse_interpreters(texts: tuple[str, ...]) -> dict[str, Path]:
     return interpreters
 
 
+def _as_written(parse: Callable[[Any], object], form: type = str) -> BeforeValidator:
+    """Return a validator that parses what a user wrote, in that form, and passes on what a report holds."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, form) else value)
+
+
 class RunConfig(BaseModel):
-    """Everything ``joulebatch run`` can be told; what names something of this machine is looked up by `selection`."""
+    """Everything ``joulebatch run`` can be told; what names something of this machine is looked up by `selection`.
+
+    A dump in JSON mode, as a report holds it, reads back as the same configuration.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     models: tuple[str, ...] = ()
     onnx_files: tuple[Path, ...] = ()
-    shapes: Annotated[dict[str, tuple[int, ...]], BeforeValidator(parse_shapes)] = {}
+    shapes: Annotated[dict[str, tuple[int, ...]], _as_written(parse_shapes, tuple)] = {}
     backends: tuple[str, ...] = ()
-    interpreters: Annotated[dict[str, Path], BeforeValidator(parse_interpreters)] = {}
+    interpreters: Annotated[dict[str, Path], _as_written(parse_interpreters, tuple)] = {}
     baseline: str | None = None
-    batch_sizes: Annotated[tuple[int, ...], BeforeValidator(parse_batch_sizes)]
-    paces: Annotated[tuple[Pace, ...], BeforeValidator(lambda texts: tuple(map(parse_pace, texts)))] = ()
+    batch_sizes: Annotated[tuple[int, ...], _as_written(parse_batch_sizes)]
+    paces: tuple[Annotated[Pace, _as_written(parse_pace)], ...] = ()
     profile: Literal["quick", "standard", "publication"] = "standard"
-    time_budget_s: Annotated[float | None, BeforeValidator(parse_time_budget)] = None
-    target_ci_ratio: Annotated[float, BeforeValidator(lambda text: parse_percent_ratio(text, "--target-ci"))]
+    time_budget_s: Annotated[
+        float | None, _as_written(lambda text: parse_duration_s(text, "--time-budget"))
+    ] = None
+    target_ci_ratio: Annotated[float, _as_written(lambda text: parse_percent_ratio(text, "--target-ci"))]
     seed: int = 0
     meter: str = "auto"
     cpu_watts: str | None = None
@@ -148,7 +149,7 @@ class RunConfig(BaseModel):
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
-        """Return the configuration in parsed flags.
+        """Return the configuration in parsed flags, or in a report.
 
         Raises:
             UsageError: the first value that cannot be used.

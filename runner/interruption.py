@@ -1,9 +1,12 @@
-"""Ctrl-C and SIGTERM as something a run can wait on and check, so that nothing is cut in the middle of a write."""
+"""Ctrl-C, SIGTERM and SIGHUP as something a run can wait on and check, so that nothing is cut in mid-write."""
 
+import errno
+import os
 import signal
 import socket
+import termios
 from types import FrameType, TracebackType
-from typing import ClassVar, Self
+from typing import Self
 
 from runner.errors import JoulebatchError
 
@@ -13,14 +16,16 @@ class InterruptedRunError(JoulebatchError):
 
     def __init__(self, signum: int) -> None:
         self.signum = signum
-        self.exit_code = 128 + signum  # the shell's convention: 130 and 143
+        self.exit_code = 128 + signum  # the shell's convention: 129, 130 and 143
         super().__init__(f"Interrupted by {signal.Signals(signum).name}")
 
 
 class Interruption:
-    """While entered, the first signal is remembered and wakes a waiting selector; the second ends the process."""
+    """While entered, the first signal is remembered and wakes a waiting selector; the second ends the process.
 
-    SIGNALS: ClassVar = (signal.SIGINT, signal.SIGTERM)
+    SIGHUP says that the terminal is gone. It never counts as the second, because the kernel and then the shell
+    send it, and under nohup(1), which has it ignored, it stays ignored.
+    """
 
     def __init__(self) -> None:
         self._signum: int | None = None
@@ -41,13 +46,19 @@ class Interruption:
             raise InterruptedRunError(self._signum)
 
     def _remember(self, signum: int, _frame: FrameType | None) -> None:
-        self._signum = signum
-        self._wake.send(b"!")
-        for each in self.SIGNALS:
+        if signum == signal.SIGHUP:
+            _let_go_of_dead_terminals()
+        if self._signum is None:
+            self._signum = signum
+            self._wake.send(b"!")
+        for each in self._previous.keys() - {signal.SIGHUP}:
             signal.signal(each, signal.SIG_DFL)
 
     def __enter__(self) -> Self:
-        self._previous = {each: signal.signal(each, self._remember) for each in self.SIGNALS}
+        signals = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signals.append(signal.SIGHUP)
+        self._previous = {each: signal.signal(each, self._remember) for each in signals}
         return self
 
     def __exit__(
@@ -57,3 +68,16 @@ class Interruption:
             signal.signal(each, handler)  # type: ignore[arg-type] # what signal.signal itself returned
         self._wake.close()
         self._woken.close()
+
+
+def _let_go_of_dead_terminals() -> None:
+    """Point standard streams whose terminal hung up at the null device, because writing to them fails from now on.
+
+    Source: POSIX.1-2017, General Terminal Interface 11.1.10 (modem disconnect): writes return EIO.
+    """
+    for stream in (0, 1, 2):
+        try:
+            termios.tcgetattr(stream)
+        except termios.error as error:
+            if error.args[0] == errno.EIO:  # a file or a pipe gives ENOTTY
+                os.dup2(os.open(os.devnull, os.O_RDWR), stream)

@@ -7,6 +7,7 @@ ended by itself or was killed.
 import fcntl
 import os
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal, Self
@@ -30,6 +31,9 @@ from runner.report.schema import (
 )
 
 JOURNAL_NAME = "journal.jsonl"
+
+_TAIL_BYTES = 1 << 16
+"""read at a time in search of the last newline; a line of 1000 latencies has a third of it"""
 
 
 class HeaderLine(Record):
@@ -146,10 +150,11 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._path = folder / JOURNAL_NAME
         try:
-            self._file = self._path.open("ab", buffering=0)
+            self._file = self._path.open("a+b", buffering=0)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for holder in (folder, folder.absolute().parent):  # or a power cut may forget the names
                 sync(holder)
+            self._end = _whole_bytes(self._file)
         except BlockingIOError:
             self._file.close()
             raise FileError(f"Cannot write {self._path}", got="another run that is writing it") from None
@@ -159,15 +164,18 @@ class Journal:
             ) from error
 
     def write(self, line: Line) -> None:
-        """Append one line and wait until the disk has it.
+        """Append one line and wait until the disk has it; a torn line before it is cut off.
 
         Raises:
             FileError: the disk is full or went away; lines written before stay.
         """
-        data = line.model_dump_json().encode() + b"\n"
+        data = memoryview(line.model_dump_json().encode() + b"\n")
         try:
-            while data:
-                data = data[self._file.write(data) or 0 :]
+            if os.fstat(self._file.fileno()).st_size > self._end:
+                self._file.truncate(self._end)
+            written = 0
+            while written < len(data):
+                written += os.write(self._file.fileno(), data[written:])
             os.fsync(self._file.fileno())
         except OSError as error:
             raise FileError(
@@ -175,6 +183,7 @@ class Journal:
                 got=str(error),
                 fix="What was measured before is kept there; free some space",
             ) from error
+        self._end += written
 
     def __enter__(self) -> Self:
         return self
@@ -197,6 +206,33 @@ def is_being_written(folder: Path) -> bool:
     return False
 
 
+def torn_bytes(folder: Path) -> int:
+    """Return the length of a torn last line, as a killed run leaves one; 0 where the last line is whole.
+
+    Raises:
+        FileError: no journal.
+    """
+    path = folder / JOURNAL_NAME
+    try:
+        with path.open("rb", buffering=0) as stream:
+            return os.fstat(stream.fileno()).st_size - _whole_bytes(stream)
+    except OSError as error:
+        raise FileError(f"Cannot read {path}", expected="a journal", got=str(error)) from error
+
+
+def _whole_bytes(stream: FileIO) -> int:
+    """Return where the last whole line ends."""
+    end = stream.seek(0, os.SEEK_END)
+    while end:
+        begin = max(0, end - _TAIL_BYTES)
+        stream.seek(begin)
+        newline = stream.read(end - begin).rfind(b"\n")
+        if newline >= 0:
+            return begin + newline + 1
+        end = begin
+    return 0
+
+
 def read_journal(folder: Path) -> Iterator[Line]:
     """Yield the lines of a journal; a torn last line is dropped, as a killed run leaves one.
 
@@ -205,18 +241,22 @@ def read_journal(folder: Path) -> Iterator[Line]:
     """
     path = folder / JOURNAL_NAME
     try:
-        raw_lines = path.read_bytes().splitlines(keepends=True)
+        with path.open("rb") as stream:
+            for number, raw in enumerate(stream, start=1):
+                if not raw.endswith(b"\n"):
+                    return
+                yield _parse(path, number, raw)
     except OSError as error:
         raise FileError(f"Cannot read {path}", expected="a journal", got=str(error)) from error
-    for number, raw in enumerate(raw_lines, start=1):
-        if not raw.endswith(b"\n"):
-            return
-        try:
-            yield _LINE.validate_json(raw)
-        except ValidationError as error:
-            detail = error.errors(include_url=False)[0]
-            raise FileError(
-                f"Cannot read {path}",
-                expected="a journal line of schema version 0",
-                got=f"line {number}: {detail['msg']}",
-            ) from error
+
+
+def _parse(path: Path, number: int, raw: bytes) -> Line:
+    try:
+        return _LINE.validate_json(raw)
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        raise FileError(
+            f"Cannot read {path}",
+            expected="a journal line of schema version 0",
+            got=f"line {number}: {detail['msg']}",
+        ) from error

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,34 @@ FLAGS: dict[str, Any] = {
     "models_dir": Path("models"),
     "reports_dir": Path("reports"),
 }
+
+
+TEXT = st.text(st.characters(codec="utf-8"))
+ASKED: dict[str, st.SearchStrategy[Any]] = {
+    "batch_sizes": st.sets(st.integers(1, 4096), min_size=1).map(lambda sizes: ",".join(map(str, sizes))),
+    "target_ci_ratio": st.floats(0.001, 99.9).map(lambda percent: f"{percent:.3f}%"),
+    "models_dir": st.just(Path("models")),
+    "reports_dir": st.just(Path("a b/reports")),
+}
+MORE: dict[str, st.SearchStrategy[Any]] = {
+    "models": st.lists(TEXT, max_size=2).map(tuple),
+    "onnx_files": st.lists(st.sampled_from(["a.onnx", "b c.onnx"]).map(Path), max_size=2).map(tuple),
+    "shapes": st.sets(st.sampled_from(["x=3x8x8", "y=1"])).map(tuple),
+    "backends": st.lists(st.sampled_from(["cpu", "A=cpu:threads=1,spin=off"]), max_size=2).map(tuple),
+    "interpreters": st.sets(st.sampled_from(["ort124=env/bin/python", "old=/opt/python"])).map(tuple),
+    "baseline": st.none() | TEXT,
+    "paces": st.lists(
+        st.sampled_from(["2", "0.5@1,4", "8@2"]) | st.floats(1e-3, 1e6).map(str), max_size=3
+    ).map(tuple),
+    "profile": st.sampled_from(["quick", "standard", "publication"]),
+    "time_budget_s": st.none() | st.sampled_from(["90s", "5m", "0.25s"]),
+    "seed": st.integers(0),
+    "meter": st.sampled_from(["auto", "none"]),
+    "cpu_watts": st.none() | st.just("10:65"),
+    "allow_fallback": st.booleans(),
+    "name": st.none() | TEXT,
+}
+"""a way to ask for every setting that need not be asked for"""
 
 
 def _read(**flags: Any) -> RunConfig:
@@ -80,6 +109,17 @@ def test_text_is_read_once_and_units_are_in_the_names() -> None:
     assert config.target_ci_ratio == pytest.approx(0.02)
     assert [pace.images_per_s for pace in config.paces] == [2, 8]
     assert config.shapes == {"x": (3, 8, 8)}
+
+
+@given(st.fixed_dictionaries(ASKED, optional=MORE))
+def test_what_a_report_holds_reads_back_as_the_same_configuration(flags: dict[str, Any]) -> None:
+    config = RunConfig.read(flags)
+    archived = json.loads(json.dumps(config.model_dump(mode="json")))
+    assert RunConfig.read(archived) == config
+
+
+def test_the_test_above_knows_every_setting() -> None:
+    assert ASKED.keys() | MORE.keys() == RunConfig.model_fields.keys()
 
 
 @pytest.mark.parametrize(
