@@ -133,7 +133,7 @@ def disturbance(conditions: Conditions, cores: float) -> str:
 
 def _causes(conditions: Conditions, cores: float) -> Iterator[str]:
     if conditions.stops:
-        yield f"the worker was stopped by a signal ({conditions.stops} times)"
+        yield f"a signal stopped the worker {'once' if conditions.stops == 1 else f'{conditions.stops} times'}"
     if conditions.throttled_s:
         yield f"the CPU quota of our cgroup was spent (throttled for {conditions.throttled_s:.2g} s)"
     span = f"in {conditions.span_s:.2g} s on {cores:g} cores"

@@ -19,8 +19,8 @@ Source: kernel documentation, admin-guide/cgroup-v2 (memory) and admin-guide/cgr
 _MARGIN_RATIO = 2.0
 """An arena takes its next region at the next power of two, so at most twice what is missing.
 
-Source: ONNX Runtime ``bfc_arena.cc``, Extend with kNextPowerOfTwo, the default. Doublings of the batch of the five
-study models on the CPU needed 0.9 to 1.8 of the linear growth.
+Source: ONNX Runtime ``bfc_arena.cc``, Extend with kNextPowerOfTwo, the default. Where the batch of the five study
+models doubled on the CPU, the process took at most 1.8 times the linear growth.
 """
 
 
@@ -51,7 +51,10 @@ class MemoryForecast:
         """by backend: the largest batch seen, and the growth of the process up to then"""
 
     def saw_open(self, backend: str, peak_bytes: int) -> None:
-        """Take what a process that just opened the model has; a fresh worker begins anew there."""
+        """Take the peak of a process that just opened the model; a fresh worker begins anew there.
+
+        The forecast is sharp when that peak leaves out what opening took for a moment only.
+        """
         self._opened[backend] = self._peaks[backend] = peak_bytes
 
     def saw(self, backend: str, batch_size: int, peak_bytes: int) -> None:

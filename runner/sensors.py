@@ -1,5 +1,6 @@
 """Temperature, clock and governor of the CPU, as sysfs shows them; which files there are is found out once."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 
@@ -23,9 +24,9 @@ class CpuSensors:
     def __init__(self, root: Path = ROOT) -> None:
         self._temperatures = _temperature_files(root / "sys/class/hwmon")
         cores = root / "sys/devices/system/cpu"
-        self._policies = tuple(
-            folder for core in sorted(allowed_cores()) if (folder := cores / f"cpu{core}/cpufreq").is_dir()
-        )
+        policies = [cores / f"cpu{core}/cpufreq" for core in sorted(allowed_cores())]
+        self._clocks = _existing(folder / "scaling_cur_freq" for folder in policies)
+        self._governors = _existing(folder / "scaling_governor" for folder in policies)
 
     def temperature_celsius(self) -> float | None:
         """Return the temperature of the hottest CPU package."""
@@ -34,15 +35,16 @@ class CpuSensors:
 
     def clock_hz(self) -> float | None:
         """Return the mean clock of the cores we may use."""
-        found = _numbers(tuple(folder / "scaling_cur_freq" for folder in self._policies))
+        found = _numbers(self._clocks)
         return fmean(found) * _HZ_PER_KHZ if found else None
 
     def governor(self) -> str | None:
         """Return the frequency governor of the cores we may use, joined by + where they differ."""
-        return (
-            "+".join(sorted({read_text(folder / "scaling_governor") for folder in self._policies} - {""}))
-            or None
-        )
+        return "+".join(sorted({read_text(path) for path in self._governors} - {""})) or None
+
+
+def _existing(paths: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(path for path in paths if path.exists())
 
 
 def _temperature_files(hwmon: Path) -> tuple[Path, ...]:

@@ -11,6 +11,7 @@ import psutil
 
 from runner.cpu import usable_cores
 from runner.report.schema import Environment, Git, Gpu
+from runner.sensors import CpuSensors
 
 PACKAGES = (
     "joulebatch",
@@ -26,7 +27,6 @@ PACKAGES = (
 """whose versions can change a figure"""
 
 _CPUINFO = Path("/proc/cpuinfo")
-_CPUFREQ = Path("/sys/devices/system/cpu")
 _GIT_TIMEOUT_S = 5.0  # a repository on a slow network drive must not hold up a run
 
 
@@ -47,7 +47,7 @@ def read_environment(gpus: tuple[Gpu, ...], folder: Path | None = None) -> Envir
         cores=os.cpu_count() or 1,
         usable_cores=usable_cores(),
         memory_bytes=psutil.virtual_memory().total,
-        governor=read_governor(),
+        governor=CpuSensors().governor(),
         hypervisor=hypervisor,
         gpus=gpus,
         versions=dict(package_versions()),
@@ -78,17 +78,6 @@ def read_cpu(cpuinfo: Path = _CPUINFO) -> tuple[str, bool]:
     facts = {key.strip(): value.strip() for key, _, value in pairs}
     name = facts.get("model name") or facts.get("Model") or platform.processor() or platform.machine()
     return name, "hypervisor" in facts.get("flags", "").split()
-
-
-def read_governor(root: Path = _CPUFREQ) -> str | None:
-    """Return the frequency governor, joined by + when cores differ, or None where none is shown."""
-    found = set()
-    for path in root.glob("cpu[0-9]*/cpufreq/scaling_governor"):
-        try:
-            found.add(path.read_text().strip())
-        except OSError:  # an offline core
-            continue
-    return "+".join(sorted(found)) or None
 
 
 def read_git(folder: Path) -> Git | None:

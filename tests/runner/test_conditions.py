@@ -160,7 +160,7 @@ def test_a_quiet_machine_and_one_that_says_nothing_disturb_nothing(conditions: C
 @pytest.mark.parametrize(
     ("change", "cause"),
     [
-        ({"stops": 1}, "the worker was stopped by a signal (1 times)"),
+        ({"stops": 1}, "a signal stopped the worker once"),
         ({"throttled_s": 0.05}, "the CPU quota of our cgroup was spent (throttled for 0.05 s)"),
         ({"foreign_cpu_s": 0.6}, "other processes took 0.6 s of CPU time in 2 s on 2 cores"),
         ({"steal_s": 0.3}, "the hypervisor took 0.3 s of CPU time in 2 s on 2 cores"),
@@ -204,4 +204,4 @@ def test_a_power_cap_is_a_choice_and_what_a_gpu_does_not_say_disturbs_nothing() 
 def test_several_causes_stand_beside_each_other_each_once() -> None:
     hot = MachineState(gpus=(_gpu(SLOWDOWNS[0]),))
     found = disturbance(replace(QUIET, before=hot, after=hot, stops=2), cores=2)
-    assert found == f"the worker was stopped by a signal (2 times); GPU-a was throttled: {SLOWDOWNS[0]}"
+    assert found == f"a signal stopped the worker 2 times; GPU-a was throttled: {SLOWDOWNS[0]}"

@@ -10,7 +10,6 @@ from runner.report.environment import (
     read_cpu,
     read_environment,
     read_git,
-    read_governor,
 )
 from runner.report.schema import Environment
 from tests.fakes import GPU
@@ -81,12 +80,3 @@ def test_a_machine_without_cpuinfo_still_has_a_processor(tmp_path: Path) -> None
     name, virtual = read_cpu(tmp_path / "missing")
     assert name
     assert not virtual
-
-
-def test_governors_that_differ_are_all_named(tmp_path: Path) -> None:
-    assert read_governor(tmp_path) is None
-    for core, governor in enumerate(("performance", "powersave", "performance")):
-        path = tmp_path / f"cpu{core}" / "cpufreq" / "scaling_governor"
-        path.parent.mkdir(parents=True)
-        path.write_text(governor + "\n")
-    assert read_governor(tmp_path) == "performance+powersave"
