@@ -35,6 +35,7 @@ from runner.workers import Worker, WorkerLostError
 
 pytestmark = pytest.mark.usefixtures("third_party")
 
+BOOTSTRAP = Path(workers.__file__).with_name("bootstrap.py")
 DOCUMENT = str(protocol.__doc__)
 WORDS = {request: word for word, request in REQUESTS.items()}
 PREPARE = Prepare(2, "host", warm_up_inferences=2, warm_up_cap_s=1.0, warm_up_steady=False)
@@ -72,7 +73,7 @@ class Wire:
     def __init__(self) -> None:
         read_fd, write_fd = os.pipe()
         self.process = subprocess.Popen(
-            [sys.executable, "-P", str(workers._BOOTSTRAP), str(write_fd)],
+            [sys.executable, "-P", str(BOOTSTRAP), str(write_fd)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
