@@ -1,3 +1,5 @@
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from runner.backends.interface import Missing
 from runner.backends.registry import backend_names, find_backend
 from runner.config import RunConfig
 from runner.errors import AbsentError, FileError, UsageError
+from runner.interpreter import Interpreter
 from runner.selection import Selection, default_backends, select, select_meters
 from tests.models import write_exported, write_onnx
 
@@ -125,6 +128,81 @@ def test_a_backend_that_is_asked_for_and_absent_ends_the_run(
     _without(monkeypatch, "cuda")
     with pytest.raises(AbsentError, match=r"Cannot run backend cuda:tf32=off: got no such device\. Buy one"):
         _select(folder, backends=("cpu", "cuda:tf32=off"))
+
+
+PYTHON = sys.executable
+
+
+def test_a_backend_knows_the_python_that_runs_it(folder: Path) -> None:
+    chosen = _select(folder, backends=("cpu", "cpu@Same:threads=1"), interpreters=(f"SAME={PYTHON}",))
+    assert [spec.python for spec in chosen.specs] == [None, Path(PYTHON)]
+    assert chosen.specs[1].label == "cpu@Same:threads=1"
+    assert len(chosen.plan[0].cells) == 4
+
+
+@pytest.mark.parametrize(
+    ("backend", "interpreters", "message"),
+    [
+        (
+            "cpu@ort12",
+            ("ort124=/nowhere", "b=/nowhere"),
+            r"Unknown interpreter 'ort12' in backend cpu@ort12\. Did you mean ort124\? Valid: ort124, b\. Say where",
+        ),
+        (
+            "cpu@old",
+            (),
+            r"Unknown interpreter 'old' in backend cpu@old\. Say where it is: --interpreter old=PATH",
+        ),
+        ("cpu", ("old=/nowhere",), r"No backend uses interpreter 'old'\. Add --backend cpu@old, or drop"),
+        ("cpu@old", ("old",), r"Cannot read --interpreter: expected NAME=PATH.*, got 'old'"),
+        ("cpu@old", ("old=",), r"Cannot read --interpreter"),
+        ("cpu@old", ("o:d=/nowhere",), r"Cannot read --interpreter"),
+        (
+            "cpu@old",
+            ("old=/a", "OLD=/b"),
+            r"Cannot use --interpreter: expected each name once, got old twice",
+        ),
+    ],
+)
+def test_an_interpreter_that_cannot_be_meant_is_a_usage_error(
+    backend: str, interpreters: tuple[str, ...], message: str, folder: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        _select(folder, backends=(backend,), interpreters=interpreters)
+
+
+def test_an_interpreter_of_no_backend_is_a_usage_error_by_default_too(folder: Path) -> None:
+    with pytest.raises(UsageError, match="No backend uses interpreter 'old'"):
+        _select(folder, backends=(), interpreters=("old=/nowhere",))
+
+
+def test_an_interpreter_that_is_absent_ends_the_run(folder: Path) -> None:
+    with pytest.raises(
+        AbsentError, match=r"Cannot use interpreter old \(/nowhere\): .*No such file"
+    ) as caught:
+        _select(folder, backends=("cpu@old",), interpreters=("old=/nowhere",))
+    assert caught.value.exit_code == 3
+
+
+def test_a_backend_that_is_absent_there_ends_the_run_with_the_pip_to_use(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def probed(name: str, path: Path, backends: Sequence[str]) -> Interpreter:
+        assert backends == ["cpu", "cuda"]
+        return Interpreter(path, {"cpu": None, "cuda": Missing("no GPU wheel", "Install it")})
+
+    monkeypatch.setattr(selection, "probe", probed)
+    with pytest.raises(
+        AbsentError,
+        match=r"Cannot run backend cuda@old: got no GPU wheel\. Install it\. Its own pip is /old -m pip\.",
+    ):
+        _select(folder, backends=("cpu@old", "cuda@old"), interpreters=("old=/old",))
+
+
+def test_a_backend_may_be_there_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _without(monkeypatch, "cuda")
+    monkeypatch.setattr(selection, "probe", lambda name, path, backends: Interpreter(path, {"cuda": None}))
+    assert _select(folder, backends=("cuda@gpu",), interpreters=("gpu=/gpu",)).specs[0].python == Path("/gpu")
 
 
 def test_backends_of_the_default_are_those_that_are_there(

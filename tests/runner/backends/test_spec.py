@@ -28,6 +28,27 @@ def test_a_label_names_the_backend_and_keeps_its_case() -> None:
     assert spec.options == {"threads": "auto", "spin": "off"}
 
 
+@pytest.mark.parametrize(
+    ("text", "label", "name", "interpreter"),
+    [
+        ("cpu@ort124", "cpu@ort124", "cpu", "ort124"),
+        ("CPU @ Ort124 :threads=1", "CPU @ Ort124 :threads=1", "cpu", "ort124"),
+        ("old=cpu@ort124:threads=1", "old", "cpu", "ort124"),
+        ("me@home=cpu", "me@home", "cpu", None),
+    ],
+)
+def test_an_interpreter_stands_between_name_and_options(
+    text: str, label: str, name: str, interpreter: str | None
+) -> None:
+    spec = parse_spec(text)
+    assert (spec.label, spec.name, spec.interpreter, spec.python) == (label, name, interpreter, None)
+    assert spec.options == CPU_DEFAULTS | ({"threads": "1"} if "threads" in text else {})
+
+
+def test_one_backend_under_two_interpreters_is_two_backends() -> None:
+    assert [spec.interpreter for spec in parse_specs(("cpu", "cpu@old", "cpu@new"))] == [None, "old", "new"]
+
+
 def test_a_default_may_be_written_out() -> None:
     assert parse_spec("cpu:threads=auto").options == CPU_DEFAULTS
     assert parse_spec("cuda:mem_limit=none").options["mem_limit"] == "none"
@@ -72,6 +93,10 @@ def test_one_label_twice_is_refused_with_the_way_out(twice: tuple[str, ...]) -> 
         ("", r"Cannot read backend ''"),
         ("=cpu", r"Cannot read backend '=cpu': expected \[LABEL=\]NAME"),
         ("a=b=cpu", r"Cannot read backend"),
+        ("cpu@", r"Cannot read backend 'cpu@': expected \[LABEL=\]NAME\[@INTERPRETER\]"),
+        ("@ort124", r"Cannot read backend '@ort124'"),
+        ("cpu@a@b", r"Cannot read backend 'cpu@a@b'"),
+        ("cud@ort124", r"Unknown backend 'cud'"),
         ("cuda:device=-1", r"expected a whole number from 0 up, got '-1'"),
         ("cuda:mem_limit=0", r"expected bytes, with an optional K, M or G, got '0'"),
         ("cuda:mem_limit=2T", r"expected bytes, with an optional K, M or G, got '2t'"),

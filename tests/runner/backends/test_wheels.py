@@ -57,6 +57,28 @@ def test_no_wheel_is_missing_with_both_ways_to_get_one(site: Path) -> None:
     assert "joulebatch[gpu]" in missing.fix
 
 
+@pytest.mark.parametrize(
+    ("version", "too_old"),
+    [
+        ("1.23.2", True),
+        ("0.9.0", True),
+        ("1.24.0", False),
+        ("1.100.0", False),
+        ("2.0", False),
+        ("1.24rc1", False),
+    ],
+)
+def test_a_wheel_that_cannot_say_what_ran_where_is_missing(site: Path, version: str, too_old: bool) -> None:
+    (_dist_info(site, "onnxruntime") / "onnxruntime-1.32.0.dist-info" / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: onnxruntime\nVersion: {version}\n"
+    )
+    missing = missing_wheel()
+    assert (missing is not None) == too_old
+    if missing:
+        assert missing.reason.startswith(f"onnxruntime {version}, which cannot say what ran where; 1.24 is")
+        assert missing.fix == "Upgrade it: pip install 'onnxruntime>=1.24'"
+
+
 def test_two_wheels_are_named_with_the_commands_that_leave_one(site: Path) -> None:
     _dist_info(site, "onnxruntime", "onnxruntime-gpu")
     missing = missing_wheel()
