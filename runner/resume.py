@@ -57,6 +57,19 @@ class ModelSoFar:
         latest = self.cells.get(planned.key, planned)
         return (latest.status, latest.reason) != (planned.status, planned.reason)
 
+    def check_session(self, now: SessionEntry) -> None:
+        """Check that a backend opened the model as it did in earlier stretches.
+
+        Raises:
+            FileError: another library, placement or setting; the message names what was and what is.
+        """
+        was = self.sessions.get(now.backend)
+        if was is None or "failed" in {was.status, now.status}:
+            return
+        then = {**was.facts, "nodes": str(was.nodes_by_provider)}
+        here = {**now.facts, "nodes": str(now.nodes_by_provider)}
+        _refuse_changes(f"Cannot resume {now.model} on {now.backend}", then, here)
+
     def finish_block(self, line: BlockLine, windows: Sequence[Window]) -> None:
         """Count a block whose line is in the journal."""
         self.blocks = line.block + 1
@@ -156,14 +169,17 @@ def check_unchanged(so_far: SoFar, header_now: HeaderLine) -> None:
         FileError: its stretches could not be compared; the message names what was and what is.
     """
     then, now = dict(_identity(so_far.header)), dict(_identity(header_now))
-    changed = [subject for subject in {**then, **now} if then.get(subject) != now.get(subject)]
-    was_bytes, is_bytes = (each.environment.memory_bytes for each in (so_far.header, header_now))
+    was_bytes, is_bytes = (header.environment.memory_bytes for header in (so_far.header, header_now))
     if abs(is_bytes - was_bytes) > _SAME_MEMORY_RATIO * was_bytes:
-        changed.append("memory")
         then["memory"], now["memory"] = f"{was_bytes} bytes", f"{is_bytes} bytes"
+    _refuse_changes(f"Cannot resume {so_far.header.report_id}", then, now)
+
+
+def _refuse_changes(what: str, then: Mapping[str, str], now: Mapping[str, str]) -> None:
+    changed = [subject for subject in {**then, **now} if then.get(subject) != now.get(subject)]
     if changed:
         raise FileError(
-            f"Cannot resume {so_far.header.report_id}",
+            what,
             expected=", ".join(f"{subject} {then.get(subject, 'absent')}" for subject in changed),
             got=", ".join(f"{subject} {now.get(subject, 'absent')}" for subject in changed),
             fix="Go back to what it was begun with, or start a new run",

@@ -29,7 +29,7 @@ def _apply_toml(ctx: click.Context, _param: click.Parameter, path: Path | None) 
     flags = {
         param.opts[-1].lstrip("-"): param.name for param in ctx.command.params if param.opts[-1][:2] == "--"
     }
-    known = tuple(name for name in flags if name not in ("config", "explain", "debug"))
+    known = tuple(name for name in flags if name not in ("config", "explain", "debug", "resume"))
     settings = read_toml(path, known)
     multiple = {param.name for param in ctx.command.params if getattr(param, "multiple", False)}
     ctx.default_map = {flags[key]: _as_flag(value, flags[key] in multiple) for key, value in settings.items()}
@@ -70,6 +70,7 @@ Examples:
   joulebatch run -m shufflenet --backend cpu --backend cpu@old --interpreter old=ENV/bin/python
   joulebatch run --onnx detector.onnx --shape images=3x640x640 --backend A=cpu --backend B=cpu
   joulebatch run --profile quick --explain
+  joulebatch run --resume latest
 """,
 )
 @click.option(
@@ -169,6 +170,12 @@ Examples:
 @click.option("--reports-dir", type=FOLDER, default=Path("reports"), help="Where reports are archived.")
 @click.option("--name", metavar="TEXT", show_default="none", help="A name for the report.")
 @click.option(
+    "--resume",
+    metavar="REPORT|latest",
+    show_default="a new run",
+    help="Go on with a run that was interrupted or killed, exactly as it was begun.",
+)
+@click.option(
     "-f", "--format", "format_name", type=click.Choice(FORMATS), default="table", help="What stdout gets."
 )
 @click.option(
@@ -197,6 +204,7 @@ def run(  # noqa: PLR0913 - one for each flag that shapes the output
     ctx: click.Context,
     /,
     *,
+    resume: str | None,
     format_name: str,
     details: bool,
     explain: bool,
@@ -212,7 +220,14 @@ def run(  # noqa: PLR0913 - one for each flag that shapes the output
     from runner.config import RunConfig  # noqa: PLC0415 - --help must not pay for it
     from runner.selection import select  # noqa: PLC0415 - the same
 
-    config = RunConfig.read(flags)
+    folder: Path | None = None
+    if resume is None:
+        config = RunConfig.read(flags)
+    else:
+        from runner.cli.resume import begun_with, folder_to_resume  # noqa: PLC0415 - only with --resume
+
+        folder = folder_to_resume(ctx, resume, flags["reports_dir"])
+        config = begun_with(folder, quiet=quiet)
     selection = select(config)
     if not quiet:
         _warn_of_random_weights(selection)
@@ -222,7 +237,7 @@ def run(  # noqa: PLR0913 - one for each flag that shapes the output
 
         write_sections((plan_section(config, selection),), sys.stdout)
         return
-    outcome = _measure(config, selection, _progress(config, quiet=quiet, verbose=verbose))
+    outcome = _measure(config, selection, _progress(config, quiet=quiet, verbose=verbose), folder)
     from runner.render import render  # noqa: PLC0415 - the same
 
     render(outcome.report, format_name, sys.stdout, details=details)
@@ -234,12 +249,14 @@ def run(  # noqa: PLR0913 - one for each flag that shapes the output
         raise AbsentError("Nothing could be measured", got="; ".join(reasons), fix=f"See {outcome.folder}")
 
 
-def _measure(config: "RunConfig", selection: "Selection", progress: "Progress") -> "Outcome":
+def _measure(
+    config: "RunConfig", selection: "Selection", progress: "Progress", resume: Path | None
+) -> "Outcome":
     """Return what a run left behind; the terminal is as it was, whatever happens."""
     from runner.experiment import run_experiment  # noqa: PLC0415 - --help must not pay for it
 
     try:
-        return run_experiment(config, selection, ("joulebatch", *sys.argv[1:]), progress)
+        return run_experiment(config, selection, ("joulebatch", *sys.argv[1:]), progress, resume)
     finally:
         progress.close()
 
