@@ -18,17 +18,22 @@ stamp = $(VENV)/.installed-$(subst $(comma),-,$(1))
 USER_STAMP := $(call stamp,$(EXTRAS))
 DEV_STAMP := $(call stamp,$(EXTRAS)$(comma)dev)
 
+# A second version of ONNX Runtime, the oldest minor one that works, for the tests that run two side by side.
+OTHER_ORT := 1.24.4
+OTHER_ENV := $(abspath $(VENV))/onnxruntime-$(OTHER_ORT)
+OTHER_STAMP := $(OTHER_ENV)/.installed
+
 .PHONY: compare test clean
 
 compare: $(USER_STAMP)
 	$(BIN)/joulebatch export
 	$(BIN)/joulebatch run --profile quick --batch-sizes 1,2,4,8 --pace 2 --time-budget 5m $(RUN_ARGS)
 
-test: $(DEV_STAMP)
+test: $(DEV_STAMP) $(OTHER_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	JOULEBATCH_TEST_ORT124=$(OTHER_ENV)/bin/python $(BIN)/python -m pytest
 
 clean:
 	rm -rf $(VENV)
@@ -49,6 +54,13 @@ $(USER_STAMP): pyproject.toml constraints.txt | $(VENV)
 $(DEV_STAMP): pyproject.toml constraints.txt | $(VENV)
 	$(call install,$(EXTRAS)$(comma)dev)
 	touch $@ $(USER_STAMP)
+
+# constraints.txt pins the version of our own environment; the rest of it holds here too.
+$(OTHER_STAMP): constraints.txt | $(VENV)
+	$(PYTHON) -m venv --clear $(OTHER_ENV)
+	sed '/^onnxruntime/d' constraints.txt > $(OTHER_ENV)/constraints.txt
+	$(OTHER_ENV)/bin/python -m pip install $(PIP_ARGS) --constraint $(OTHER_ENV)/constraints.txt onnxruntime==$(OTHER_ORT)
+	touch $@
 
 $(VENV):
 	@$(PYTHON) -c 'import sys; sys.exit("joulebatch needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + ". Pass PYTHON=python3.12, for example." if sys.version_info < (3, 11) else 0)'
