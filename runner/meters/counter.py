@@ -12,6 +12,9 @@ from runner.meters.interface import MeterFault
 MINIMUM_TICKS = 10
 """Below this many distinct values a window's energy is not resolved (docs/measurement.md, section 3)."""
 
+LONGEST_GAP_S = 1.0
+"""Ten times the longest interval between two polls (recorder.py): then this process was stopped, or starved."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -31,6 +34,18 @@ def take(clock: Clock, read: Callable[[], int]) -> Reading:
     return Reading((before_s + after_s) / 2, after_s - before_s, count)
 
 
+def check_gap(gap_s: float, what: str) -> None:
+    """Check the time between two reads of one window.
+
+    Raises:
+        MeterFault: nobody knows how the energy of so long a gap spreads over it.
+    """
+    if gap_s > LONGEST_GAP_S:
+        raise MeterFault(
+            f"the {what} was unread for {gap_s:.1f} s: joulebatch was stopped or got no processor"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Counter:
     """What is known about a counter before it is read."""
@@ -45,6 +60,38 @@ class Counter:
     """counts after which it begins again at 0; None when any decrease is a fault"""
     max_power_w: float = float("inf")
     """more than the device can ever draw; only asked of counters that wrap"""
+
+    def step(self, last: Reading, reading: Reading) -> int:
+        """Return by how many counts it went on between two readings, less than one wrap apart.
+
+        Raises:
+            MeterFault: it went down, or jumped.
+        """
+        step = reading.count - last.count
+        if self.modulus is None:
+            if step < 0:
+                raise MeterFault(
+                    f"the counter of {self.device} went down: its driver was loaded anew or it wrapped"
+                )
+            return step
+        step %= self.modulus
+        # A reset looks like a wrap, but no device draws so much between two reads.
+        possible_s = reading.at_s - last.at_s + reading.took_s + last.took_s + 2 * self.update_period_s
+        if step * self.count_j > self.max_power_w * possible_s + 2 * self.step_j:
+            raise MeterFault(f"the counter of {self.device} jumped: it was reset or misread")
+        return step
+
+    def check_gap(self, gap_s: float) -> None:
+        """Check how long it was unread.
+
+        Raises:
+            MeterFault: long enough to wrap twice, or longer than a poller can be late that gets a processor.
+        """
+        if self.modulus is not None and gap_s * self.max_power_w >= self.modulus * self.count_j:
+            raise MeterFault(
+                f"the counter of {self.device} was unread for {gap_s:.1f} s and may have wrapped twice"
+            )
+        check_gap(gap_s, f"counter of {self.device}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +129,10 @@ class CounterTrack:
         if last is None:
             return
         gap_s = reading.at_s - last.at_s
-        self._check_gap(gap_s)
+        self.counter.check_gap(gap_s)
         if reading.count == last.count:
             return
-        self._total += self._step(last, reading)
+        self._total += self.counter.step(last, reading)
         # A change is seen late by the gap between two reads, or by the update period where that is shorter.
         late_s = min(gap_s, self.counter.update_period_s) + reading.took_s
         self._changes.append(_Change(reading.at_s, late_s, self._total * self.counter.count_j))
@@ -97,9 +144,9 @@ class CounterTrack:
     def energy(self, started_s: float, ended_s: float) -> tuple[float, float]:
         """Return the joules between two moments and the largest error the two edges allow.
 
-        Energy is interpolated between the changes around each edge. Within one interval between changes the
-        true curve leaves the chord by at most its length times the range of power (rule 5); a change seen
-        late shifts an edge by that time.
+        Energy is interpolated between the changes around each edge. There the true curve leaves the chord by
+        at most the time to the nearer change times the range of power (rule 5, with less than the whole update
+        period where a poll fell close to the edge); a change seen late shifts an edge by that time.
 
         Raises:
             MeterFault: no changes around the window, or too few within.
@@ -114,32 +161,15 @@ class CounterTrack:
             raise MeterFault(f"below resolution: the counter of {device} changed {ticks} times in the window")
         around = self._changes[first : last + 1]
         powers_w = [(b.energy_j - a.energy_j) / (b.at_s - a.at_s) for a, b in pairwise(around)]
-        edges_s = (around[1].at_s - around[0].at_s) + (around[-1].at_s - around[-2].at_s)
+        edges_s = _to_nearer(around[0], around[1], started_s) + _to_nearer(around[-2], around[-1], ended_s)
         late_s = max(change.late_s for change in (*around[:2], *around[-2:]))
         bound_j = edges_s * (max(powers_w) - min(powers_w)) + late_s * max(powers_w) + 2 * self.counter.step_j
         energy_j = _between(around[-2], around[-1], ended_s) - _between(around[0], around[1], started_s)
         return energy_j, bound_j
 
-    def _check_gap(self, gap_s: float) -> None:
-        counter = self.counter
-        if counter.modulus is not None and gap_s * counter.max_power_w >= counter.modulus * counter.count_j:
-            raise MeterFault(
-                f"the counter of {counter.device} was unread for {gap_s:.1f} s and may have wrapped twice"
-            )
 
-    def _step(self, last: Reading, reading: Reading) -> int:
-        counter = self.counter
-        step = reading.count - last.count
-        if counter.modulus is None:
-            if step < 0:
-                raise MeterFault(f"the counter of {counter.device} went down")
-            return step
-        step %= counter.modulus
-        # A reset looks like a wrap, but no device draws so much between two reads.
-        possible_s = reading.at_s - last.at_s + reading.took_s + last.took_s + 2 * counter.update_period_s
-        if step * counter.count_j > counter.max_power_w * possible_s + 2 * counter.step_j:
-            raise MeterFault(f"the counter of {counter.device} jumped: it was reset or misread")
-        return step
+def _to_nearer(before: _Change, after: _Change, moment_s: float) -> float:
+    return min(moment_s - before.at_s, after.at_s - moment_s)
 
 
 def _between(before: _Change, after: _Change, moment_s: float) -> float:

@@ -1,12 +1,13 @@
 """A meter made of channels: one per device of its domain, summed, all or nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from runner.clock import Clock
-from runner.meters.counter import Counter, CounterTrack, take
+from runner.meters.counter import MINIMUM_TICKS, Counter, CounterTrack, take
 from runner.meters.interface import Domain, Energy, Measured, MeterFault, MeterStatus, Unavailable
+from runner.meters.tick import Tick, WatchedCounter
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,8 @@ class Share:
     energy_j: float
     bound_j: float
     flags: tuple[str, ...] = ()
+    sampled_j: float | None = None
+    """the same by sampled power, where the device gave both"""
 
 
 class Channel(Protocol):
@@ -37,6 +40,10 @@ class Channel(Protocol):
     def minimum_window_s(self) -> float:
         """The shortest window in which its error stays small."""
 
+    @property
+    def tick(self) -> Tick | None:
+        """How its counter was seen to change when it was opened; None without a counter."""
+
     def start(self) -> None:
         """Forget the last window."""
 
@@ -50,15 +57,26 @@ class Channel(Protocol):
         """Return the energy between two moments."""
 
 
+_MINIMUM_WINDOW_S = 1.0  # RAPL (docs/measurement.md, section 4)
+
+
+def shortest_window_s(nominal_s: float, counter: Counter) -> float:
+    """Return the shortest window for a counter: the nominal one, or what resolves one that is slower than usual.
+
+    Besides its ticks a window needs a change before it and one after it.
+    """
+    return max(nominal_s, (MINIMUM_TICKS + 2) * counter.update_period_s)
+
+
 class CounterChannel:
     """A device with nothing but an energy counter."""
 
-    minimum_window_s = 1.0  # RAPL (docs/measurement.md, section 4)
-
-    def __init__(self, counter: Counter, source: str, read: Callable[[], int], clock: Clock) -> None:
-        self.device, self.source = counter.device, source
+    def __init__(self, watched: WatchedCounter, source: str, clock: Clock) -> None:
+        counter = watched.counter
+        self.device, self.source, self.tick = counter.device, source, watched.tick
         self.update_period_s = counter.update_period_s
-        self._track, self._read, self._clock = CounterTrack(counter), read, clock
+        self.minimum_window_s = shortest_window_s(_MINIMUM_WINDOW_S, counter)
+        self._track, self._read, self._clock = CounterTrack(counter), watched.read, clock
 
     def start(self) -> None:
         """Forget the last window."""
@@ -89,9 +107,17 @@ class DomainMeter:
 
     @property
     def status(self) -> MeterStatus:
-        """What it covers and through what it reads."""
+        """What it covers, through what it reads, and the tick of its coarsest counter."""
         devices = tuple(channel.device for channel in self._channels)
-        return MeterStatus(self._domain, "measured", self._source, devices)
+        ticks = [channel.tick for channel in self._channels if channel.tick is not None]
+        return MeterStatus(
+            self._domain,
+            "measured",
+            self._source,
+            devices,
+            tick_s=max((tick.period_s for tick in ticks), default=None),
+            tick_j=max((tick.energy_j for tick in ticks), default=None),
+        )
 
     @property
     def minimum_window_s(self) -> float:
@@ -139,9 +165,16 @@ class DomainMeter:
             sum(share.energy_j for share in shares),
             sum(share.bound_j for share in shares),
             flags=tuple(flag for share in shares for flag in share.flags),
+            sampled_ratio=_sampled_ratio(shares),
         )
 
     def close(self) -> None:
         """Release what the devices hold."""
         if self._on_close is not None:
             self._on_close()
+
+
+def _sampled_ratio(shares: Sequence[Share]) -> float | None:
+    """Return sampled power's energy / the counters', over the devices that gave both; None without any."""
+    both = [(share.sampled_j, share.energy_j) for share in shares if share.sampled_j is not None]
+    return sum(sampled_j for sampled_j, _ in both) / sum(counted_j for _, counted_j in both) if both else None

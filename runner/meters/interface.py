@@ -95,7 +95,7 @@ class Meter(Protocol):
         """Forget the last window and take the first reading of the next."""
 
     def poll(self) -> None:
-        """Take one reading; called often, from one thread, while a window is open. Keeps its faults."""
+        """Take one reading; called often, by one thread at a time, while a window is open. Keeps its faults."""
 
     def has_changed_since(self, moment_s: float) -> bool:
         """Return whether every counter was seen to change at or after a moment, or has failed."""

@@ -10,10 +10,22 @@ from functools import partial
 
 from runner.clock import Clock
 from runner.meters.counter import Counter, CounterTrack, take
-from runner.meters.domain import DomainMeter, Share
+from runner.meters.domain import DomainMeter, Share, shortest_window_s
 from runner.meters.interface import Meter, MeterFault, Unavailable
-from runner.meters.nvml_library import Handle, Nvml, ask, ask_or_none, handles, has_mig, load, opened, pids
+from runner.meters.nvml_library import (
+    Handle,
+    Nvml,
+    ask,
+    ask_or_none,
+    handles,
+    has_mig,
+    is_foreign,
+    load,
+    opened,
+    pids,
+)
 from runner.meters.power import PowerTrack
+from runner.meters.tick import CounterSource, WatchedCounter, watch
 
 _J_PER_MJ = 1e-3
 _W_PER_MW = 1e-3
@@ -59,13 +71,37 @@ def open_domains(clock: Clock) -> tuple[Meter | Unavailable, ...]:
     try:
         nvml = load()
         try:
-            channels = tuple(GpuChannel(nvml, handle, clock) for handle in handles(nvml))
+            channels = _open_channels(nvml, clock)
         except MeterFault:
             nvml.nvmlShutdown()
             raise
     except MeterFault as fault:
         return (Unavailable("gpu", fault.reason, fault.remedy),)
     return (DomainMeter("gpu", channels, on_close=nvml.nvmlShutdown),)
+
+
+def _open_channels(nvml: Nvml, clock: Clock) -> tuple["GpuChannel", ...]:
+    """Return every GPU; the counters of all are watched at once."""
+    found = handles(nvml)
+    sources = {index: source for index, handle in enumerate(found) if (source := _counter_of(nvml, handle))}
+    watched = dict(zip(sources, watch(tuple(sources.values()), clock), strict=True))
+    return tuple(GpuChannel(nvml, handle, watched.get(index), clock) for index, handle in enumerate(found))
+
+
+def _counter_of(nvml: Nvml, handle: Handle) -> CounterSource | None:
+    read = _counter_reader(nvml, handle)
+    try:
+        count = read()
+    except MeterFault:  # no counter; power alone is another source, and says so
+        return None
+    if count == 0:  # what some GPUs without a counter answer; a real one never stands at 0
+        return None
+    uuid = ask(nvml, nvml.nvmlDeviceGetUUID, handle)
+    return CounterSource(Counter(uuid, _J_PER_MJ, _J_PER_MJ, _UPDATE_PERIOD_S), read)
+
+
+def _counter_reader(nvml: Nvml, handle: Handle) -> Callable[[], int]:
+    return partial(ask, nvml, nvml.nvmlDeviceGetTotalEnergyConsumption, handle)
 
 
 class GpuChannel:
@@ -75,23 +111,24 @@ class GpuChannel:
         MeterFault: it has neither.
     """
 
-    def __init__(self, nvml: Nvml, handle: Handle, clock: Clock) -> None:
+    def __init__(self, nvml: Nvml, handle: Handle, watched: WatchedCounter | None, clock: Clock) -> None:
         self._nvml, self._handle, self._clock = nvml, handle, clock
         self.device: str = ask(nvml, nvml.nvmlDeviceGetUUID, handle)
-        self._read_counter: Callable[[], int] = partial(
-            ask, nvml, nvml.nvmlDeviceGetTotalEnergyConsumption, handle
-        )
-        self._counter = self._open_counter()
+        self._counter = None if watched is None else CounterTrack(watched.counter)
+        self._read_counter = _counter_reader(nvml, handle)
         self._power, self._read_power, averages = self._open_power()
-        if self._counter is None and self._power is None:
+        if watched is None and self._power is None:
             raise MeterFault(
                 f"{self.device} has neither an energy counter nor power readings",
                 "Update the NVIDIA driver; a GPU that still lacks both cannot be measured",
             )
-        self.source = "nvml-power" if self._counter is None else "nvml-counter"
-        only_averages = self._counter is None and averages
-        self.minimum_window_s = _MINIMUM_AVERAGED_WINDOW_S if only_averages else _MINIMUM_WINDOW_S
-        self.update_period_s = _UPDATE_PERIOD_S
+        if watched is None:
+            self.source, self.tick, self.update_period_s = "nvml-power", None, _UPDATE_PERIOD_S
+            self.minimum_window_s = _MINIMUM_AVERAGED_WINDOW_S if averages else _MINIMUM_WINDOW_S
+        else:
+            self.source, self.tick = "nvml-counter", watched.tick
+            self.update_period_s = watched.counter.update_period_s
+            self.minimum_window_s = shortest_window_s(_MINIMUM_WINDOW_S, watched.counter)
         self._strangers = frozenset(pids(nvml, handle))
         self._has_mig = has_mig(nvml, handle)
         self._flags: tuple[str, ...] = ()
@@ -105,7 +142,9 @@ class GpuChannel:
         if self._power is not None:
             self._power.start()
         # Whoever computed here before our workers existed is not ours, whichever numbers a container shows.
-        strangers = self._strangers & set(pids(self._nvml, self._handle)) if self._strangers else ()
+        strangers = [
+            pid for pid in pids(self._nvml, self._handle) if pid in self._strangers or is_foreign(pid)
+        ]
         self._flags = (
             *((f"MIG is on: the counters of {self.device} cover all instances",) if self._has_mig else ()),
             *((f"{len(strangers)} other processes compute on {self.device}",) if strangers else ()),
@@ -118,12 +157,11 @@ class GpuChannel:
         if self._power is not None and self._power_fault is None:
             try:
                 reading = take(self._clock, self._read_power)
+                self._power.add(reading.at_s, reading.count * _W_PER_MW)
             except MeterFault as fault:
                 if self._counter is None:
                     raise
                 self._power_fault = fault
-            else:
-                self._power.add(reading.at_s, reading.count * _W_PER_MW)
 
     def has_changed_since(self, moment_s: float) -> bool:
         """Return whether the counter changed, or power was sampled, at or after a moment."""
@@ -135,36 +173,23 @@ class GpuChannel:
         if self._counter is None:
             return Share(*self._sampled(started_s, ended_s), self._flags)
         energy_j, bound_j = self._counter.energy(started_s, ended_s)
-        doubts = self._cross_check(started_s, ended_s, energy_j, bound_j)
-        return Share(energy_j, bound_j, (*self._flags, *doubts))
+        if self._power is None:
+            return Share(energy_j, bound_j, self._flags)
+        try:
+            sampled_j, sampled_bound_j = self._sampled(started_s, ended_s)
+        except MeterFault as fault:
+            doubt = f"counter of {self.device} not checked against sampled power: {fault.reason}"
+            return Share(energy_j, bound_j, (*self._flags, doubt))
+        flags = self._flags
+        if abs(sampled_j - energy_j) > max(_DISAGREEMENT_RATIO * energy_j, bound_j + sampled_bound_j):
+            ratio = sampled_j / energy_j
+            flags = (*flags, f"sampled power of {self.device} gives {ratio:.2f} of its counter's energy")
+        return Share(energy_j, bound_j, flags, sampled_j)
 
     def _sampled(self, started_s: float, ended_s: float) -> tuple[float, float]:
         if self._power is None or self._power_fault is not None:
             raise self._power_fault or MeterFault(f"{self.device} has no power readings")
         return self._power.energy(started_s, ended_s)
-
-    def _cross_check(
-        self, started_s: float, ended_s: float, energy_j: float, bound_j: float
-    ) -> tuple[str, ...]:
-        """Return a flag where counter and sampled power differ beyond rule 7 and beyond their own bounds."""
-        if self._power is None:
-            return ()
-        try:
-            sampled_j, sampled_bound_j = self._sampled(started_s, ended_s)
-        except MeterFault as fault:
-            return (f"counter of {self.device} not checked against sampled power: {fault.reason}",)
-        if abs(sampled_j - energy_j) <= max(_DISAGREEMENT_RATIO * energy_j, bound_j + sampled_bound_j):
-            return ()
-        return (f"sampled power of {self.device} gives {sampled_j / energy_j:.2f} of its counter's energy",)
-
-    def _open_counter(self) -> CounterTrack | None:
-        try:
-            count = self._read_counter()
-        except MeterFault:
-            return None
-        if count == 0:  # what some GPUs without a counter answer; a real one never stands at 0
-            return None
-        return CounterTrack(Counter(self.device, _J_PER_MJ, _J_PER_MJ, _UPDATE_PERIOD_S))
 
     def _open_power(self) -> tuple[PowerTrack | None, Callable[[], int], bool]:
         """Return the track, its reader and whether it reads averages; instant power is asked for first."""

@@ -12,6 +12,7 @@ Nvml = Any
 Handle = Any
 """NVML's pointer to a GPU"""
 
+_TRY_SMI = "See whether nvidia-smi works, and reload the driver where it does not"
 _ERRORS: Mapping[str, tuple[str, str]] = {
     "LIBRARY_NOT_FOUND": ("no NVIDIA driver is installed", "Install the driver where there is an NVIDIA GPU"),
     "DRIVER_NOT_LOADED": ("the NVIDIA driver is not loaded", "Run: sudo modprobe nvidia"),
@@ -21,12 +22,15 @@ _ERRORS: Mapping[str, tuple[str, str]] = {
     ),
     "NO_PERMISSION": ("the driver denies access", "Give this user access to /dev/nvidia*"),
     "FUNCTION_NOT_FOUND": ("the driver is too old for this reading", "Update the NVIDIA driver"),
-    "NOT_SUPPORTED": ("the GPU does not support this reading", ""),
-    "NO_DATA": ("the GPU has no data for this reading", ""),
+    "NOT_SUPPORTED": (
+        "the GPU does not support this reading",
+        "Update the driver; the oldest GPUs never can",
+    ),
+    "NO_DATA": ("the GPU has no data for this reading", _TRY_SMI),
     "GPU_IS_LOST": ("the GPU fell off the bus", "Reboot the machine"),
     "GPU_NOT_FOUND": ("the GPU is gone", "Reboot the machine"),
     "RESET_REQUIRED": ("the GPU needs a reset", "Run: sudo nvidia-smi --gpu-reset, with nothing on the GPU"),
-    "TIMEOUT": ("the driver did not answer in time", ""),
+    "TIMEOUT": ("the driver did not answer in time", _TRY_SMI),
     "OPERATING_SYSTEM": ("the operating system blocked the request", "Give this container access to the GPU"),
 }
 """reason and remedy by the name of the NVML return value; the others go by NVML's own words"""
@@ -76,7 +80,7 @@ def ask(nvml: Nvml, function: Callable[..., Any], *args: object) -> Any:  # noqa
         for name, (reason, remedy) in _ERRORS.items():
             if error.value == getattr(nvml, f"NVML_ERROR_{name}"):
                 raise MeterFault(reason, remedy) from error
-        raise MeterFault(f"NVML says: {error}") from error
+        raise MeterFault(f"NVML says: {error}", _TRY_SMI) from error
 
 
 def ask_or_none(nvml: Nvml, function: Callable[[Handle], Any], handle: Handle) -> Any:  # noqa: ANN401 - as pynvml answers
@@ -97,3 +101,16 @@ def pids(nvml: Nvml, handle: Handle) -> tuple[int, ...]:
     """Return the processes that compute on a GPU, this one left out."""
     processes = ask_or_none(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, handle) or ()
     return tuple(sorted({process.pid for process in processes} - {os.getpid()}))
+
+
+def is_foreign(pid: int) -> bool:
+    """Return whether a process that can be seen from here was started by none of ours.
+
+    Where a container hides it, its number is the host's and says nothing about whose it is.
+    """
+    import psutil  # noqa: PLC0415 - only where a process computes on a GPU
+
+    try:
+        return os.getpid() not in {parent.pid for parent in psutil.Process(pid).parents()}
+    except psutil.Error:
+        return False

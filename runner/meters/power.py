@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from itertools import pairwise
 
-from runner.meters.counter import MINIMUM_TICKS
+from runner.meters.counter import MINIMUM_TICKS, check_gap
 from runner.meters.interface import MeterFault
 
 
@@ -26,7 +26,13 @@ class PowerTrack:
         self._powers_w.clear()
 
     def add(self, at_s: float, power_w: float) -> None:
-        """Keep a sample, equal to the one before or not: that it was read says how long it held."""
+        """Keep a sample, equal to the one before or not: that it was read says how long it held.
+
+        Raises:
+            MeterFault: the one before is too old to have held until now.
+        """
+        if self._times_s:
+            check_gap(at_s - self._times_s[-1], f"power of {self.device}")
         self._times_s.append(at_s)
         self._powers_w.append(power_w)
 

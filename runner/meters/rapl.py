@@ -10,6 +10,7 @@ from runner.clock import Clock
 from runner.meters.domain import CounterChannel, DomainMeter
 from runner.meters.interface import Meter, MeterFault, Unavailable
 from runner.meters.powercap import Zone, find_zones, guarded, preflight
+from runner.meters.tick import CounterSource, watch
 
 RaplDomain = Literal["cpu_package", "dram"]
 
@@ -23,16 +24,12 @@ def _open(domain: RaplDomain, clock: Clock) -> Meter | Unavailable:
     try:
         zones = find_zones(domain)
         preflight(zones)
+        source, reads = _readers(domain, zones)
+        sources = [CounterSource(zone.counter(), read) for zone, read in zip(zones, reads, strict=True)]
+        counters = watch(sources, clock)
     except MeterFault as fault:
         return Unavailable(domain, fault.reason, fault.remedy)
-    source, reads = _readers(domain, zones)
-    return DomainMeter(
-        domain,
-        tuple(
-            CounterChannel(zone.counter(), source, read, clock)
-            for zone, read in zip(zones, reads, strict=True)
-        ),
-    )
+    return DomainMeter(domain, tuple(CounterChannel(counter, source, clock) for counter in counters))
 
 
 def _readers(domain: RaplDomain, zones: tuple[Zone, ...]) -> tuple[str, list[Callable[[], int]]]:
@@ -64,7 +61,7 @@ def _pyrapl_reader(domain: RaplDomain, zone: Zone) -> Callable[[], int]:
     def read() -> int:
         count = int(sensor.energy()[index])
         if count < 0:  # pyRAPL's mark for an absent counter
-            raise MeterFault(f"the counter of {zone.device} is gone")
+            raise MeterFault(f"the counter of {zone.device} reads {count}: it is gone")
         return count
 
     def read_guarded() -> int:

@@ -10,13 +10,35 @@ from runner.meters.interface import DOMAINS, Energy, Meter, MeterStatus, Unavail
 
 POLL_S = 0.01
 """Half the update period of the fastest GPU counters (20 ms); ``poller_cpu_s`` says what it cost."""
+_LONGEST_POLL_S = 0.1
+"""Ten changes a second resolve the shortest window, and no counter can wrap in between."""
+_POLL_RATIO = 0.05
+
+
+def poll_interval_s(elapsed_s: float, slowest_update_s: float) -> float:
+    """Return how long the next poll may wait: ``POLL_S``, and more and more where that costs nothing.
+
+    A counter that updates faster than it is polled shows what it is wherever the poll falls, so it needs polls near
+    the edges of the window only (rule 5). The end has one: ``MeterSet.end`` polls at once. The parent is not told when
+    the start is, but it comes after untimed inferences of the same load, and no window is shorter than those: a
+    twentieth of the time since ``begin`` is at most a twentieth of the window. Slower counters are polled densely
+    throughout, because their changes are seen as late as the polls are apart.
+
+    Args:
+        elapsed_s: since polling began.
+        slowest_update_s: the longest update period of what is polled.
+    """
+    if slowest_update_s > POLL_S:
+        return POLL_S
+    return min(max(POLL_S, elapsed_s * _POLL_RATIO), _LONGEST_POLL_S)
 
 
 class MeterSet:
     """All meters of a run. Without meters it starts no thread, and every call costs nothing.
 
     Windows stand alone: each begins with fresh readings, so counters may wrap or be reset between windows and
-    need no reads there. Within a window each is read every ``POLL_S``, far below its shortest wrap time.
+    need no reads there. Within a window, however long, each is read every ``_LONGEST_POLL_S`` at least, far below its
+    shortest wrap time; one that was not, because this process was stopped, has no figure for that window.
     """
 
     def __init__(self, meters: tuple[Meter, ...], absent: tuple[Unavailable, ...], clock: Clock) -> None:
@@ -24,8 +46,9 @@ class MeterSet:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._error: Exception | None = None
+        self._slowest_update_s = max((meter.update_period_s for meter in meters), default=0.0)
         self.poller_cpu_s = 0.0
-        """CPU time of polling so far, all windows"""
+        """CPU time of polling within windows so far"""
 
     @property
     def entries(self) -> tuple[MeterStatus, ...]:
@@ -42,6 +65,11 @@ class MeterSet:
         """The shortest window in which every meter's error stays small; 0 without meters."""
         return max((meter.minimum_window_s for meter in self._meters), default=0.0)
 
+    @property
+    def measures(self) -> bool:
+        """Whether any of them measures, and does not merely estimate."""
+        return any(meter.status.status == "measured" for meter in self._meters)
+
     def begin(self) -> None:
         """Start polling; return once every counter was seen to change, or two of its update periods passed.
 
@@ -54,10 +82,10 @@ class MeterSet:
         begun_s = self._clock.now_s()
         for meter in self._meters:
             meter.start()
+        self._poll_until_changed(begun_s)
         self._stop.clear()
-        self._thread = threading.Thread(target=self._poll, name="meters", daemon=True)
+        self._thread = threading.Thread(target=self._poll_on, name="meters", daemon=True)
         self._thread.start()
-        self._wait_for_changes(begun_s)
 
     def end(self, started_s: float, ended_s: float) -> tuple[Energy, ...]:
         """Return the energy of each metered domain in the window just run, and stop polling.
@@ -68,14 +96,12 @@ class MeterSet:
             started_s: when the window began, on the monotonic clock; after ``begin`` returned.
             ended_s: when it ended.
         """
-        if not self._meters:
-            return ()
-        self._wait_for_changes(ended_s)
         self.cancel()
         if self._error is not None:
             raise self._error
-        for meter in self._meters:  # a thread that got no processor in time must not cost the window
-            meter.poll()
+        if not self._meters:
+            return ()
+        self._poll_until_changed(ended_s)
         return tuple(meter.energy(started_s, ended_s) for meter in self._meters)
 
     def cancel(self) -> None:
@@ -99,20 +125,25 @@ class MeterSet:
     ) -> None:
         self.close()
 
-    def _poll(self) -> None:
+    def _poll_on(self) -> None:
+        began_s = self._clock.now_s()
         try:
-            while not self._stop.wait(POLL_S):
-                for meter in self._meters:
-                    meter.poll()
+            while not self._stop.wait(poll_interval_s(self._clock.now_s() - began_s, self._slowest_update_s)):
+                self._poll()
         except Exception as error:  # noqa: BLE001 - a thread's exception is lost unless the caller gets it
             self._error = error
         self.poller_cpu_s += time.thread_time()
 
-    def _wait_for_changes(self, moment_s: float) -> None:
+    def _poll(self) -> None:
+        for meter in self._meters:
+            meter.poll()
+
+    def _poll_until_changed(self, moment_s: float) -> None:
         # Polls add their own delay to two update periods: one before the change, one after it.
-        limit_s = 2 * max(meter.update_period_s for meter in self._meters) + 2 * POLL_S
-        deadline_s = self._clock.now_s() + limit_s
-        while self._clock.now_s() < deadline_s and self._error is None:
-            if all(meter.has_changed_since(moment_s) for meter in self._meters):
+        deadline_s = self._clock.now_s() + 2 * self._slowest_update_s + 2 * POLL_S
+        self._poll()
+        while not all(meter.has_changed_since(moment_s) for meter in self._meters):
+            if self._clock.now_s() >= deadline_s:
                 return
             self._clock.sleep_s(POLL_S / 4)
+            self._poll()

@@ -1,12 +1,15 @@
 """Virtual time, a power waveform of known energy, and the powercap tree of a machine that does not exist."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import cycle, takewhile
 from pathlib import Path
 
 from pyfakefs.fake_filesystem import FakeFilesystem
+from pyfakefs.helpers import get_uid, set_uid
 
+POWERS_W = {"package": 40.0, "dram": 5.0, "core": 30.0, "uncore": 1.0, "psys": 90.0}
+"""what each kind of zone draws"""
 RANGE_UJ = 262_143_328_850  # 2**32 - 1 units of 61.035 uJ, as the kernel shows it
 POWERCAP = "/sys/class/powercap/intel-rapl"
 
@@ -14,12 +17,15 @@ POWERCAP = "/sys/class/powercap/intel-rapl"
 @dataclass(slots=True)
 class FakeClock:
     at_s: float = 1000.0
+    on_sleep: Callable[[], None] = lambda: None
+    """what the world does meanwhile"""
 
     def now_s(self) -> float:
         return self.at_s
 
     def sleep_s(self, duration_s: float) -> None:
         self.at_s += duration_s
+        self.on_sleep()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +67,31 @@ def grid(period_s: float, until_s: float, jitter: Iterable[float] = (0.0,)) -> t
 
 @dataclass(slots=True)
 class Machine:
-    """A powercap tree; what is not said is as on a machine with one Intel package."""
+    """A powercap tree whose counters go on while its clock sleeps; what is not said is as on an Intel machine."""
 
     fs: FakeFilesystem
     zones: dict[str, str] = field(default_factory=dict)
     """directory by the name of its zone and its parent's: package-0, package-0/dram"""
+    clock: FakeClock = field(default_factory=FakeClock)
+    began_j: float = 0.0
+    """what every counter showed when the clock was at 0"""
+    frozen: set[str] = field(default_factory=set)
+    """zones that stand still"""
+
+    def __post_init__(self) -> None:
+        self.clock.on_sleep = self.go_on
+
+    def go_on(self) -> None:
+        """Let every counter show the energy drawn until now; the kernel writes it, whoever reads it."""
+        reader = get_uid()
+        set_uid(0)
+        for key in self.zones.keys() - self.frozen:
+            self.show(key, self.began_j + self.power_w(key) * self.clock.at_s)
+        set_uid(reader)
+
+    def power_w(self, key: str) -> float:
+        """Return what a zone draws."""
+        return POWERS_W[key.rpartition("/")[2].partition("-")[0]]
 
     def cpus(self, packages: Iterable[int], vendor: str = "GenuineIntel", flags: str = "fpu") -> None:
         """Add processors, one per entry, each in its package."""
@@ -79,7 +105,7 @@ class Machine:
     def zone(
         self, number: int, name: str, parts: Iterable[str] = (), *, range_uj: int | None = RANGE_UJ
     ) -> None:
-        """Add a top-level zone with its parts, each counter at 0."""
+        """Add a top-level zone with its parts."""
         directory = f"{POWERCAP}/intel-rapl:{number}"
         self._counter(name, directory, name, range_uj)
         for index, part in enumerate(parts):
@@ -91,6 +117,7 @@ class Machine:
         self.fs.create_file(f"{directory}/energy_uj", contents="0\n")
         if range_uj is not None:
             self.fs.create_file(f"{directory}/max_energy_range_uj", contents=f"{range_uj}\n")
+        self.go_on()
 
     def show(self, key: str, energy_j: float) -> None:
         """Let a counter show an energy, quantised and wrapped as the hardware does."""

@@ -1,5 +1,4 @@
 import inspect
-import math
 import os
 import sys
 from collections.abc import Callable
@@ -160,51 +159,6 @@ def test_mig_and_processes_of_others_are_named(install: Install, clock: FakeCloc
     energy, _, _ = measure(meter, clock)
     assert isinstance(energy, Measured)
     assert len(energy.flags) == 1
-
-
-def reset(gpu: FakeGpu) -> None:
-    gpu.counter_mj -= 4_000_000
-
-
-def read_zero(gpu: FakeGpu) -> None:
-    gpu.counter_gain = 0.0
-
-
-def fall_off(gpu: FakeGpu) -> None:
-    gpu.errors[COUNTER] = pynvml.NVML_ERROR_GPU_IS_LOST
-
-
-def run_into_the_unknown(gpu: FakeGpu) -> None:
-    gpu.errors[COUNTER] = pynvml.NVML_ERROR_INSUFFICIENT_POWER
-
-
-def stand_still(gpu: FakeGpu) -> None:
-    gpu.frozen_at_s = 1001.7  # the middle of the first window
-
-
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        (reset, "the counter of GPU-a went down"),
-        (read_zero, "the counter of GPU-a went down"),
-        (fall_off, "the GPU fell off the bus"),
-        (run_into_the_unknown, "Insufficient External Power"),
-        (stand_still, "the counter of GPU-a did not change around the window"),
-    ],
-)
-def test_a_fault_of_one_gpu_costs_all_of_them_this_window(
-    install: Install, clock: FakeClock, fault: Callable[[FakeGpu], None], reason: str
-) -> None:
-    bad = FakeGpu("GPU-a")
-    install(bad, FakeGpu("GPU-b"))
-    meter = opened(clock)
-    energy, _, ended_s = measure(meter, clock, lambda: fault(bad))
-    assert isinstance(energy, Unavailable)
-    assert reason in energy.reason
-    assert fault is stand_still or meter.has_changed_since(ended_s + 60)  # nothing is left to wait for
-    bad.errors.clear()
-    bad.counter_gain, bad.frozen_at_s = 1.0, math.inf
-    assert isinstance(measure(meter, clock)[0], Measured)
 
 
 def test_power_alone_that_reads_zero_is_no_zero(install: Install, clock: FakeClock) -> None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from runner.clock import SystemClock
-from runner.meters.counter import Counter
+from runner.meters.counter import LONGEST_GAP_S, MINIMUM_TICKS, Counter
 from runner.meters.domain import CounterChannel, DomainMeter
+from runner.meters.estimate import EstimateMeter
 from runner.meters.interface import Energy, Measured, Meter, MeterStatus, Unavailable
-from runner.meters.recorder import MeterSet
+from runner.meters.recorder import POLL_S, MeterSet, poll_interval_s
+from runner.meters.tick import Tick, WatchedCounter
 
 POWER_W = 80.0
 
@@ -20,9 +22,13 @@ def read_steady() -> int:
     return int(time.monotonic() * 1000) * 1000 * int(POWER_W)
 
 
-def counter_meter(device: str = "package-0") -> DomainMeter:
-    counter = Counter(device, 1e-6, 1e-6, 0.001)
-    return DomainMeter("cpu_package", (CounterChannel(counter, "powercap", read_steady, SystemClock()),))
+def steady_channel() -> CounterChannel:
+    counter = WatchedCounter(Counter("package-0", 1e-6, 1e-6, 0.001), read_steady, Tick(0.001, 0.08))
+    return CounterChannel(counter, "powercap", SystemClock())
+
+
+def counter_meter() -> DomainMeter:
+    return DomainMeter("cpu_package", (steady_channel(),))
 
 
 SCRIPTED = MeterStatus("gpu", "measured", "script", ("GPU-0",))
@@ -86,7 +92,7 @@ def test_one_energy_per_meter_and_one_entry_per_domain() -> None:
         assert [energy.domain for energy in energies] == ["cpu_package", "gpu"]
         assert meters.minimum_window_s == 2.0
         assert meters.entries == (
-            MeterStatus("cpu_package", "measured", "powercap", ("package-0",)),
+            MeterStatus("cpu_package", "measured", "powercap", ("package-0",), tick_s=0.001, tick_j=0.08),
             MeterStatus("dram", "unavailable", reason="why", remedy="remedy"),
             SCRIPTED,
         )
@@ -140,8 +146,7 @@ class StarvedMeter(DomainMeter):
 
 
 def test_a_poller_without_a_processor_does_not_cost_the_window() -> None:
-    counter = Counter("package-0", 1e-6, 1e-6, 0.001)
-    meter = StarvedMeter("cpu_package", (CounterChannel(counter, "powercap", read_steady, SystemClock()),))
+    meter = StarvedMeter("cpu_package", (steady_channel(),))
     with meter_set(meter) as meters:
         meters.begin()
         started_s = time.monotonic()
@@ -154,9 +159,13 @@ def test_a_poller_without_a_processor_does_not_cost_the_window() -> None:
 
 
 def test_an_error_of_ours_while_polling_reaches_the_caller() -> None:
-    meter = ScriptedMeter(error=RuntimeError("our bug"))
+    meter = ScriptedMeter()
     with meter_set(meter) as meters:
         meters.begin()
+        polls = len(meter.calls)
+        meter.error = RuntimeError("our bug")
+        while len(meter.calls) == polls:
+            time.sleep(POLL_S)
         with pytest.raises(RuntimeError, match="our bug"):
             meters.end(time.monotonic(), time.monotonic())
         meter.error = None
@@ -172,3 +181,30 @@ def test_a_long_window_keeps_nothing_for_the_next() -> None:
         kept = meter._channels[0]._track._changes  # type: ignore[attr-defined]
         assert len(kept) <= 5
         meters.cancel()
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "slowest_s", "interval_s"),
+    [(0.0, 0.001, 0.01), (0.2, 0.001, 0.01), (1.0, 0.001, 0.05), (30.0, 0.001, 0.1), (30.0, 0.1, 0.01)],
+)
+def test_fast_counters_are_polled_densely_at_the_start_and_slow_ones_throughout(
+    elapsed_s: float, slowest_s: float, interval_s: float
+) -> None:
+    assert poll_interval_s(elapsed_s, slowest_s) == pytest.approx(interval_s)
+
+
+def test_every_window_as_long_as_what_came_before_it_holds_ten_polls() -> None:
+    for before_s in (0.2, 1.0, 5.0):
+        at_s, polls = 0.0, 0
+        while (at_s := at_s + poll_interval_s(at_s, 0.001)) < 2 * before_s:
+            polls += at_s > before_s
+        assert polls >= MINIMUM_TICKS
+        assert poll_interval_s(2 * before_s, 0.001) < LONGEST_GAP_S / 5
+
+
+def test_only_what_measures_is_said_to_measure() -> None:
+    with meter_set(counter_meter()) as measuring, meter_set() as without:
+        assert measuring.measures
+        assert not without.measures
+    estimating = MeterSet((EstimateMeter((10.0, 50.0), SystemClock()),), (), SystemClock())
+    assert not estimating.measures
