@@ -14,6 +14,7 @@ from runner.interruption import InterruptedRunError, Interruption
 from runner.plan import PROFILES, ModelPlan
 from runner.prepare import check_parity, open_sessions, prepare_cells
 from runner.progress import Progress
+from runner.render.markdown import to_markdown
 from runner.report.archive import create, finish, load
 from runner.report.header import Start, make_header
 from runner.report.journal import EndLine, Journal, NoteLine
@@ -63,7 +64,7 @@ def run_experiment(
             )
             interrupted_by = measure_models(selection.plan, bench)
         # Still shielded from signals: a report is finished or left to its journal, never torn.
-        report = load(folder) if interrupted_by else finish(folder)
+        report = load(folder) if interrupted_by else finish(folder, to_markdown)
     return Outcome(folder, report, interrupted_by)
 
 

@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count, product
+from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 from runner.backends.interface import Io
@@ -13,8 +14,11 @@ from runner.report.journal import (
     CellLine,
     EndLine,
     HeaderLine,
+    IdleLine,
     Line,
+    ModelEndLine,
     NoteLine,
+    ResumeLine,
     SessionLine,
     WindowLine,
 )
@@ -24,11 +28,13 @@ from runner.report.schema import (
     Environment,
     Git,
     Gpu,
+    IdleWindow,
     Load,
     MeterEntry,
     ModelEntry,
     Parity,
     Provenance,
+    Resume,
     SessionEntry,
     Window,
 )
@@ -78,6 +84,10 @@ def make_journal(  # noqa: PLR0913 - each argument is one thing a test varies
     slowness: Mapping[str, float] | None = None,
     noise_ratio: float = 0.03,
     notes: Sequence[str] = (),
+    disturbed: Mapping[int, str] | None = None,
+    idle_w: Sequence[float] = (),
+    workers: int = 1,
+    killed_in: int | None = None,
     seed: int = 0,
 ) -> tuple[Line, ...]:
     """Return the lines of a whole run.
@@ -97,6 +107,10 @@ def make_journal(  # noqa: PLR0913 - each argument is one thing a test varies
         slowness: factor on latency by backend; 1.25 per place in ``backends`` unless given.
         noise_ratio: standard deviation of a window's log latency.
         notes: lines of their own.
+        disturbed: cause by block; its first window is twice as slow, and the block is repeated at the end.
+        idle_w: what the processor draws at rest before and, where a second is given, after the run.
+        workers: how many processes of each backend take the blocks in turn.
+        killed_in: block of the first model that the run was killed in, after half of it, and then resumed.
         seed: of all noise.
     """
     outcomes = outcomes or {}
@@ -107,24 +121,83 @@ def make_journal(  # noqa: PLR0913 - each argument is one thing a test varies
         for model, load, backend in product(models, loads, backends)
         for io in _ios(backend)
     ]
-    rng = random.Random(seed)
-    clock = count(1000.0, 0.5)
+    run = _Run(random.Random(seed), slowness, inferences, energy, noise_ratio)
+    moments: tuple[Literal["before", "after"], ...] = ("before", "after")
+    idle = [_idle(moment, power_w) for moment, power_w in zip(moments, idle_w, strict=False)]
     lines: list[Line] = [_header(models, backends, cells, profile=profile, energy=energy, seed=seed)]
-    lines += [NoteLine(text=text) for text in notes]
+    lines += [*(NoteLine(text=text) for text in notes), *idle[:1]]
     for model in models:
         own = [cell for cell in cells if cell.model == model]
         lines += [_session(model, backend, failed=backend in parity_failed) for backend in backends]
         lines += [_visited(cell, outcomes.get(cell.key), inferences) for cell in own if _seen(cell, outcomes)]
         running = [cell for cell in own if outcomes.get(cell.key, ("overloaded", ""))[0] == "overloaded"]
-        for block in range(blocks):
-            drift = rng.gauss(0, 0.05)
-            for cell in rng.sample(running, len(running)):
-                mean_s = _latency_s(cell, slowness) * 2.718 ** (drift + rng.gauss(0, noise_ratio))
-                lines.append(_window(cell, block, next(clock), mean_s, inferences, energy, rng))
-            lines.append(BlockLine(model=model, variant="fp32", block=block))
+        causes = dict(disturbed or {})
+        numbers = [*range(blocks), *range(blocks, blocks + len(causes))]
+        for number, repeats in zip(numbers, (*(None,) * blocks, *causes), strict=True):
+            worker = min(number * workers // max(blocks, 1), workers - 1)
+            windows = run.block(running, number, worker, causes.get(number, ""))
+            if number == killed_in and model == models[0]:
+                lines += [*windows[: len(windows) // 2], *_resumed(model, backends)]
+                windows = run.block(running, number, worker + 1, causes.get(number, ""))
+            lines += [*windows, BlockLine(model=model, variant="fp32", block=number, repeats=repeats)]
+        lines.append(ModelEndLine(model=model, variant="fp32"))
+    lines += idle[1:]
     if ending:
         lines.append(EndLine(status=ending, ended_at="2026-11-23T21:39:05+00:00", measured_s=300.0))
     return tuple(lines)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Takes windows, one after the other."""
+
+    rng: random.Random
+    slowness: Mapping[str, float]
+    inferences: int
+    energy: EnergyKind
+    noise_ratio: float
+    started_s: float = 1000.0
+
+    def block(self, cells: Sequence[Cell], number: int, worker: int, cause: str) -> list[WindowLine]:
+        """Return a window of each cell; a cause makes the first one slow and disturbed."""
+        drift = self.rng.gauss(0, 0.05)
+        lines = []
+        for cell in self.rng.sample(cells, len(cells)):
+            noise = drift + self.rng.gauss(0, self.noise_ratio)
+            mean_s = _latency_s(cell, self.slowness) * 2.718**noise * (2 if cause else 1)
+            line = _window(cell, number, self.started_s, mean_s, self.inferences, self.energy, self.rng)
+            facts = {"worker": worker, "disturbed": cause}
+            lines.append(line.model_copy(update={"entry": line.entry.model_copy(update=facts)}))
+            self.started_s += 0.5
+            cause = ""
+        return lines
+
+
+def _resumed(model: str, backends: Sequence[str]) -> tuple[Line, ...]:
+    entry = Resume(
+        at="2026-11-24T08:00:00+00:00",
+        argv=("joulebatch", "run", "--resume", "latest"),
+        dropped_bytes=37,
+        measured_s=60.0,
+    )
+    return (ResumeLine(entry=entry), *(_session(model, backend, failed=False) for backend in backends))
+
+
+def _idle(moment: Literal["before", "after"], power_w: float) -> IdleLine:
+    return IdleLine(
+        entry=IdleWindow(
+            moment=moment,
+            model=None,
+            started_s=900.0 if moment == "before" else 9000.0,
+            wall_s=30.0,
+            foreign_cpu_s=0.6,
+            energy=(
+                Measured(domain="cpu_package", source="pyRAPL", energy_j=30 * power_w, bound_j=0.1),
+                Measured(domain="dram", source="pyRAPL", energy_j=30 * 2.5, bound_j=0.1),
+                Measured(domain="gpu", source="nvml-counter", energy_j=30 * 70.0, bound_j=4.0),
+            ),
+        )
+    )
 
 
 def _ios(backend: str) -> Iterator[Io]:
@@ -204,8 +277,8 @@ def _window(  # noqa: PLR0913, PLR0917 - what a window is made of
 
 
 def _conditions(foreign_cpu_s: float, wall_s: float) -> Conditions:
-    state = MachineState()
-    return Conditions(state, state, wall_s, foreign_cpu_s, 0.0, 0.0, None, 4, 1, 0, 0, 0)
+    before, after = MachineState(55.0, 2.7e9, "performance"), MachineState(56.0, 2.9e9, "performance")
+    return Conditions(before, after, wall_s, foreign_cpu_s, 0.0, 0.0, None, 4, 1, 0, 0, 0)
 
 
 def _energy(cell: Cell, kind: EnergyKind, wall_s: float, busy_s: float) -> tuple[Energy, ...]:

@@ -1,4 +1,4 @@
-"""``joulebatch reports``: list and show what was archived."""
+"""``joulebatch reports``: list, show and verify what was archived."""
 
 import csv
 import json
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from runner.errors import GateError
 
 if TYPE_CHECKING:  # these load pydantic, which no help needs
     from runner.report.listing import Listed
@@ -24,10 +26,10 @@ _COLUMNS = ("id", "started", "status", "models", "backends", "cells", "name")
 @click.group(
     no_args_is_help=False,
     epilog="\b\nExamples:\n  joulebatch reports list\n  joulebatch reports show latest --details\n"
-    "  joulebatch reports show latest -f csv > cells.csv",
+    "  joulebatch reports show latest -f csv > cells.csv\n  joulebatch reports verify latest",
 )
 def reports() -> None:
-    """List and show archived reports."""
+    """List, show and verify archived reports."""
 
 
 @reports.command("list", epilog="\b\nExample:\n  joulebatch reports list -f csv")
@@ -82,6 +84,33 @@ def show(report: str, reports_dir: Path, format_name: str, details: bool) -> Non
     from runner.report.archive import load, resolve  # noqa: PLC0415 - the same
 
     render(load(resolve(reports_dir, report)), format_name, sys.stdout, details=details)
+
+
+@reports.command(epilog="\b\nExample:\n  joulebatch reports verify latest")
+@click.argument("report", default="latest", metavar="[REPORT]")
+@_REPORTS_DIR
+def verify(report: str, reports_dir: Path) -> None:
+    """Recompute every figure of REPORT from its own windows: "latest" (the default), an id, or a folder.
+
+    Exits with 1 when something differs, and names it; with 4 when a file cannot be read.
+    """
+    from runner.render.layout import plain  # noqa: PLC0415 - loads pydantic
+    from runner.render.markdown import to_markdown  # noqa: PLC0415 - the same
+    from runner.report import archive, verify  # noqa: PLC0415 - the same
+
+    folder = archive.resolve(reports_dir, report)
+    different = 0
+    for check in verify.verify(folder, to_markdown):
+        found = f"{len(check.differences)} differ" if check.differences else "no difference"
+        click.echo(f"{check.subject}: {check.count} {check.unit}, {found}")
+        for item in check.differences:
+            text = f"  {item.file} {item.field}: archived {item.archived}, recomputed {item.recomputed}"
+            click.echo(plain(text))
+        different += len(check.differences)
+    if different:
+        raise GateError(
+            f"Report {folder.name} is not what was measured", expected="no difference", got=str(different)
+        )
 
 
 def _record(row: "Listed") -> dict[str, str | int | None]:

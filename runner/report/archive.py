@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,12 +19,11 @@ from runner.modelfile import hash_file
 from runner.report.assemble import assemble
 from runner.report.disk import replace_file
 from runner.report.journal import JOURNAL_NAME, is_being_written, read_journal
-from runner.report.samples import write_samples
+from runner.report.samples import SAMPLES_NAME, write_samples
 from runner.report.schema import SCHEMA_VERSION, Report
 
 REPORT_NAME = "report.json"
 MARKDOWN_NAME = "report.md"
-SAMPLES_NAME = "samples.parquet"
 CHECKSUMS_NAME = "SHA256SUMS"
 LATEST = "latest"
 
@@ -65,16 +64,18 @@ def create(reports_dir: Path, name: str | None, now: datetime) -> Path:
         return folder
 
 
-def finish(folder: Path) -> Report:
+def finish(folder: Path, render: Callable[[Report], str]) -> Report:
     """Return the report of a run that has ended, after writing it: samples, Markdown, checksums, itself last.
 
     Each is written whole or not at all. The journal must be closed by its ``EndLine``: its checksum is taken here.
 
+    Args:
+        folder: of the report.
+        render: makes the text of ``report.md``.
+
     Raises:
         FileError: the report is complete already, or the disk refuses.
     """
-    from runner.render.markdown import to_markdown  # noqa: PLC0415 - loading a report needs no renderer
-
     if (folder / REPORT_NAME).exists():
         raise FileError(
             f"Cannot write {folder / REPORT_NAME}",
@@ -84,8 +85,8 @@ def finish(folder: Path) -> Report:
     report = assemble(read_journal(folder))
     data = (report.model_dump_json(indent=1) + "\n").encode()
     try:
-        write_samples(folder)
-        replace_file(folder / MARKDOWN_NAME, to_markdown(report).encode())
+        write_samples(folder, [window.paired for window in report.windows])
+        replace_file(folder / MARKDOWN_NAME, render(report).encode())
         hashes = {name: hash_file(folder / name) for name in (JOURNAL_NAME, MARKDOWN_NAME, SAMPLES_NAME)}
         hashes[REPORT_NAME] = hashlib.sha256(data).hexdigest()
         # Two spaces: the form that `sha256sum --check` reads (coreutils manual, "md5sum invocation").

@@ -6,31 +6,40 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from runner.errors import FileError
-from runner.report.figures import Metering, summarise
+from runner.report.derive import baseline_label, derive
 from runner.report.journal import (
     BlockLine,
     CellLine,
     EndLine,
     HeaderLine,
+    IdleLine,
     Line,
     NoteLine,
+    ResumeLine,
     SessionLine,
     WindowLine,
 )
-from runner.report.rank import Evidence, best_sets, choose, compare, exclusion
-from runner.report.schema import Cell, Load, Report, SessionEntry, Window
+from runner.report.rank import exclusion
+from runner.report.schema import Cell, IdleWindow, Load, Report, Resume, SessionEntry, Window
 
 
 @dataclass(slots=True)
 class _Contents:
-    """What the lines said, by subject."""
+    """What the lines said, by subject; windows by their place in the journal."""
 
     header: HeaderLine | None = None
     sessions: dict[tuple[str, str, str], SessionEntry] = field(default_factory=dict)
     cells: dict[str, Cell] = field(default_factory=dict)
     windows: list[Window] = field(default_factory=list)
-    latencies_s: dict[str, "array[float]"] = field(default_factory=lambda: defaultdict(lambda: array("d")))
-    blocks: set[tuple[str, str, int]] = field(default_factory=set)
+    latencies_s: "list[array[float]]" = field(default_factory=list)
+    open: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    """windows since the last block line of their model"""
+    finished: dict[tuple[str, str, int], list[int]] = field(default_factory=dict)
+    """windows of each finished block"""
+    idle: list[IdleWindow] = field(default_factory=list)
+    resumes: list[Resume] = field(default_factory=list)
+    stretch: int = 0
+    """the first window since the run began or went on"""
     notes: list[str] = field(default_factory=list)
     end: EndLine | None = None
 
@@ -43,22 +52,65 @@ class _Contents:
                 self.sessions[session.model, session.variant, session.backend] = session
             case CellLine(entry=cell):
                 self.cells[cell.key] = cell
-            case WindowLine(entry=window):
-                self.windows.append(window)
-                self.latencies_s[window.cell].extend(line.latencies_s)
+            case WindowLine():
+                self._add_window(line)
             case BlockLine():
-                self.blocks.add((line.model, line.variant, line.block))
-            case NoteLine():
-                self.notes.append(line.text)
+                self._finish_block(line)
+            case IdleLine(entry=idle):
+                self.idle.append(idle)
+            case ResumeLine(entry=resume):
+                self.resumes.append(resume)
+                self.open.clear()
+                self.stretch, self.end = len(self.windows), None
+            case NoteLine(text=text):
+                self.notes.append(text)
             case EndLine():
                 self.end = line
 
-    def session_of(self, cell: Cell) -> SessionEntry | None:
-        return self.sessions.get((cell.model, cell.variant, cell.backend))
+    def _add_window(self, line: WindowLine) -> None:
+        cell = self.cells.get(line.entry.cell)
+        if cell is None:
+            raise _unfit("windows of planned cells", f"one of {line.entry.cell}")
+        self.open[cell.model, cell.variant].append(len(self.windows))
+        self.windows.append(line.entry)
+        self.latencies_s.append(array("d", line.latencies_s))
 
-    def is_paired(self, window: Window) -> bool:
-        cell = self.cells[window.cell]
-        return (cell.model, cell.variant, window.block) in self.blocks
+    def _finish_block(self, line: BlockLine) -> None:
+        places = self.open.pop((line.model, line.variant), [])
+        self.finished[line.model, line.variant, line.block] = places
+        self._mark(places, {"paired": True})
+        if line.repeats is not None:
+            repeated = self.finished.get((line.model, line.variant, line.repeats))
+            if repeated is None:
+                raise _unfit("repeats of finished blocks", f"one of block {line.repeats} of {line.model}")
+            self._mark(repeated, {"paired": False, "repeated_by": line.block})
+
+    def _mark(self, places: list[int], facts: dict[str, bool | int]) -> None:
+        for place in places:
+            self.windows[place] = self.windows[place].model_copy(update=facts)
+
+    def measured_s(self) -> float:
+        """Return the wall time of all stretches; every resume holds that of all before it."""
+        return (self.resumes[-1].measured_s if self.resumes else 0.0) + self._stretch_s()
+
+    def _stretch_s(self) -> float:
+        """Return the wall time since the run began or went on; of a killed run, what its windows span."""
+        if self.end:
+            return self.end.measured_s
+        windows = self.windows[self.stretch :]
+        if not windows:
+            return 0.0
+        return max(window.started_s + window.wall_s for window in windows) - windows[0].started_s
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """What a journal holds."""
+
+    report: Report
+    """without figures"""
+    latencies_s: "tuple[array[float], ...]"
+    """of every inference, by window"""
 
 
 def assemble(lines: Iterable[Line]) -> Report:
@@ -67,29 +119,29 @@ def assemble(lines: Iterable[Line]) -> Report:
     Raises:
         FileError: the journal has no header, as when a run was killed at its start.
     """
+    assembled = collect(lines)
+    return derive(assembled.report, assembled.latencies_s)
+
+
+def collect(lines: Iterable[Line]) -> Assembled:
+    """Return what a journal holds, before any figure is computed from it.
+
+    Raises:
+        FileError: the journal has no header, as when a run was killed at its start, or contradicts itself.
+    """
     contents = _Contents()
     for line in lines:
         contents.add(line)
     header, end = contents.header, contents.end
     if header is None:
-        raise FileError(
-            "Cannot assemble a report", expected="a journal that begins with a header", got="none"
-        )
-    windows = tuple(
-        window.model_copy(update={"paired": contents.is_paired(window)}) for window in contents.windows
-    )
-    cells = tuple(_finished(contents, header, windows))
-    evidence = _evidence(contents, header, cells, windows)
-    baseline = _baseline_label(header)
-    comparisons, detectable_ratio = compare(evidence, baseline)
-    pairs = dict.fromkeys((cell.model, cell.variant, cell.backend) for cell in cells)
-    return Report(
+        raise _unfit("a journal that begins with a header", "none")
+    report = Report(
         report_id=header.report_id,
         name=header.name,
         status=end.status if end else "interrupted",
         started_at=header.started_at,
         ended_at=end.ended_at if end else None,
-        measured_s=end.measured_s if end else _span_s(windows),
+        measured_s=contents.measured_s(),
         joulebatch=header.joulebatch,
         provenance=header.provenance,
         environment=header.environment,
@@ -97,33 +149,30 @@ def assemble(lines: Iterable[Line]) -> Report:
         models=header.models,
         backends=header.backends,
         sessions=tuple(contents.sessions.values()),
-        cells=cells,
-        windows=windows,
-        comparisons=comparisons,
-        best_sets=tuple(best_sets(evidence, quick=header.provenance.profile == "quick")),
-        choices=tuple(choose(evidence, *pair) for pair in pairs),
-        minimum_detectable_ratio=detectable_ratio,
-        notes=(*contents.notes, *_baseline_notes(contents, cells, baseline)),
+        cells=tuple(_finished(contents, header)),
+        windows=tuple(contents.windows),
+        comparisons=(),
+        best_sets=(),
+        choices=(),
+        idle=tuple(contents.idle),
+        resumes=tuple(contents.resumes),
+        minimum_detectable_ratio=None,
+        notes=tuple(contents.notes),
     )
+    notes = (*report.notes, *_baseline_notes(report))
+    return Assembled(report.model_copy(update={"notes": notes}), tuple(contents.latencies_s))
 
 
-def _finished(contents: _Contents, header: HeaderLine, windows: tuple[Window, ...]) -> Iterator[Cell]:
-    """Yield every planned cell with its summary and a status that its windows bear out."""
-    by_cell = _by_cell(windows)
-    devices = {backend.label: backend.device for backend in header.backends}
-    metered = tuple(meter.domain for meter in header.meters if meter.status == "measured")
+def _finished(contents: _Contents, header: HeaderLine) -> Iterator[Cell]:
+    """Yield every planned cell with a status that its windows bear out."""
+    visited = {window.cell for window in contents.windows}
     planned = {cell.key: cell for cell in header.cells}
     complete = contents.end is not None and contents.end.status == "complete"
     for cell in contents.cells.values():
-        own = by_cell.get(cell.key, ())
-        if own:
-            metering = Metering(devices[cell.backend], metered)
-            found: dict[str, object] = {
-                "summary": summarise(cell, own, contents.latencies_s[cell.key], metering)
-            }
-            if cell.status == "skipped":  # as planned: nothing more is said of a cell that goes well
-                found |= {"status": "measured", "reason": ""}
-            yield cell.model_copy(update=found)
+        if cell.key in visited:
+            # As planned: nothing more is said of a cell that goes well.
+            done = {"status": "measured", "reason": ""} if cell.status == "skipped" else {}
+            yield cell.model_copy(update=done)
         elif cell.status in {"failed", "overloaded"} or (
             cell.status == "skipped" and cell.reason != planned[cell.key].reason
         ):
@@ -133,45 +182,14 @@ def _finished(contents: _Contents, header: HeaderLine, windows: tuple[Window, ..
             yield cell.model_copy(update={"status": "skipped", "reason": reason})
 
 
-def _evidence(
-    contents: _Contents, header: HeaderLine, cells: tuple[Cell, ...], windows: tuple[Window, ...]
-) -> Evidence:
-    gpus = {gpu.uuid for gpu in header.environment.gpus}
-    metered = {
-        device
-        for meter in header.meters
-        if meter.domain == "gpu" and meter.status == "measured"
-        for device in meter.devices
-    }
-    return Evidence(
-        cells=tuple(cell for cell in cells if exclusion(cell, contents.session_of(cell)) is None),
-        windows=_by_cell(window for window in windows if window.paired),
-        devices={backend.label: backend.device for backend in header.backends},
-        all_gpus_counted=gpus <= metered,
-    )
-
-
-def _by_cell(windows: Iterable[Window]) -> dict[str, list[Window]]:
-    grouped: dict[str, list[Window]] = defaultdict(list)
-    for window in windows:
-        grouped[window.cell].append(window)
-    return dict(grouped)
-
-
-def _baseline_label(header: HeaderLine) -> str:
-    """Return the label of the baseline, which may have been asked for by its spec."""
-    asked = header.provenance.baseline
-    return next(
-        (backend.label for backend in header.backends if asked in {backend.label, backend.spec}), asked
-    )
-
-
-def _baseline_notes(contents: _Contents, cells: tuple[Cell, ...], baseline: str) -> Iterator[str]:
+def _baseline_notes(report: Report) -> Iterator[str]:
     """Yield, per model and cause, the loads at which nothing could be compared with the baseline."""
+    baseline = baseline_label(report)
+    sessions = {(entry.model, entry.variant, entry.backend): entry for entry in report.sessions}
     loads: dict[tuple[str, str], list[str]] = defaultdict(list)
-    others = {(cell.model, cell.load, cell.io) for cell in cells if cell.backend != baseline}
-    for cell in cells:
-        reason = exclusion(cell, contents.session_of(cell))
+    others = {(cell.model, cell.load, cell.io) for cell in report.cells if cell.backend != baseline}
+    for cell in report.cells:
+        reason = exclusion(cell, sessions.get((cell.model, cell.variant, cell.backend)))
         if cell.backend == baseline and reason and (cell.model, cell.load, cell.io) in others:
             loads[cell.model, reason].append(_describe(cell.load))
     for (model, reason), named in loads.items():
@@ -182,8 +200,5 @@ def _describe(load: Load) -> str:
     return f"batch {load.batch_size}" + (f" at {load.pace_hz:g} images/s" if load.pace_hz else "")
 
 
-def _span_s(windows: tuple[Window, ...]) -> float:
-    """Return the time from the first window's start to the last one's end: all that a killed run tells."""
-    if not windows:
-        return 0.0
-    return max(window.started_s + window.wall_s for window in windows) - windows[0].started_s
+def _unfit(expected: str, got: str) -> FileError:
+    return FileError("Cannot assemble a report", expected=expected, got=got)

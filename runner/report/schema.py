@@ -141,6 +141,8 @@ class Window(Record):
     block: int
     paired: bool
     """true for windows of a finished block that no other repeats; figures are made of these where a cell has any"""
+    repeated_by: int | None = None
+    """the block that stands in for this window's, which was finished and disturbed"""
     worker: int = 0
     """which process of the backend took it: 0 is the first, each fresh one counts on"""
     started_s: float

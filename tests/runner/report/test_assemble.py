@@ -4,12 +4,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import t, ttest_1samp
 
 from runner.errors import FileError
 from runner.meters.interface import Energy, Estimated, Measured, Unavailable
 from runner.report.assemble import assemble
-from runner.report.journal import BlockLine, CellLine, EndLine, HeaderLine, Line, SessionLine, WindowLine
+from runner.report.journal import (
+    BlockLine,
+    CellLine,
+    EndLine,
+    HeaderLine,
+    Line,
+    ResumeLine,
+    SessionLine,
+    WindowLine,
+)
 from runner.report.schema import Cell, Interval, Report
 from tests.fakes import GPU, cell_key, make_journal
 
@@ -127,8 +138,154 @@ def test_a_killed_run_is_interrupted_and_its_open_block_is_unpaired() -> None:
     assert {window.paired for window in report.windows if window.block < 3} == {True}
     summary = cell_of(report, CPU_B1).summary
     assert summary is not None
-    assert summary.window_count == 4
+    assert summary.window_count == 3
     assert {comparison.pair_count for comparison in report.comparisons} == {3}
+
+
+def test_without_a_finished_block_figures_are_made_of_all_windows() -> None:
+    lines = [line for line in make_journal(blocks=2, ending=None) if not isinstance(line, BlockLine)]
+    report = assemble(lines)
+    assert {window.paired for window in report.windows} == {False}
+    assert {cell.summary.window_count for cell in report.cells if cell.summary} == {2}
+    assert report.comparisons == ()
+
+
+def places(report: Report, block: int) -> list[tuple[bool, int | None]]:
+    return sorted({(window.paired, window.repeated_by) for window in report.windows if window.block == block})
+
+
+def test_a_repeated_block_is_kept_and_in_no_figure_but_the_ratio_with_disturbed_ones() -> None:
+    report = assemble(make_journal(blocks=6, disturbed={1: "foreign CPU time 31 %", 4: "throttled"}))
+    assert {block: places(report, block) for block in (0, 1, 4, 6, 7)} == {
+        0: [(True, None)],
+        1: [(False, 6)],
+        4: [(False, 7)],
+        6: [(True, None)],
+        7: [(True, None)],
+    }
+    assert {cell.summary.window_count for cell in report.cells if cell.summary} == {6}
+    assert len(report.windows) == 4 * 8
+    for comparison in report.comparisons:
+        assert comparison.pair_count == 6
+        assert comparison.with_disturbed is not None
+        assert comparison.with_disturbed.pair_count == 8
+        assert comparison.with_disturbed.ratio != comparison.ratio
+
+
+def test_a_disturbed_block_that_was_never_repeated_stays_paired() -> None:
+    lines = [
+        line
+        for line in make_journal(blocks=4, disturbed={2: "foreign CPU time 31 %"}, ending=None)
+        if not (isinstance(line, WindowLine) and line.entry.block == 4)
+        and not (isinstance(line, BlockLine) and line.block == 4)
+    ]
+    report = assemble(lines)
+    assert {window.paired for window in report.windows} == {True}
+    assert any(window.disturbed for window in report.windows)
+    assert {comparison.with_disturbed for comparison in report.comparisons} == {None}
+
+
+def test_a_repeat_that_is_repeated_in_its_turn_leaves_the_last_one_paired() -> None:
+    *lines, end = make_journal(blocks=3, disturbed={0: "throttled"})
+    again = [
+        line.model_copy(update={"entry": line.entry.model_copy(update={"block": 4})})
+        for line in lines
+        if isinstance(line, WindowLine) and line.entry.block == 3
+    ]
+    last = BlockLine(model="alexnet", variant="fp32", block=4, repeats=3)
+    report = assemble((*lines, *again, last, end))
+    paired = {window.block for window in report.windows if window.paired}
+    assert paired == {1, 2, 4}
+    assert (places(report, 0), places(report, 3)) == ([(False, 3)], [(False, 4)])
+
+
+def test_the_block_that_a_kill_left_open_stays_unpaired_though_its_number_is_finished_later() -> None:
+    report = assemble(make_journal(models=("alexnet", "vit_b_16"), blocks=3, killed_in=1))
+    undisturbed = assemble(make_journal(models=("alexnet", "vit_b_16"), blocks=3))
+    third = [window for window in report.windows if window.cell == CPU_B1 and window.block == 1]
+    assert len(report.windows) == len(undisturbed.windows) + 2
+    assert [window.paired for window in third] in ([True], [False, True])
+    assert [window.paired for window in report.windows].count(False) == 2
+    assert {cell.summary.window_count for cell in report.cells if cell.summary} == {3}
+    assert {comparison.pair_count for comparison in report.comparisons} == {3}
+    assert len(report.sessions) == len(undisturbed.sessions)
+
+
+def test_a_resumed_run_adds_up_its_stretches_and_forgets_the_end_of_the_first() -> None:
+    whole = make_journal(blocks=3, killed_in=1)
+    at = next(place for place, line in enumerate(whole) if isinstance(line, ResumeLine))
+    stopped = EndLine(status="interrupted", ended_at="2026-11-23T21:35:05+00:00", measured_s=60.0)
+    report = assemble((*whole[:at], stopped, *whole[at:]))
+    assert (report.status, report.measured_s) == ("complete", 60 + 300)
+    assert [resume.dropped_bytes for resume in report.resumes] == [37]
+    killed_again = assemble((*whole[:at], stopped, *whole[at:-1]))
+    since = [line.entry for line in whole[at:] if isinstance(line, WindowLine)]
+    span_s = max(window.started_s + window.wall_s for window in since) - since[0].started_s
+    assert (killed_again.status, killed_again.ended_at) == ("interrupted", None)
+    assert killed_again.measured_s == pytest.approx(60 + span_s)
+
+
+@given(st.data())
+def test_every_window_is_kept_once_and_every_finished_block_counts_once(data: st.DataObject) -> None:
+    """Whatever is disturbed and wherever the run was killed."""
+    blocks = data.draw(st.integers(1, 5))
+    disturbed = dict.fromkeys(data.draw(st.sets(st.integers(0, blocks - 1))), "throttled")
+    killed_in = data.draw(st.none() | st.integers(0, blocks + len(disturbed) - 1))
+    lines = make_journal(batch_sizes=(1,), blocks=blocks, disturbed=disturbed, killed_in=killed_in)
+    report = assemble(lines)
+    assert [(window.cell, window.block) for window in report.windows] == [
+        (line.entry.cell, line.entry.block) for line in lines if isinstance(line, WindowLine)
+    ]
+    counted = {*range(blocks + len(disturbed))} - disturbed.keys()
+    for key in (CPU_B1, TORCH_B1):
+        paired = [window.block for window in report.windows if window.cell == key and window.paired]
+        assert paired == sorted(counted)
+
+
+def test_what_was_measured_at_rest_is_kept() -> None:
+    report = assemble(make_journal(idle_w=(20.0, 21.0), energy="measured"))
+    assert [idle.moment for idle in report.idle] == ["before", "after"]
+
+
+def test_outliers_are_flagged_within_the_windows_of_the_figures() -> None:
+    lines = [
+        line.model_copy(update={"entry": line.entry.model_copy(update={"latency_mean_s": 10.0})})
+        if isinstance(line, WindowLine) and line.entry.block == 5 and line.entry.cell == CPU_B1
+        else line
+        for line in make_journal(blocks=12, disturbed={3: "throttled"})
+    ]
+    report = assemble(lines)
+    assert [window.outlier for window in report.windows if window.latency_mean_s == 10.0] == [True]
+    for cell in report.cells:
+        assert cell.summary is not None
+        flagged = [window for window in report.windows if window.cell == cell.key and window.outlier]
+        assert cell.summary.outlier_count == len(flagged)
+        assert all(window.paired for window in flagged)
+
+
+def test_rank_tests_come_with_the_publication_profile_only() -> None:
+    assert assemble(make_journal(blocks=12)).tests == ()
+    tests = assemble(make_journal(blocks=12, profile="publication")).tests
+    assert {test.test for test in tests} == {"wilcoxon"}
+    assert {test.block_count for test in tests} == {12}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            make_journal(("vit_b_16",), blocks=1)[-4],
+            "expected windows of planned cells, got one of vit_b_16/",
+        ),
+        (
+            BlockLine(model="alexnet", variant="fp32", block=9, repeats=7),
+            "expected repeats of finished blocks, got one of block 7 of alexnet",
+        ),
+    ],
+)
+def test_a_journal_that_contradicts_itself_is_refused(line: Line, said: str) -> None:
+    with pytest.raises(FileError, match=said):
+        assemble((*make_journal(), line))
 
 
 def test_a_block_is_finished_for_one_model_only() -> None:

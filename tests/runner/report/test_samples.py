@@ -1,3 +1,4 @@
+from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,8 @@ import pytest
 
 from runner.errors import FileError
 from runner.report.assemble import assemble
-from runner.report.journal import JOURNAL_NAME, BlockLine, Line, WindowLine
-from runner.report.samples import write_samples
+from runner.report.journal import JOURNAL_NAME, Line, WindowLine
+from runner.report.samples import read_samples, write_samples
 from tests.fakes import make_journal
 
 COLUMNS = [
@@ -24,6 +25,12 @@ COLUMNS = [
 def write_journal(folder: Path, lines: Sequence[Line]) -> None:
     text = "".join(line.model_dump_json() + "\n" for line in lines)
     (folder / JOURNAL_NAME).write_text(text, encoding="utf-8")
+
+
+def write(folder: Path, lines: Sequence[Line]) -> Path:
+    """Write a journal and its samples."""
+    write_journal(folder, lines)
+    return write_samples(folder, [window.paired for window in assemble(lines).windows])
 
 
 def read_rows(path: Path) -> list[Any]:
@@ -49,46 +56,57 @@ def expected_rows(lines: Sequence[Line]) -> list[Any]:
 
 def test_every_inference_is_a_row_in_full_precision_and_order(tmp_path: Path) -> None:
     lines = make_journal(models=("alexnet", "vit_b_16"), blocks=3)
-    write_journal(tmp_path, lines)
-    path = write_samples(tmp_path)
+    path = write(tmp_path, lines)
     assert read_columns(path) == COLUMNS
     assert read_rows(path) == expected_rows(lines)
     assert len(read_rows(path)) == 2 * 4 * 3 * 12
 
 
-def test_windows_of_an_unfinished_block_of_one_model_are_unpaired(tmp_path: Path) -> None:
-    lines = [
-        line
-        for line in make_journal(models=("alexnet", "vit_b_16"), blocks=3, ending=None)
-        if not (isinstance(line, BlockLine) and line.model == "vit_b_16" and line.block == 2)
-    ]
-    write_journal(tmp_path, lines)
-    rows = read_rows(write_samples(tmp_path))
+def test_pairing_is_that_of_the_report_window_by_window(tmp_path: Path) -> None:
+    lines = make_journal(("alexnet", "vit_b_16"), blocks=4, disturbed={2: "throttled"}, killed_in=1)
+    rows = read_rows(write(tmp_path, lines))
     assert rows == expected_rows(lines)
-    unpaired = {(cell.partition("/")[0], block) for cell, block, *_, paired in rows if not paired}
-    assert unpaired == {("vit_b_16", 2)}
+    # A block that was killed and run again has rows of both kinds under one number.
+    kinds = {(block, paired) for cell, block, *_, paired in rows if cell.startswith("alexnet")}
+    assert kinds == {(0, True), (1, False), (1, True), (2, False), (3, True), (4, True)}
+
+
+def test_what_is_read_is_what_the_journal_says(tmp_path: Path) -> None:
+    lines = make_journal(blocks=3, disturbed={0: "throttled"}, killed_in=2)
+    write(tmp_path, lines)
+    windows, journaled = assemble(lines).windows, [line for line in lines if isinstance(line, WindowLine)]
+    read = read_samples(tmp_path)
+    assert [(each.cell, each.block, each.window, each.paired) for each in read] == [
+        (window.cell, window.block, place, window.paired) for place, window in enumerate(windows)
+    ]
+    assert [each.latencies_s for each in read] == [array("d", line.latencies_s) for line in journaled]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1 cut"])
+def test_samples_that_are_none_are_a_file_error(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "samples.parquet").write_bytes(content)
+    with pytest.raises(FileError, match=r"Cannot read .*samples\.parquet: expected samples of a report"):
+        read_samples(tmp_path)
 
 
 def test_a_run_without_windows_gives_the_columns_and_no_row(tmp_path: Path) -> None:
-    write_journal(tmp_path, make_journal(blocks=0))
-    path = write_samples(tmp_path)
+    path = write(tmp_path, make_journal(blocks=0))
     assert read_columns(path) == COLUMNS
     assert read_rows(path) == []
+    assert read_samples(tmp_path) == ()
 
 
 def test_a_line_beyond_the_limit_of_the_reader_is_read(tmp_path: Path) -> None:
     first, *_ = (line for line in make_journal(blocks=1) if isinstance(line, WindowLine))
     long = first.model_copy(update={"latencies_s": (0.123456789012345678,) * 900_000})
     assert len(long.model_dump_json()) > 16 * 1024 * 1024
-    write_journal(tmp_path, [make_journal(blocks=0)[0], long])
-    assert len(read_rows(write_samples(tmp_path))) == 900_000
+    assert len(read_rows(write(tmp_path, [make_journal(blocks=0)[0], long]))) == 900_000
 
 
 def test_writing_again_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
-    write_journal(tmp_path, make_journal(blocks=1))
-    write_samples(tmp_path)
-    write_journal(tmp_path, make_journal(blocks=2))
-    assert len(read_rows(write_samples(tmp_path))) == 4 * 2 * 12
+    write(tmp_path, make_journal(blocks=1))
+    assert len(read_rows(write(tmp_path, make_journal(blocks=2)))) == 4 * 2 * 12
     assert sorted(path.name for path in tmp_path.iterdir()) == ["journal.jsonl", "samples.parquet"]
 
 
@@ -97,20 +115,19 @@ def test_a_damaged_line_is_an_error_and_no_missing_row(tmp_path: Path) -> None:
     with (tmp_path / JOURNAL_NAME).open("a") as stream:
         stream.write('{"kind":"window","entry":{"cell":"vi')
     with pytest.raises(FileError, match=r"Cannot write .*samples\.parquet"):
-        write_samples(tmp_path)
+        write_samples(tmp_path, [])
 
 
 def test_the_rows_are_on_the_disk_before_they_get_their_name(
     tmp_path: Path, synced: Callable[[Path], bool]
 ) -> None:
-    write_journal(tmp_path, make_journal(blocks=1))
-    assert synced(write_samples(tmp_path))
+    assert synced(write(tmp_path, make_journal(blocks=1)))
 
 
 def test_a_failure_keeps_the_old_file_and_leaves_no_part(tmp_path: Path) -> None:
     (tmp_path / "samples.parquet").write_bytes(b"old")
     with pytest.raises(FileError, match=r"Cannot write .*samples\.parquet"):
-        write_samples(tmp_path)
+        write_samples(tmp_path, [])
     assert [path.name for path in tmp_path.iterdir()] == ["samples.parquet"]
     assert (tmp_path / "samples.parquet").read_bytes() == b"old"
 
@@ -118,5 +135,4 @@ def test_a_failure_keeps_the_old_file_and_leaves_no_part(tmp_path: Path) -> None
 def test_a_folder_with_quotes_and_wildcards_in_its_name_is_read_as_it_is(tmp_path: Path) -> None:
     folder = tmp_path / "it's [a] *report*"
     folder.mkdir()
-    write_journal(folder, make_journal(blocks=1))
-    assert len(read_rows(write_samples(folder))) == 4 * 12
+    assert len(read_rows(write(folder, make_journal(blocks=1)))) == 4 * 12

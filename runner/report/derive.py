@@ -1,0 +1,127 @@
+"""Every figure of a report, computed from its own windows; the one place that fills them in.
+
+``reports verify`` derives them again from an archived report and its samples: nothing here may look at a figure that
+the report already holds.
+"""
+
+from array import array
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import compress
+
+from runner.report.figures import Metering, summarise
+from runner.report.rank import Evidence, best_sets, choose, compare, exclusion
+from runner.report.schema import Cell, Report, Window
+from runner.stats.summary import Numbers
+
+Places = Mapping[str, Sequence[int]]
+"""places in the report's ``windows``, by cell"""
+
+
+def derive(report: Report, latencies_s: Sequence[Numbers]) -> Report:
+    """Return the report with every figure that its windows bear out, in place of those it held.
+
+    Args:
+        report: with or without figures.
+        latencies_s: of every inference, by window.
+    """
+    places = _figure_windows(report.windows)
+    cells = tuple(_summarised(report, cell, places.get(cell.key, ()), latencies_s) for cell in report.cells)
+    evidence = _evidence(report, cells)
+    baseline, profile = baseline_label(report), report.provenance.profile
+    comparisons, detectable_ratio = compare(evidence, baseline)
+    pairs = dict.fromkeys((cell.model, cell.variant, cell.backend) for cell in cells)
+    return report.model_copy(
+        update={
+            "cells": cells,
+            "windows": _flagged(report.windows, places),
+            "comparisons": comparisons,
+            "best_sets": tuple(best_sets(evidence, quick=profile == "quick")),
+            "choices": tuple(choose(evidence, *pair) for pair in pairs),
+            "tests": (),
+            "minimum_detectable_ratio": detectable_ratio,
+        }
+    )
+
+
+def without_figures(report: Report) -> Report:
+    """Return what was measured, without what ``derive`` computes from it."""
+    return report.model_copy(
+        update={
+            "cells": tuple(cell.model_copy(update={"summary": None}) for cell in report.cells),
+            "windows": tuple(window.model_copy(update={"outlier": False}) for window in report.windows),
+            "comparisons": (),
+            "best_sets": (),
+            "choices": (),
+            "tests": (),
+            "minimum_detectable_ratio": None,
+        }
+    )
+
+
+def baseline_label(report: Report) -> str:
+    """Return the label of the baseline, which may have been asked for by its spec."""
+    asked = report.provenance.baseline
+    return next(
+        (backend.label for backend in report.backends if asked in {backend.label, backend.spec}), asked
+    )
+
+
+def _figure_windows(windows: Sequence[Window]) -> Places:
+    """Return what each cell's figures are made of: its paired windows, or all of them where none is paired."""
+    grouped: dict[str, list[int]] = defaultdict(list)
+    for place, window in enumerate(windows):
+        grouped[window.cell].append(place)
+    return {
+        key: [place for place in places if windows[place].paired] or places for key, places in grouped.items()
+    }
+
+
+def _summarised(report: Report, cell: Cell, places: Sequence[int], latencies_s: Sequence[Numbers]) -> Cell:
+    if not places:
+        return cell.model_copy(update={"summary": None})
+    device = next(backend.device for backend in report.backends if backend.label == cell.backend)
+    metered = tuple(meter.domain for meter in report.meters if meter.status == "measured")
+    pooled_s = array("d")
+    for place in places:
+        pooled_s.extend(latencies_s[place])
+    windows = [report.windows[place] for place in places]
+    summary = summarise(cell, windows, pooled_s, Metering(device, metered))
+    return cell.model_copy(update={"summary": summary})
+
+
+def _flagged(windows: Sequence[Window], places: Places) -> tuple[Window, ...]:
+    """Return the windows, those marked that lie far from the others of their cell's figures."""
+    outlying: set[int] = set()
+    for own in places.values():
+        outlying.update(compress(own, [False for place in own]))
+    return tuple(
+        window.model_copy(update={"outlier": place in outlying}) for place, window in enumerate(windows)
+    )
+
+
+def _evidence(report: Report, cells: tuple[Cell, ...]) -> Evidence:
+    sessions = {(entry.model, entry.variant, entry.backend): entry for entry in report.sessions}
+    gpus = {gpu.uuid for gpu in report.environment.gpus}
+    metered = {
+        device
+        for meter in report.meters
+        if meter.domain == "gpu" and meter.status == "measured"
+        for device in meter.devices
+    }
+    paired, finished = defaultdict(list), defaultdict(list)
+    for window in report.windows:
+        if window.paired:
+            paired[window.cell].append(window)
+        if window.paired or window.repeated_by is not None:
+            finished[window.cell].append(window)
+    return Evidence(
+        cells=tuple(
+            cell
+            for cell in cells
+            if exclusion(cell, sessions.get((cell.model, cell.variant, cell.backend))) is None
+        ),
+        windows=paired,
+        devices={backend.label: backend.device for backend in report.backends},
+        all_gpus_counted=gpus <= metered,
+    )
