@@ -51,6 +51,8 @@ class ModelSoFar:
     """by finished block that was disturbed and not repeated: the first cause"""
     repeats: int = 0
     """how many blocks stand in for a disturbed one"""
+    workers: dict[str, int] = field(default_factory=dict)
+    """by backend: how many processes took its windows in earlier stretches"""
 
     def is_closed(self, planned: Cell) -> bool:
         """Return whether a planned cell failed, was skipped or was overloaded."""
@@ -204,7 +206,8 @@ def _identity(header: HeaderLine) -> Iterator[tuple[str, str]]:
         yield f"backend {backend.label}", f"{backend.name}:{options}{by}"
     for meter in header.meters:
         yield f"meter of {meter.domain}", " ".join((meter.status, meter.source, *meter.devices)).strip()
-    yield "plan", " ".join(cell.key for cell in header.cells)
+    for number, cell in enumerate(header.cells, start=1):
+        yield f"cell {cell.key}", f"as number {number}"
 
 
 def _describe(gpu: Gpu) -> str:
@@ -240,7 +243,7 @@ class _Contents:
             case CellLine(entry=cell):
                 self.models[cell.model, cell.variant].cells[cell.key] = cell
             case WindowLine(entry=window):
-                self.open.append(window)
+                self._add_window(window)
             case BlockLine():
                 self.models[line.model, line.variant].finish_block(line, self.open)
                 self.open = []
@@ -250,6 +253,13 @@ class _Contents:
                 self.idle.append(idle)
             case ResumeLine():
                 self.open = []
+
+    def _add_window(self, window: Window) -> None:
+        self.open.append(window)
+        model, cell = next(
+            (model, model.cells[window.cell]) for model in self.models.values() if window.cell in model.cells
+        )
+        model.workers[cell.backend] = max(model.workers.get(cell.backend, 0), window.worker + 1)
 
     def _keep_time(self, line: Line) -> None:
         match line:
