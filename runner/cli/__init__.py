@@ -172,9 +172,9 @@ Examples:
 Exit codes:
   0    done; failed cells are shown       4         file, archive or disk
   1    a gate that was asked for failed   70        our own bug
-  2    cannot be parsed, unknown name     130, 143  interrupted; what was
-  3    known but absent, or nothing                 measured is kept
-       could be measured
+  2    cannot be parsed, unknown name     129, 130, interrupted; what was
+  3    known but absent, or nothing       143       measured is kept, and
+       could be measured                            run --resume goes on
 """,
 )
 @click.option(

@@ -17,7 +17,7 @@ def test_each_kind_has_the_exit_code_that_the_manual_names(
     assert kind("x").exit_code == exit_code
 
 
-@pytest.mark.parametrize(("signum", "exit_code"), [(2, 130), (15, 143)])
+@pytest.mark.parametrize(("signum", "exit_code"), [(1, 129), (2, 130), (15, 143)])
 def test_an_interruption_has_the_exit_code_of_its_signal(signum: int, exit_code: int) -> None:
     assert InterruptedRunError(signum).exit_code == exit_code
 
