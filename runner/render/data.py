@@ -57,7 +57,14 @@ def _cell(cell: Cell) -> dict[str, object]:
         "energy_domains": "+".join(energy.domains) if energy else None,
         "energy_window_count": energy.window_count if energy else None,
         **_interval("energy_per_image_j", energy.per_image_j if energy else None),
+        **_interval("net_energy_per_image_j", energy.net_per_image_j if energy else None),
+        "net_energy_reliable": energy.net_reliable if energy and energy.net_per_image_j else None,
+        "sampled_energy_ratio": energy.sampled_ratio if energy else None,
+        "variation_ratio": summary.variation_ratio if summary else None,
+        "outlier_count": summary.outlier_count if summary else None,
+        "unstable": summary.unstable if summary else None,
         "first_inference_s": cell.first_inference_s,
+        "peak_memory_bytes": cell.peak_memory_bytes,
         "predicted_inference_s": cell.predicted_inference_s,
     }
 
@@ -87,4 +94,10 @@ def _ratios(cell: Cell, comparisons: Mapping[tuple[str, str], Comparison]) -> di
         fields[f"{metric}_ratio"] = entry.ratio if entry else None
         fields[f"low_{metric}_ratio"] = entry.low if entry else None
         fields[f"high_{metric}_ratio"] = entry.high if entry else None
+        fields[f"{metric}_verdict"] = entry.verdict if entry else None
+        fields[f"{metric}_pair_count"] = entry.pair_count if entry else None
+        fields[f"{metric}_worker_count"] = entry.worker_count if entry else None
+        fields[f"{metric}_cliffs_delta"] = entry.cliffs_delta if entry else None
+        disturbed = entry.with_disturbed if entry else None
+        fields[f"{metric}_ratio_with_disturbed"] = disturbed.ratio if disturbed else None
     return fields

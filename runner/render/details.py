@@ -1,13 +1,26 @@
-"""What ``--details`` adds: how sessions were opened, how cells ran, and every interval."""
+"""What ``--details`` adds: how sessions were opened, how cells ran under which conditions, and every interval."""
 
 from collections.abc import Iterable
 
 from runner.render import numbers
+from runner.render.conditions import CONDITIONS_NOTE, conditions_table, machine_lines
 from runner.render.layout import Column, Section, Table
 from runner.render.names import load_text
 from runner.render.numbers import NOTHING, Scale
+from runner.render.ratios import comparison_table, test_table
 from runner.render.tables import cells_of
-from runner.report.schema import Cell, CellSummary, Interval, ModelEntry, Report, SessionEntry
+from runner.report.schema import (
+    BackendEntry,
+    Cell,
+    CellSummary,
+    EnergySummary,
+    Interval,
+    ModelEntry,
+    Report,
+    SessionEntry,
+)
+
+_UNRELIABLE = "?"
 
 _CELL = (Column("backend", "left"), Column("load", "left"), Column("io", "left"))
 _SESSION_COLUMNS = (
@@ -25,6 +38,8 @@ _RUN_COLUMNS = (
     Column("first\ninference"),
     Column("warm-up\ninferences"),
     Column("CPU time\n/ wall"),
+    Column("peak\nmemory"),
+    Column("sampled\n/ counter"),
 )
 _INTERVAL_COLUMNS = (
     *_CELL,
@@ -34,13 +49,7 @@ _INTERVAL_COLUMNS = (
     Column("images/s", "left"),
     Column("CPU\n{time}/image", "left"),
     Column("energy\n{energy}/image", "left"),
-)
-_COMPARISON_COLUMNS = (
-    *_CELL,
-    Column("metric", "left"),
-    Column("ratio to\nbaseline", "left"),
-    Column("pairs"),
-    Column("verdict", "left"),
+    Column("net energy\n{energy}/image", "left"),
 )
 
 
@@ -65,13 +74,17 @@ def _run_section(report: Report) -> Section:
         ),
         f"versions: {', '.join(f'{name} {version}' for name, version in environment.versions.items())}",
         f"git: {git.commit}{', with changes' if git.dirty else ''}" if git else "git: none",
-        "memory per cell: not measured; only a fresh process per cell could tell",
+        *machine_lines(report),
+        f"processes per model and backend: {1 + max((w.worker for w in report.windows), default=0)} at most",
+        *(_backend_line(backend) for backend in report.backends),
     )
-    options = (
-        f"options of {b.label}{f' ({b.spec})' if b.spec != b.label else ''}: {_pairs(b.options) or 'none'}"
-        for b in report.backends
-    )
-    return Section("Details of the run", lines=(*lines, *options))
+    return Section("Details of the run", lines=lines)
+
+
+def _backend_line(backend: BackendEntry) -> str:
+    spec = f" ({backend.spec})" if backend.spec != backend.label else ""
+    interpreter = f", run by {backend.interpreter}" if backend.interpreter else ""
+    return f"options of {backend.label}{spec}: {_pairs(backend.options) or 'none'}{interpreter}"
 
 
 def _model_section(report: Report, model: ModelEntry) -> Section:
@@ -80,13 +93,27 @@ def _model_section(report: Report, model: ModelEntry) -> Section:
     tables = (
         Table(_SESSION_COLUMNS, tuple(_session_row(session) for session in sessions)),
         Table(_RUN_COLUMNS, tuple(_run_row(cell) for cell in cells)),
+        conditions_table(report, cells),
         _interval_table(cells),
-        _comparison_table(report, cells),
+        comparison_table(report, cells),
+        test_table(report, cells),
     )
     kept = tuple(table.without_empty_columns(NOTHING) for table in tables if table.rows)
-    return Section(
-        f"Details of {model.name} {model.variant}", tables=kept, notes=tuple(_session_notes(sessions))
-    )
+    notes = (*_session_notes(sessions), *_legend(cells))
+    return Section(f"Details of {model.name} {model.variant}", tables=kept, notes=notes)
+
+
+def _legend(cells: Iterable[Cell]) -> Iterable[str]:
+    summaries = [cell.summary for cell in cells if cell.summary]
+    if summaries:
+        yield CONDITIONS_NOTE
+    if any(cell.peak_memory_bytes for cell in cells):
+        yield "peak memory: of the process so far, which runs its batches in ascending order"
+    nets = [summary.energy for summary in summaries if summary.energy and summary.energy.net_per_image_j]
+    if nets:
+        yield "net energy: without what the machine draws at rest in that time"
+    if any(not energy.net_reliable for energy in nets):
+        yield f"{_UNRELIABLE} net unreliable: what it draws at rest is not known well enough"
 
 
 def _session_row(session: SessionEntry) -> tuple[str, ...]:
@@ -112,6 +139,7 @@ def _session_notes(sessions: Iterable[SessionEntry]) -> Iterable[str]:
 
 def _run_row(cell: Cell) -> tuple[str, ...]:
     summary = cell.summary
+    sampled = summary.energy.sampled_ratio if summary and summary.energy else None
     return (
         *_names(cell),
         str(summary.window_count) if summary else NOTHING,
@@ -119,6 +147,8 @@ def _run_row(cell: Cell) -> tuple[str, ...]:
         numbers.quantity(cell.first_inference_s, "s"),
         str(cell.warm_up_inferences) if summary else NOTHING,
         numbers.digits(summary.cpu_per_wall_ratio) if summary else NOTHING,
+        numbers.size(cell.peak_memory_bytes) if cell.peak_memory_bytes else NOTHING,
+        numbers.digits(sampled) if sampled is not None else NOTHING,
     )
 
 
@@ -142,24 +172,15 @@ def _intervals(summary: CellSummary, time: Scale, energy: Scale) -> tuple[str, .
         _interval(summary.images_per_s, Scale("", 1.0)),
         _interval(summary.cpu_s_per_image, time),
         mark + _interval(joules.per_image_j, energy) if joules else NOTHING,
+        _net_text(joules, energy),
     )
 
 
-def _comparison_table(report: Report, cells: tuple[Cell, ...]) -> Table:
-    by_key = {cell.key: cell for cell in cells}
-    names = {"latency": "latency", "cpu_s_per_image": "CPU per image", "energy_per_image": "energy per image"}
-    rows = (
-        (
-            *_names(by_key[entry.cell]),
-            names[entry.metric],
-            numbers.ratio(entry.ratio, entry.low, entry.high),
-            str(entry.pair_count),
-            entry.verdict,
-        )
-        for entry in report.comparisons
-        if entry.cell in by_key and entry.cell != entry.baseline_cell
-    )
-    return Table(_COMPARISON_COLUMNS, tuple(rows))
+def _net_text(joules: EnergySummary | None, scale: Scale) -> str:
+    if joules is None or joules.net_per_image_j is None:
+        return NOTHING
+    mark = "" if joules.net_reliable else f" {_UNRELIABLE}"
+    return _interval(joules.net_per_image_j, scale) + mark
 
 
 def _names(cell: Cell) -> tuple[str, str, str]:

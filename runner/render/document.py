@@ -5,7 +5,7 @@ from runner.render.details import detail_sections
 from runner.render.layout import Section
 from runner.render.summary import summary_section
 from runner.render.tables import comparison_sections
-from runner.report.schema import Report
+from runner.report.schema import Report, Resume
 
 
 def document(report: Report, *, details: bool) -> tuple[Section, ...]:
@@ -31,6 +31,12 @@ def _head(report: Report) -> Section:
     ]
     if report.name:
         lines.insert(0, report.name)
+    lines += [_resume_line(resume) for resume in report.resumes]
     if report.status != "complete":
         lines.append(f"This run is {report.status}: the figures cover what was measured so far")
     return Section(f"joulebatch report {report.report_id}", lines=tuple(lines))
+
+
+def _resume_line(resume: Resume) -> str:
+    torn = f"; a torn line of {resume.dropped_bytes} bytes was dropped" if resume.dropped_bytes else ""
+    return f"resumed at {numbers.moment(resume.at)}, interrupted after {numbers.duration(resume.measured_s)}{torn}"

@@ -1,6 +1,7 @@
 """Numbers as text for people; the only place that formats them. Data for programs keeps full precision."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -108,6 +109,19 @@ def ratio(value: float, low: float | None = None, high: float | None = None) -> 
 def percent(value: float | None) -> str:
     """Return a ratio as a percentage: ``98.4 %``."""
     return NOTHING if value is None else f"{value * 100:.{_DEFAULT_DIGITS}g} %"
+
+
+def span(values: Sequence[float], scale: Scale) -> str:
+    """Return the smallest and the largest of some figures: ``55 to 61``."""
+    if not values:
+        return NOTHING
+    low, high = scale.text(min(values)), scale.text(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def probability(value: float | None) -> str:
+    """Return a probability with two digits: ``0.013``, ``3.1e-05``."""
+    return NOTHING if value is None else f"{value:.2g}"
 
 
 def scientific(value: float | None) -> str:

@@ -11,7 +11,9 @@ _NUMBER = re.compile(r"(?<!\S)\d+(?:\.\d+)?(?!\S)")
 
 
 @dataclass(frozen=True, slots=True)
-class _Remark:
+class Remark:
+    """A text with the windows and cells that it was said of."""
+
     text: str
     cells: tuple[Cell, ...]
     window_count: int
@@ -22,7 +24,7 @@ def remark_lines(report: Report) -> Iterator[str]:
     cells = {cell.key: cell for cell in report.cells}
     several = len(report.models) > 1
     pairs = ((text, window.cell) for window in report.windows for text in _texts(window))
-    for remark in _gathered(pairs, cells):
+    for remark in gathered(pairs, cells):
         where = cells_text(remark.cells, with_model=several)
         yield f"{remark.window_count} of {len(report.windows)} windows: {remark.text} ({where})"
     summaries = [cell.summary for cell in report.cells if cell.summary]
@@ -41,7 +43,7 @@ def unread_lines(report: Report, cells: Iterable[Cell]) -> Iterator[str]:
         for entry in window.energy
         if entry.status == "unavailable" and entry.domain == own[silent[window.cell].backend]
     )
-    for remark in _gathered(pairs, silent):
+    for remark in gathered(pairs, silent):
         yield f"no energy of {cells_text(remark.cells, with_model=False)}: {remark.text}"
 
 
@@ -56,15 +58,20 @@ def _texts(window: Window) -> dict[str, None]:
     return dict.fromkeys(texts)
 
 
-def _gathered(pairs: Iterable[tuple[str, str]], cells: Mapping[str, Cell]) -> Iterator[_Remark]:
-    """Yield texts that differ in their numbers only as one, with all cells that they were said of."""
+def gathered(pairs: Iterable[tuple[str, str]], cells: Mapping[str, Cell]) -> Iterator[Remark]:
+    """Yield texts that differ in their numbers only as one, with all cells that they were said of.
+
+    Args:
+        pairs: a text and the key of a cell, once per window.
+        cells: by key; the order in which they are named.
+    """
     groups: dict[str, list[tuple[str, str]]] = {}
     for text, key in pairs:
         groups.setdefault(_NUMBER.sub("#", text), []).append((text, key))
     for said in groups.values():
         keys = {key for _, key in said}
         concerned = tuple(cell for key, cell in cells.items() if key in keys)
-        yield _Remark(_merged([text for text, _ in said]), concerned, len(said))
+        yield Remark(_merged([text for text, _ in said]), concerned, len(said))
 
 
 def _merged(texts: list[str]) -> str:

@@ -1,6 +1,7 @@
 """The summary across models: choices per backend, what the run could see, and what a reader must know."""
 
 from runner.render import numbers
+from runner.render.doubts import doubt_lines
 from runner.render.layout import Column, Section, Table
 from runner.render.names import DOMAINS, domains_text, load_text
 from runner.render.numbers import NOTHING
@@ -31,6 +32,7 @@ def summary_section(report: Report) -> Section:
     lines = (
         *_claims(report),
         *_cost_lines(report),
+        *doubt_lines(report),
         *_meter_lines(report),
         *remark_lines(report),
         *report.notes,

@@ -6,6 +6,7 @@ from runner.render import numbers
 from runner.render.layout import Column, Section, Table
 from runner.render.names import domains_text, load_text
 from runner.render.numbers import NOTHING
+from runner.render.ratios import verdict_text
 from runner.render.remarks import unread_lines
 from runner.report.schema import BestSet, Cell, Comparison, ModelEntry, Report
 
@@ -159,14 +160,21 @@ class _ModelTable:
         latency = self._comparisons.get((cell.key, "latency"))
         if latency is None:
             return NOTHING
-        lines = [_ratio_text(latency)]
+        lines = [self._ratio_text(latency)]
         energy = self._comparisons.get((cell.key, "energy_per_image"))
         cpu = self._comparisons.get((cell.key, "cpu_s_per_image"))
         if energy:
-            lines.append(f"J {_ratio_text(energy)}")
+            lines.append(f"J {self._ratio_text(energy)}")
         elif cpu and cell.summary and not cell.summary.cpu_occupancy:
-            lines.append(f"CPU {_ratio_text(cpu)}")
+            lines.append(f"CPU {self._ratio_text(cpu)}")
         return "\n".join(lines)
+
+    def _ratio_text(self, comparison: Comparison) -> str:
+        text = numbers.brief_ratio(comparison.ratio, comparison.low, comparison.high)
+        if comparison.verdict != "too few workers":
+            return text
+        note = f"no claim: a difference {verdict_text(comparison)}; --workers 3 takes fresh ones"
+        return f"{text} {self._footnotes.mark(note)}"
 
     def _checks(self, cell: Cell) -> str:
         """Return the labels for provider and parity; whatever is not as asked for gets a footnote."""
@@ -231,7 +239,3 @@ def _best_legend(best: Iterable[BestSet]) -> str:
             f"{BEST} apparent best of its load: the lowest figure; the quick profile makes no further claim"
         )
     return f"{BEST} best set of its load: the lowest figure and all that cannot be told from it"
-
-
-def _ratio_text(comparison: Comparison) -> str:
-    return numbers.brief_ratio(comparison.ratio, comparison.low, comparison.high)

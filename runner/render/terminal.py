@@ -25,7 +25,8 @@ _NOTE_STYLE = "dim"
 
 def write_terminal(report: Report, stream: TextIO, *, details: bool, width: int | None = None) -> None:
     """Write the tables of a report."""
-    write_sections(document(report, details=details), stream, width)
+    hint = "-f json has them" if details else "--details and -f csv have them"
+    write_sections(document(report, details=details), stream, width, hint)
 
 
 def write_sections(

@@ -112,3 +112,51 @@ def test_help_has_an_example_and_every_default(
     if arguments == ["show"]:
         assert "[default: (off)]" in shown
         assert '"latest" (the default)' in shown
+
+
+def test_verify_says_what_it_looked_at(capsys: pytest.CaptureFixture[str], reports_dir: Path) -> None:
+    code, out, err = run(capsys, reports_dir, "verify")
+    assert (code, err) == (0, "")
+    subjects = ["SHA256SUMS", "journal.jsonl", "samples.parquet", "report.json", "report.md"]
+    assert [line.partition(":")[0] for line in out.splitlines()] == subjects
+    assert out.startswith("SHA256SUMS: 4 files, no difference\n")
+    assert all(line.endswith(", no difference") for line in out.splitlines())
+
+
+def test_verify_names_every_difference_and_fails(
+    capsys: pytest.CaptureFixture[str], reports_dir: Path
+) -> None:
+    folder = max(reports_dir.iterdir())
+    data = json.loads((folder / "report.json").read_text())
+    data["cells"][0]["summary"]["latency_s"]["mean"] = 0.5
+    data["environment"]["host"] = "else\x1b[2J"
+    (folder / "report.json").write_text(json.dumps(data))
+    code, out, err = run(capsys, reports_dir, "verify", folder.name)
+    assert code == 1
+    assert err.startswith(f"joulebatch: Report {folder.name} is not what was measured: ")
+    named = [line.partition(": archived ")[0].strip() for line in out.splitlines() if line.startswith("  ")]
+    key = data["cells"][0]["key"]
+    assert named[:3] == [
+        "report.json sha256",
+        "report.json environment.host",
+        f"report.json cells[{key}].summary.latency_s.mean",
+    ]
+    assert "archived 0.5, recomputed 0.0" in out
+    assert "recomputed bench" in out
+    assert "\x1b" not in out
+
+
+def test_verify_of_an_interrupted_run_says_how_to_go_on(
+    capsys: pytest.CaptureFixture[str], reports_dir: Path
+) -> None:
+    code, out, err = run(capsys, reports_dir, "verify", "2026-11-23")
+    assert (code, out) == (4, "")
+    assert "nothing was archived to verify against. Finish it with: joulebatch run --resume 2026" in err
+
+
+def test_verify_help_has_an_example_and_its_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reports", "verify", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "joulebatch reports verify latest" in shown
+    assert "[default: reports]" in shown
+    assert "Exits with 1 when something differs" in shown

@@ -80,8 +80,23 @@ def early() -> tuple[Line, ...]:
     return tuple(line for line in make_journal() if isinstance(line, HeaderLine))
 
 
+def eventful() -> tuple[Line, ...]:
+    """A long run on a busy machine, killed once and resumed, whose idle power rose meanwhile."""
+    return make_journal(
+        (SHUFFLENET,),
+        ("cpu", "cuda"),
+        energy="measured",
+        profile="publication",
+        blocks=12,
+        disturbed={3: "foreign CPU time 31 %", 5: "foreign CPU time 40 %"},
+        idle_w=(20.0, 30.0),
+        workers=3,
+        killed_in=4,
+    )
+
+
 RUNS: dict[str, Callable[[], tuple[Line, ...]]] = {
-    run.__name__: run for run in (quick, trouble, gpu, killed, doubts, hostile, early)
+    run.__name__: run for run in (quick, trouble, gpu, killed, doubts, hostile, early, eventful)
 }
 
 

@@ -47,6 +47,25 @@ def test_csv_has_a_row_per_cell_in_full_precision(report: Report) -> None:
         ratios = {c.metric: c.ratio for c in report.comparisons if c.cell == cell.key}
         assert number(row["latency_ratio"]) == ratios.get("latency")
         assert number(row["energy_per_image_ratio"]) == ratios.get("energy_per_image")
+        net = energy.net_per_image_j if energy else None
+        assert number(row["low_net_energy_per_image_j"]) == (net.low if net else None)
+        assert row["net_energy_reliable"] == (str(energy.net_reliable) if energy and net else "")
+        assert number(row["variation_ratio"]) == (summary.variation_ratio if summary else None)
+        latency = next((c for c in report.comparisons if (c.cell, c.metric) == (cell.key, "latency")), None)
+        assert row["latency_verdict"] == (latency.verdict if latency else "")
+        assert number(row["latency_worker_count"]) == (latency.worker_count if latency else None)
+        assert number(row["latency_cliffs_delta"]) == (latency.cliffs_delta if latency else None)
+        disturbed = latency.with_disturbed if latency else None
+        assert number(row["latency_ratio_with_disturbed"]) == (disturbed.ratio if disturbed else None)
+
+
+@pytest.mark.parametrize("report", ["eventful"], indirect=True)
+def test_the_report_exercises_what_a_long_run_adds(report: Report) -> None:
+    assert all(comparison.with_disturbed for comparison in report.comparisons)
+    assert {comparison.worker_count for comparison in report.comparisons} == {3}
+    assert all(
+        cell.summary and cell.summary.energy and cell.summary.energy.net_per_image_j for cell in report.cells
+    )
 
 
 @pytest.mark.parametrize("report", ["trouble"], indirect=True)

@@ -3,8 +3,13 @@ import io
 import pytest
 from pytest_regressions.file_regression import FileRegressionFixture
 
+from runner.conditions import Conditions, MachineState
+from runner.meters.gpu_state import GpuState
 from runner.render import render
-from runner.report.schema import Report
+from runner.report.assemble import assemble
+from runner.report.journal import BlockLine, HeaderLine, WindowLine
+from runner.report.schema import Cell, Report
+from tests.fakes import GPU, make_journal
 from tests.runner.render.conftest import HOSTILE_BACKEND, HOSTILE_MODEL, RUNS
 
 
@@ -25,6 +30,13 @@ def shown(report: Report, width: int | None = 100, *, details: bool = False) -> 
 @pytest.mark.parametrize("report", RUNS, indirect=True)
 def test_tables(report: Report, width: int, file_regression: FileRegressionFixture) -> None:
     file_regression.check(shown(report, width), extension=".txt", encoding="utf-8")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("report", ["eventful"], indirect=True)
+def test_details_of_events(report: Report, width: int, file_regression: FileRegressionFixture) -> None:
+    text = shown(report, width, details=True)
+    file_regression.check(text, extension=".txt", encoding="utf-8")
 
 
 @pytest.mark.parametrize("report", ["trouble", "gpu"], indirect=True)
@@ -109,3 +121,94 @@ def test_a_pipe_is_100_wide_unless_columns_says_otherwise(
     assert shown(report, None) == shown(report, 100)
     monkeypatch.setenv("COLUMNS", "120")
     assert shown(report, None) == shown(report, 120)
+
+
+@pytest.mark.parametrize("report", ["eventful"], indirect=True)
+def test_what_befell_a_run_is_told_without_being_asked(report: Report) -> None:
+    told = [line.strip() for line in shown(report, 400).splitlines()]
+    assert (
+        "2 of 14 blocks were disturbed (2 x foreign CPU time 31 to 40 %): repeated; ratios with them: --details"
+        in told
+    )
+    assert "Net energy is unreliable: idle power before and after the run differs by more than 5 %" in told
+    resumed = (
+        "resumed at 2026-11-24 08:00 +0000, interrupted after 1 min 0 s; a torn line of 37 bytes was dropped"
+    )
+    assert resumed in told
+
+
+def test_a_disturbed_block_that_could_not_be_repeated_is_said_to_be_kept() -> None:
+    report = assemble(
+        line
+        for line in make_journal(blocks=4, disturbed={1: "throttled", 2: "steal 7 %"})
+        if not (isinstance(line, BlockLine) and line.block == 5)
+        and not (isinstance(line, WindowLine) and line.entry.block == 5)
+    )
+    text = shown(report, 400)
+    assert "2 of 5 blocks were disturbed (1 x throttled, 1 x steal 7 %): 1 repeated, 1 kept" in text
+
+
+@pytest.mark.parametrize("report", ["quick"], indirect=True)
+def test_unstable_cells_are_named_once_with_what_to_do(report: Report) -> None:
+    advice = "windows scatter by {} %; close other programs"
+
+    def unstable(cell: Cell, percent: int) -> Cell:
+        assert cell.summary is not None
+        summary = cell.summary.model_copy(update={"unstable": advice.format(percent)})
+        return cell.model_copy(update={"summary": summary})
+
+    first, second, *others = report.cells
+    text = shown(
+        report.model_copy(update={"cells": (unstable(first, 12), unstable(second, 31), *others)}), 400
+    )
+    names = f"{first.model} {first.backend} b1, {second.model} {second.backend} b1"
+    assert f"Unstable: {names}: {advice.format('12 to 31')}" in text
+
+
+@pytest.mark.parametrize(("workers", "said"), [(1, "one process"), (2, "2 processes")])
+@pytest.mark.parametrize("report", ["quick"], indirect=True)
+def test_too_few_workers_are_no_claim(report: Report, workers: int, said: str) -> None:
+    comparisons = tuple(
+        entry.model_copy(update={"verdict": "too few workers", "worker_count": workers})
+        for entry in report.comparisons
+    )
+    text = shown(report.model_copy(update={"comparisons": comparisons}), 400, details=True)
+    rows = [line for line in text.splitlines() if f"below 1 % with {said} each" in line]
+    footnotes = [line for line in rows if line.strip().startswith("[")]
+    assert len(footnotes) == len(report.models)
+    assert len(rows) - len(footnotes) == len(comparisons)
+
+
+@pytest.mark.parametrize("report", ["eventful"], indirect=True)
+def test_net_energy_shows_its_doubt(report: Report) -> None:
+    text = shown(report, 400, details=True)
+    nets = [
+        cell.summary.energy.net_per_image_j for cell in report.cells if cell.summary and cell.summary.energy
+    ]
+    assert len([line for line in text.splitlines() if line.endswith("] ?")]) == len(nets) == 6
+    assert "at rest before the run, 30 s: CPU package 20.0 W, DRAM 2.50 W, GPU 70.0 W, cores 1 % busy" in text
+
+
+def test_meters_and_gpus_show_what_they_read() -> None:
+    header, *rest = make_journal(backends=("cpu", "cuda"), energy="measured", blocks=1)
+    assert isinstance(header, HeaderLine)
+    ticking = header.meters[0].model_copy(update={"tick_s": 0.001, "tick_j": 6.1e-5})
+    gpu = GpuState(GPU.uuid, 61.0, 1.98e9, 700.0, ())
+    state = MachineState(55.0, 2.7e9, "performance", (gpu,))
+    lines = [
+        line.model_copy(update={"entry": line.entry.model_copy(update={"conditions": _conditions(state)})})
+        if isinstance(line, WindowLine)
+        else line
+        for line in rest
+    ]
+    text = shown(assemble((header.model_copy(update={"meters": (ticking,)}), *lines)), 400, details=True)
+    assert (
+        "meter of CPU package: measured through pyRAPL of package-0, ticks of 61.0 uJ every 1.00 ms" in text
+    )
+    [row] = [line.split() for line in text.splitlines() if "25 %" in line and line.startswith("cpu  ")][:1]
+    assert row[-10:] == ["25", "%", "50", "%", "0", "7", "55.0", "2.70", "61.0", "1.98"]
+
+
+def _conditions(state: MachineState) -> Conditions:
+    """A second of which half a core's time was others' and half of the time was waited, with 7 faults."""
+    return Conditions(state, state, 1.0, 0.5, None, 0.5, None, 4, 0, 0, 7, 0)
