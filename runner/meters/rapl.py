@@ -3,13 +3,13 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Literal
 
 from runner.clock import Clock
 from runner.meters.domain import CounterChannel, DomainMeter
 from runner.meters.interface import Meter, MeterFault, Unavailable
-from runner.meters.powercap import Zone, find_zones, guarded, preflight
+from runner.meters.powercap import OpenCounter, Zone, find_zones, guarded, preflight
 from runner.meters.tick import CounterSource, watch
 
 RaplDomain = Literal["cpu_package", "dram"]
@@ -21,26 +21,30 @@ def open_domains(clock: Clock) -> tuple[Meter | Unavailable, ...]:
 
 
 def _open(domain: RaplDomain, clock: Clock) -> Meter | Unavailable:
-    try:
-        zones = find_zones(domain)
-        preflight(zones)
-        source, reads = _readers(domain, zones)
-        sources = [CounterSource(zone.counter(), read) for zone, read in zip(zones, reads, strict=True)]
-        counters = watch(sources, clock)
-    except MeterFault as fault:
-        return Unavailable(domain, fault.reason, fault.remedy)
-    return DomainMeter(domain, tuple(CounterChannel(counter, source, clock) for counter in counters))
+    with ExitStack() as opened:
+        try:
+            zones = find_zones(domain)
+            preflight(zones)
+            source, reads = _readers(domain, zones, opened)
+            sources = [CounterSource(zone.counter(), read) for zone, read in zip(zones, reads, strict=True)]
+            counters = watch(sources, clock)
+        except MeterFault as fault:
+            return Unavailable(domain, fault.reason, fault.remedy)
+        channels = tuple(CounterChannel(counter, source, clock) for counter in counters)
+        return DomainMeter(domain, channels, on_close=opened.pop_all().close)
 
 
-def _readers(domain: RaplDomain, zones: tuple[Zone, ...]) -> tuple[str, list[Callable[[], int]]]:
+def _readers(
+    domain: RaplDomain, zones: tuple[Zone, ...], opened: ExitStack
+) -> tuple[str, list[Callable[[], int]]]:
     """Return pyRAPL's readers, or our own where it fails: dies, offline processors, gaps in numbering."""
     try:
-        return "pyRAPL", [_pyrapl_reader(domain, zone) for zone in zones]
+        return "pyRAPL", [pyrapl_reader(domain, zone) for zone in zones]
     except MeterFault:
-        return "powercap", [zone.read_count for zone in zones]
+        return "powercap", [opened.enter_context(closing(OpenCounter(zone))).read_count for zone in zones]
 
 
-def _pyrapl_reader(domain: RaplDomain, zone: Zone) -> Callable[[], int]:
+def pyrapl_reader(domain: RaplDomain, zone: Zone) -> Callable[[], int]:
     """Return a reader of one counter; each has its own ``Sensor``, so that no other counter can spoil it.
 
     Raises:

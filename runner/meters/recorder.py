@@ -9,19 +9,22 @@ from runner.clock import Clock
 from runner.meters.interface import DOMAINS, Energy, Meter, MeterStatus, Unavailable
 
 POLL_S = 0.01
-"""Half the update period of the fastest GPU counters (20 ms); ``poller_cpu_s`` says what it cost."""
+"""Of counters slower than this: half the update period of the fastest GPU counters (20 ms)."""
+_FAST_POLL_S = 0.02
+"""Of faster ones, at the start: ten polls in a fifth of a second."""
 _LONGEST_POLL_S = 0.1
-"""Ten changes a second resolve the shortest window, and no counter can wrap in between."""
-_POLL_RATIO = 0.05
+"""Ten a second, as the shortest window asks for, and far below what any counter takes to wrap."""
+_POLL_RATIO = 1 / 15
+"""Growing by so much each, 15 ln 2 = 10 polls fall between any moment and twice as long since the first."""
 
 
 def poll_interval_s(elapsed_s: float, slowest_update_s: float) -> float:
-    """Return how long the next poll may wait: ``POLL_S``, and more and more where that costs nothing.
+    """Return how long the next poll may wait.
 
     A counter that updates faster than it is polled shows what it is wherever the poll falls, so it needs polls near
-    the edges of the window only (rule 5). The end has one: ``MeterSet.end`` polls at once. The parent is not told when
-    the start is, but it comes after untimed inferences of the same load, and no window is shorter than those: a
-    twentieth of the time since ``begin`` is at most a twentieth of the window. Slower counters are polled densely
+    the edges of the window only (rule 5), and ten in between. The end has one: ``MeterSet.end`` polls at once. The
+    parent is not told when the start is, but it comes after untimed inferences of the same load, and windows are at
+    least as long as those: polling may slow down with the time since ``begin``. Slower counters are polled densely
     throughout, because their changes are seen as late as the polls are apart.
 
     Args:
@@ -30,7 +33,7 @@ def poll_interval_s(elapsed_s: float, slowest_update_s: float) -> float:
     """
     if slowest_update_s > POLL_S:
         return POLL_S
-    return min(max(POLL_S, elapsed_s * _POLL_RATIO), _LONGEST_POLL_S)
+    return min(max(_FAST_POLL_S, elapsed_s * _POLL_RATIO), _LONGEST_POLL_S)
 
 
 class MeterSet:

@@ -93,11 +93,15 @@ class Machine:
         """Return what a zone draws."""
         return POWERS_W[key.rpartition("/")[2].partition("-")[0]]
 
-    def cpus(self, packages: Iterable[int], vendor: str = "GenuineIntel", flags: str = "fpu") -> None:
-        """Add processors, one per entry, each in its package."""
+    def cpus(
+        self, packages: Iterable[int], vendor: str = "GenuineIntel", flags: str = "fpu", offline: int = 0
+    ) -> None:
+        """Add processors, one per entry, each in its package, and some more that are offline."""
         ids = tuple(packages)
         self.fs.create_file("/proc/cpuinfo", contents=f"vendor_id\t: {vendor}\nflags\t\t: {flags}\n")
-        self.fs.create_file("/sys/devices/system/cpu/present", contents=f"0-{len(ids) - 1}\n")
+        self.fs.create_file("/sys/devices/system/cpu/present", contents=f"0-{len(ids) + offline - 1}\n")
+        for cpu in range(len(ids), len(ids) + offline):  # one that is offline has no topology
+            self.fs.create_file(f"/sys/devices/system/cpu/cpu{cpu}/online", contents="0\n")
         for cpu, package in enumerate(ids):
             topology = f"/sys/devices/system/cpu/cpu{cpu}/topology/physical_package_id"
             self.fs.create_file(topology, contents=f"{package}\n")

@@ -59,10 +59,7 @@ def sparse_zones(machine: Machine) -> None:
 
 
 def offline_cpu(machine: Machine) -> None:
-    machine.cpus([0, 0])
-    machine.fs.create_file("/sys/devices/system/cpu/cpu2/online", contents="0\n")
-    machine.fs.remove_object("/sys/devices/system/cpu/present")
-    machine.fs.create_file("/sys/devices/system/cpu/present", contents="0-2\n")
+    machine.cpus([0, 0], offline=1)
     machine.zone(0, "package-0", ["dram"])
 
 
