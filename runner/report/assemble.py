@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from runner.errors import FileError
 from runner.report.derive import baseline_label, derive
+from runner.report.evidence import exclusion
 from runner.report.journal import (
     BlockLine,
     CellLine,
@@ -19,7 +20,6 @@ from runner.report.journal import (
     SessionLine,
     WindowLine,
 )
-from runner.report.rank import exclusion
 from runner.report.schema import Cell, IdleWindow, Load, Report, Resume, SessionEntry, Window
 
 

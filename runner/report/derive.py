@@ -9,9 +9,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import compress
 
+from runner.report.evidence import Evidence, exclusion
 from runner.report.figures import Metering, summarise
-from runner.report.rank import Evidence, best_sets, choose, compare, exclusion
+from runner.report.rank import best_sets, choose, compare, tests
 from runner.report.schema import Cell, Report, Window
+from runner.stats.outliers import outliers
 from runner.stats.summary import Numbers
 
 Places = Mapping[str, Sequence[int]]
@@ -38,7 +40,7 @@ def derive(report: Report, latencies_s: Sequence[Numbers]) -> Report:
             "comparisons": comparisons,
             "best_sets": tuple(best_sets(evidence, quick=profile == "quick")),
             "choices": tuple(choose(evidence, *pair) for pair in pairs),
-            "tests": (),
+            "tests": tuple(tests(evidence, baseline)) if profile == "publication" else (),
             "minimum_detectable_ratio": detectable_ratio,
         }
     )
@@ -86,7 +88,7 @@ def _summarised(report: Report, cell: Cell, places: Sequence[int], latencies_s: 
     for place in places:
         pooled_s.extend(latencies_s[place])
     windows = [report.windows[place] for place in places]
-    summary = summarise(cell, windows, pooled_s, Metering(device, metered))
+    summary = summarise(cell, windows, pooled_s, Metering(device, metered, report.idle))
     return cell.model_copy(update={"summary": summary})
 
 
@@ -94,7 +96,7 @@ def _flagged(windows: Sequence[Window], places: Places) -> tuple[Window, ...]:
     """Return the windows, those marked that lie far from the others of their cell's figures."""
     outlying: set[int] = set()
     for own in places.values():
-        outlying.update(compress(own, [False for place in own]))
+        outlying.update(compress(own, outliers([windows[place].latency_mean_s for place in own])))
     return tuple(
         window.model_copy(update={"outlier": place in outlying}) for place, window in enumerate(windows)
     )
@@ -122,6 +124,7 @@ def _evidence(report: Report, cells: tuple[Cell, ...]) -> Evidence:
             if exclusion(cell, sessions.get((cell.model, cell.variant, cell.backend))) is None
         ),
         windows=paired,
+        finished=finished,
         devices={backend.label: backend.device for backend in report.backends},
         all_gpus_counted=gpus <= metered,
     )

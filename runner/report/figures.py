@@ -2,11 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from runner.meters.interface import DOMAINS, Domain, Energy, Estimated, Measured
-from runner.report.schema import OWN_DOMAIN, Cell, CellSummary, Device, EnergySummary, Interval, Window
+from runner.report.schema import (
+    OWN_DOMAIN,
+    Cell,
+    CellSummary,
+    Device,
+    EnergySummary,
+    IdleWindow,
+    Interval,
+    Window,
+)
 from runner.stats.intervals import mean_interval
+from runner.stats.outliers import outliers
 from runner.stats.summary import Numbers, quantile
+from runner.stats.variation import instabilities, variation_ratio
+
+IDLE_AGREEMENT_RATIO = 0.05
+"""by which idle power before and after may differ: docs/measurement.md, section 3"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +32,8 @@ class Metering:
     """on which it computes"""
     measured: tuple[Domain, ...]
     """domains whose meter opened"""
+    idle: tuple[IdleWindow, ...] = ()
+    """the machine at rest, before and after"""
 
 
 def image_count(cell: Cell, window: Window) -> int:
@@ -31,10 +48,9 @@ def cpu_s_per_image(cell: Cell, window: Window) -> float:
 
 def energy_per_image_j(cell: Cell, window: Window, domains: Sequence[Domain]) -> float | None:
     """Return the gross energy per image over these domains, or None where one of them was not read."""
-    if not domains or not all(_is_measured(window.energy, domain) for domain in domains):
+    if not domains or not _all_measured(window.energy, domains):
         return None
-    energy_j = sum(entry.energy_j for entry in _measured(window.energy) if entry.domain in domains)
-    return energy_j / image_count(cell, window)
+    return _joules(window.energy, domains) / image_count(cell, window)
 
 
 def summarise(cell: Cell, windows: Sequence[Window], latencies_s: Numbers, metering: Metering) -> CellSummary:
@@ -42,15 +58,16 @@ def summarise(cell: Cell, windows: Sequence[Window], latencies_s: Numbers, meter
 
     Args:
         cell: what was run.
-        windows: at least one.
+        windows: at least one, in order of time.
         latencies_s: of every inference in these windows.
         metering: how their energy was taken.
     """
     wall_s = sum(window.wall_s for window in windows)
+    means_s = [window.latency_mean_s for window in windows]
     return CellSummary(
         window_count=len(windows),
         inference_count=sum(window.inference_count for window in windows),
-        latency_s=_interval([window.latency_mean_s for window in windows]),
+        latency_s=_interval(means_s),
         latency_p50_s=quantile(latencies_s, 0.5),
         latency_p90_s=quantile(latencies_s, 0.9),
         images_per_s=_interval([image_count(cell, window) / window.wall_s for window in windows]),
@@ -58,6 +75,9 @@ def summarise(cell: Cell, windows: Sequence[Window], latencies_s: Numbers, meter
         cpu_occupancy=cell.load.pace_hz is None,
         cpu_per_wall_ratio=sum(window.cpu_s for window in windows) / wall_s,
         energy=_measured_energy(cell, windows, metering) or _estimated_energy(cell, windows, metering),
+        variation_ratio=variation_ratio(means_s),
+        outlier_count=sum(outliers(means_s)),
+        unstable="; ".join(instability.value for instability in instabilities(means_s)),
     )
 
 
@@ -74,19 +94,56 @@ def _measured_energy(cell: Cell, windows: Sequence[Window], metering: Metering) 
     )
     if OWN_DOMAIN[metering.device] not in domains:
         return None
-    figures = [(window, energy_per_image_j(cell, window, domains)) for window in windows]
-    per_image_j = [figure_j for _, figure_j in figures if figure_j is not None]
-    if not per_image_j:
+    read = [window for window in windows if _all_measured(window.energy, domains)]
+    if not read:
         return None
-    read = [window for window, figure_j in figures if figure_j is not None]
     entries = [entry for window in read for entry in _measured(window.energy) if entry.domain in domains]
+    sampled = [entry.sampled_ratio for entry in entries if entry.sampled_ratio is not None]
+    idle = _idle(metering.idle, domains)
+    gross_j = [_joules(window.energy, domains) / image_count(cell, window) for window in read]
+    resting_s = [window.wall_s / image_count(cell, window) for window in read]
+    net_j = [each_j - idle.power_w * s for each_j, s in zip(gross_j, resting_s, strict=True)] if idle else []
     return EnergySummary(
         domains=domains,
         sources=tuple(dict.fromkeys(entry.source for entry in entries)),
         status="measured",
         window_count=len(read),
-        per_image_j=_interval(per_image_j),
+        per_image_j=_interval(gross_j),
+        net_per_image_j=_interval(net_j) if net_j else None,
+        net_reliable=idle is not None and idle.is_reliable,
+        sampled_ratio=fmean(sampled) if sampled else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Idle:
+    """What the resting machine draws over one set of domains."""
+
+    power_w: float
+    is_reliable: bool
+
+
+def _idle(windows: Sequence[IdleWindow], domains: Sequence[Domain]) -> _Idle | None:
+    """Return the mean of idle power before and after; unreliable where they differ, or before a run has ended.
+
+    None where these very domains were not all read before.
+    """
+    powers_w = {
+        moment: [
+            _joules(window.energy, domains) / window.wall_s
+            for window in windows
+            if window.moment == moment and _all_measured(window.energy, domains)
+        ]
+        for moment in ("before", "after")
+    }
+    if not powers_w["before"]:
+        return None
+    before_w = fmean(powers_w["before"])
+    if not powers_w["after"]:
+        return _Idle(before_w, is_reliable=False)
+    after_w = fmean(powers_w["after"])
+    power_w = (before_w + after_w) / 2
+    return _Idle(power_w, is_reliable=abs(after_w - before_w) <= IDLE_AGREEMENT_RATIO * power_w)
 
 
 def _estimated_energy(cell: Cell, windows: Sequence[Window], metering: Metering) -> EnergySummary | None:
@@ -116,6 +173,14 @@ def _estimated_energy(cell: Cell, windows: Sequence[Window], metering: Metering)
 
 def _measured(energy: Sequence[Energy]) -> list[Measured]:
     return [entry for entry in energy if isinstance(entry, Measured)]
+
+
+def _joules(energy: Sequence[Energy], domains: Sequence[Domain]) -> float:
+    return sum(entry.energy_j for entry in _measured(energy) if entry.domain in domains)
+
+
+def _all_measured(energy: Sequence[Energy], domains: Sequence[Domain]) -> bool:
+    return all(_is_measured(energy, domain) for domain in domains)
 
 
 def _is_measured(energy: Sequence[Energy], domain: Domain) -> bool:

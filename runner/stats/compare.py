@@ -2,13 +2,13 @@
 
 from functools import cache
 from itertools import combinations
-from math import sqrt
+from math import log, sqrt
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.stats.intervals import CONFIDENCE, RatioInterval
+from runner.stats.intervals import CONFIDENCE, LAYOUT_RATIO, LEAST_WORKERS, RatioInterval
 
 Verdict = Literal["less", "more", "no difference seen", "too few pairs", "too few workers"]
 Table = NDArray[np.float64]
@@ -23,12 +23,17 @@ LARGEST_FREEDOM = 120
 
 
 def verdict(interval: RatioInterval) -> Verdict:
-    """Return what the interval of a ratio to the baseline says."""
+    """Return what the interval of a ratio to the baseline says.
+
+    A difference below 1 % is not claimed with fewer than three pairs of workers, however narrow its interval.
+    """
     if interval.pair_count < LEAST_PAIRS or interval.low is None or interval.high is None:
         return "too few pairs"
-    if interval.high < 1:
-        return "less"
-    return "more" if interval.low > 1 else "no difference seen"
+    if interval.low <= 1 <= interval.high:
+        return "no difference seen"
+    if interval.worker_count < LEAST_WORKERS and abs(log(interval.ratio)) < log(LAYOUT_RATIO):
+        return "too few workers"
+    return "less" if interval.high < 1 else "more"
 
 
 def lowest(table: Table) -> int:
@@ -36,14 +41,17 @@ def lowest(table: Table) -> int:
     return int(np.log(table).mean(axis=0).argmin())
 
 
-def best_set(table: Table) -> tuple[int, ...]:
+def best_set(table: Table, worker_count: int = 1) -> tuple[int, ...]:
     """Return the columns that no simultaneous 95 % interval of their ratio separates from the lowest.
 
     Every pair's mean log ratio is studentised with its own spread; one critical value covers the largest |t|
     over all pairs, so the lowest may be picked after looking, and a true tie is kept whole in 95 % of runs.
+    Rows count as independent: with several workers, what one process does to all its blocks is not a level here as
+    it is in ``ratio_interval``. With fewer than three of them no cell within 1 % of the lowest is thrown out.
 
     Args:
         table: at least ``LEAST_PAIRS`` rows and two columns.
+        worker_count: processes of each cell behind the rows.
 
     Source:
         Hsu, Multiple Comparisons: Theory and Methods (1996), chapters 4 (with the best) and 5 (all pairs).
@@ -55,6 +63,8 @@ def best_set(table: Table) -> tuple[int, ...]:
     differences = logs - logs[:, [best]]
     errors = differences.std(axis=0, ddof=1) / sqrt(len(table))
     reach = critical_t(table.shape[1], len(table)) * errors
+    if worker_count < LEAST_WORKERS:
+        reach = np.maximum(reach, log(LAYOUT_RATIO))
     return tuple(int(column) for column in np.flatnonzero(differences.mean(axis=0) <= reach))
 
 

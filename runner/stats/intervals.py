@@ -1,9 +1,11 @@
 """Student's t intervals: of a mean over windows, and of a ratio paired over blocks."""
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import exp, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runner.stats.summary import Numbers
 
@@ -11,6 +13,11 @@ CONFIDENCE = 0.95
 """of every interval; two backends are called different when that of their ratio excludes 1"""
 POWER = 0.8
 """the convention since Cohen, Statistical Power Analysis, 2nd ed. (1988), section 2.4"""
+LEAST_WORKERS = 3
+"""the fewest pairs of processes whose spread is believed; between two it has one degree of freedom, t = 12.7"""
+LAYOUT_RATIO = 1.01
+"""Below 1 % the memory layout of a process is part of the answer (docs/measurement.md, section 4): two sessions
+of one backend, each in one process, differed by 0.56 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,52 +37,121 @@ class RatioInterval:
     low: float | None
     high: float | None
     pair_count: int
+    worker_count: int = 1
+    """pairs of processes that took them"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Estimate:
+    """A mean of log ratios and how well it is known."""
+
+    mean: float
+    standard_error: float | None
+    freedom: int
+    worker_count: int
+
+    def reach(self, *probabilities: float) -> float | None:
+        """Return the standard error times the sum of these quantiles of Student's t."""
+        if self.standard_error is None:
+            return None
+        return self.standard_error * sum(_t_quantile(p, self.freedom) for p in probabilities)
 
 
 def mean_interval(values: Numbers) -> MeanInterval:
     """Return the mean of at least one value with its t interval."""
-    samples = np.asarray(values, dtype=np.float64)
-    mean = float(samples.mean())
-    if samples.size < 2:  # noqa: PLR2004 - one value has no spread
-        return MeanInterval(mean, None, None)
-    half = _t_quantile((1 + CONFIDENCE) / 2, samples.size - 1) * _standard_error(samples)
-    return MeanInterval(mean, mean - half, mean + half)
+    estimate = _estimate(np.asarray(values, dtype=np.float64), None)
+    half = estimate.reach((1 + CONFIDENCE) / 2)
+    if half is None:
+        return MeanInterval(estimate.mean, None, None)
+    return MeanInterval(estimate.mean, estimate.mean - half, estimate.mean + half)
 
 
-def ratio_interval(values: Numbers, baseline: Numbers) -> RatioInterval:
+def ratio_interval(
+    values: Numbers, baseline: Numbers, workers: Sequence[Hashable] | None = None
+) -> RatioInterval:
     """Return exp of the mean log ratio over pairs, with its t interval.
+
+    From three pairs of workers on, the worker is a level of the interval: blocks that one pair of processes took
+    share its memory layout, and are no independent evidence about the backends.
 
     Args:
         values: one positive figure per block.
         baseline: the baseline's figures in the same blocks and order.
+        workers: per block, what names the pair of processes that took it; None where one pair took all.
     """
-    logs = mean_interval(_log_ratios(values, baseline))
-    low, high = (None if limit is None else exp(limit) for limit in (logs.low, logs.high))
-    return RatioInterval(exp(logs.mean), low, high, len(values))
+    estimate = _estimate(_log_ratios(values, baseline), workers)
+    half = estimate.reach((1 + CONFIDENCE) / 2)
+    low, high = (None, None) if half is None else (exp(estimate.mean - half), exp(estimate.mean + half))
+    return RatioInterval(exp(estimate.mean), low, high, len(values), estimate.worker_count)
 
 
-def minimum_detectable_ratio(values: Numbers, baseline: Numbers) -> float | None:
+def minimum_detectable_ratio(
+    values: Numbers, baseline: Numbers, workers: Sequence[Hashable] | None = None
+) -> float | None:
     """Return the smallest ratio above 1 that so many such pairs tell from 1 with 80 % power; None below two.
 
     With the standard error s of the mean log ratio it is exp(s (t(0.975, n - 1) + t(0.8, n - 1))); its
-    reciprocal is the largest detectable ratio below 1.
+    reciprocal is the largest detectable ratio below 1. With fewer than three pairs of workers it is never below
+    ``LAYOUT_RATIO``.
 
     Source:
         Zar, Biostatistical Analysis, 5th ed. (2010), section 7.7, the minimum detectable difference.
     """
-    logs = _log_ratios(values, baseline)
-    if logs.size < 2:  # noqa: PLR2004 - one pair has no spread
+    estimate = _estimate(_log_ratios(values, baseline), workers)
+    reach = estimate.reach((1 + CONFIDENCE) / 2, POWER)
+    if reach is None:
         return None
-    quantiles = _t_quantile((1 + CONFIDENCE) / 2, logs.size - 1) + _t_quantile(POWER, logs.size - 1)
-    return exp(quantiles * _standard_error(logs))
+    return max(exp(reach), 1.0 if estimate.worker_count >= LEAST_WORKERS else LAYOUT_RATIO)
 
 
-def _log_ratios(values: Numbers, baseline: Numbers) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _estimate(samples: NDArray[np.float64], workers: Sequence[Hashable] | None) -> _Estimate:
+    groups = _grouped(samples, workers)
+    mean, count = float(samples.mean()), samples.size
+    if count < 2:  # noqa: PLR2004 - one value has no spread
+        return _Estimate(mean, None, 0, len(groups))
+    if LEAST_WORKERS <= len(groups) < count:
+        error = _error_between_groups(groups, mean)
+        if error is not None:
+            return _Estimate(mean, error, len(groups) - 1, len(groups))
+    # Pooled: every pair stands for itself.
+    return _Estimate(mean, float(samples.std(ddof=1)) / sqrt(count), count - 1, len(groups))
+
+
+def _error_between_groups(groups: Sequence[NDArray[np.float64]], mean: float) -> float | None:
+    """Return the standard error of the mean over all values, or None where groups differ no more than values do.
+
+    One-way random effects: with mean squares B between and W within groups, the groups' variance is (B - W) / n0,
+    n0 being the group size, corrected for its spread. For equal sizes this is sqrt(B / count). Where B is not above
+    W, no effect of the worker is seen and pooling is the better estimate.
+
+    Source:
+        Searle, Casella and McCulloch, Variance Components (1992), chapter 3 (the one-way classification; n0 is that
+        of unequal sizes). Pooling after a preliminary test: Bancroft, Analysis and inference for incompletely
+        specified models involving the use of preliminary test(s) of significance, Biometrics 20 (1964).
+    """
+    sizes = np.array([group.size for group in groups], dtype=np.float64)
+    means = np.array([group.mean() for group in groups])
+    count = sizes.sum()
+    between = float((sizes * (means - mean) ** 2).sum()) / (len(groups) - 1)
+    within = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / (count - len(groups))
+    if between <= within:
+        return None
+    typical = (count - (sizes**2).sum() / count) / (len(groups) - 1)
+    variance = (between - within) / typical * (sizes**2).sum() / count**2 + within / count
+    return float(np.sqrt(variance))
+
+
+def _grouped(samples: NDArray[np.float64], workers: Sequence[Hashable] | None) -> list[NDArray[np.float64]]:
+    if workers is None:
+        return [samples]
+    places: dict[Hashable, list[int]] = {}
+    for place, worker in enumerate(workers):
+        places.setdefault(worker, []).append(place)
+    return [samples[own] for own in places.values()]
+
+
+def _log_ratios(values: Numbers, baseline: Numbers) -> NDArray[np.float64]:
     return np.log(np.asarray(values, dtype=np.float64)) - np.log(np.asarray(baseline, dtype=np.float64))
-
-
-def _standard_error(samples: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-    return float(samples.std(ddof=1)) / sqrt(samples.size)
 
 
 def _t_quantile(p: float, freedom: int) -> float:
