@@ -1,5 +1,6 @@
 import inspect
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ Install = Callable[..., FakeNvml]
 COUNTER = "nvmlDeviceGetTotalEnergyConsumption"
 AVERAGE = "nvmlDeviceGetPowerUsage"
 INSTANT = "NVML_FI_DEV_POWER_INSTANT"
+HIDDEN = 2**22 + 1  # above the largest process number (proc_sys_kernel(5)): what a container hides
+INIT = 1
 PULSES = Waveform(((0.7, 60.0), (0.9, 400.0)))
 
 
@@ -129,8 +132,31 @@ def test_counter_and_power_that_disagree_by_more_than_a_twentieth_are_flagged(
     energy, _, _ = measure(opened(clock), clock)
     assert isinstance(energy, Measured)
     assert energy.energy_j == pytest.approx(600 * gain, abs=energy.bound_j)
+    assert energy.sampled_ratio == pytest.approx(1 / gain, rel=0.01)
     assert bool(energy.flags) is flagged
     assert all("GPU-aaaa gives" in flag for flag in energy.flags)
+
+
+def test_the_sampled_ratio_of_several_gpus_is_weighted_by_energy(install: Install, clock: FakeClock) -> None:
+    small, large = Waveform(((1.0, 100.0),)), Waveform(((1.0, 300.0),))
+    install(
+        FakeGpu("GPU-a", small, counter_gain=0.5),
+        FakeGpu("GPU-b", large),
+        FakeGpu("GPU-c", large, errors={COUNTER: pynvml.NVML_ERROR_NOT_SUPPORTED}),
+    )
+    energy, _, _ = measure(opened(clock), clock)
+    assert isinstance(energy, Measured)
+    assert energy.sampled_ratio == pytest.approx((100 + 300) / (50 + 300), rel=0.01)
+
+
+@pytest.mark.parametrize("errors", [{INSTANT: 3, AVERAGE: 3}, {COUNTER: 3}])
+def test_one_way_of_reading_alone_has_no_ratio(
+    install: Install, clock: FakeClock, errors: dict[str, int]
+) -> None:
+    install(FakeGpu(errors=errors))
+    energy, _, _ = measure(opened(clock), clock)
+    assert isinstance(energy, Measured)
+    assert energy.sampled_ratio is None
 
 
 def test_power_that_fails_costs_the_check_and_not_the_counter(install: Install, clock: FakeClock) -> None:
@@ -140,14 +166,15 @@ def test_power_that_fails_costs_the_check_and_not_the_counter(install: Install, 
     energy, _, _ = measure(meter, clock, lambda: gpu.errors.update({INSTANT: pynvml.NVML_ERROR_UNKNOWN}))
     assert isinstance(energy, Measured)
     assert energy.energy_j == pytest.approx(600, abs=energy.bound_j)
+    assert energy.sampled_ratio is None
     assert "not checked" in energy.flags[0]
 
 
 def test_mig_and_processes_of_others_are_named(install: Install, clock: FakeClock) -> None:
-    gpu = FakeGpu(has_mig=True, pids=(4242, os.getpid()))
+    gpu = FakeGpu(has_mig=True, pids=(HIDDEN, os.getpid()))
     install(gpu)
     meter = opened(clock)
-    gpu.pids = (4242, 5000)  # 5000 is a worker of ours that started since
+    gpu.pids = (HIDDEN, HIDDEN + 1)  # the second may be a worker of ours, by the number the host gives it
     energy, _, _ = measure(meter, clock)
     assert isinstance(energy, Measured)
     assert energy.scope == "whole_device"
@@ -155,18 +182,28 @@ def test_mig_and_processes_of_others_are_named(install: Install, clock: FakeCloc
         "MIG is on: the counters of GPU-aaaa cover all instances",
         "1 other processes compute on GPU-aaaa",
     )
-    gpu.pids = (5000,)
+    gpu.pids = (HIDDEN + 1,)
     energy, _, _ = measure(meter, clock)
     assert isinstance(energy, Measured)
     assert len(energy.flags) == 1
 
 
-def test_power_alone_that_reads_zero_is_no_zero(install: Install, clock: FakeClock) -> None:
-    gpu = FakeGpu(counter_gain=0.0)
+def test_a_process_that_comes_later_is_foreign_unless_we_started_it(
+    install: Install, clock: FakeClock
+) -> None:
+    gpu = FakeGpu()
     install(gpu)
-    energy, _, _ = measure(opened(clock), clock, lambda: setattr(gpu, "wave", Waveform(((1.0, 0.0),))))
-    assert isinstance(energy, Unavailable)
-    assert "reads as zero" in energy.reason
+    meter = opened(clock)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
+        gpu.pids = (worker.pid,)
+        ours, _, _ = measure(meter, clock)
+        gpu.pids = (worker.pid, INIT)
+        foreign, _, _ = measure(meter, clock)
+        worker.communicate(b"\n")
+    assert isinstance(ours, Measured)
+    assert ours.flags == ()
+    assert isinstance(foreign, Measured)
+    assert foreign.flags == ("1 other processes compute on GPU-aaaa",)
 
 
 @pytest.mark.parametrize(
