@@ -11,7 +11,9 @@ from runner.backends.spec import describe, parse_specs
 from runner.crew import Crew, Terms
 from runner.errors import AbsentError, JoulebatchError
 from runner.interruption import Interruption
+from runner.meters.gpu_state import SLOWDOWNS, gpu_states
 from runner.meters.interface import MeterStatus
+from runner.meters.nvml import GpuFacts, gpus
 from runner.meters.registry import open_meters
 from runner.modelfile import STUDY_MODELS, ModelFile, exported_models, open_model
 from runner.onnxfile import load_graph, opset_version, read_onnx
@@ -31,11 +33,21 @@ class BackendFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuDiagnosis:
+    """A GPU, and what would make its figures doubtful now."""
+
+    facts: GpuFacts
+    slowdowns: tuple[str, ...]
+    """why it is slower than anybody asked for"""
+
+
+@dataclass(frozen=True, slots=True)
 class MachineFacts:
     """What this machine can measure."""
 
     environment: Environment
     meters: tuple[MeterStatus, ...]
+    gpus: tuple[GpuDiagnosis, ...]
     backends: tuple[BackendFacts, ...]
     models_dir: Path
     models: tuple[tuple[str, str], ...]
@@ -58,7 +70,12 @@ class ModelFacts:
 def machine_facts(models_dir: Path) -> MachineFacts:
     """Return what this machine can measure, and which models it has."""
     return MachineFacts(
-        read_environment(()), meter_facts(), backend_facts(), models_dir, model_states(models_dir)
+        read_environment(()),
+        meter_facts(),
+        gpu_facts(),
+        backend_facts(),
+        models_dir,
+        model_states(models_dir),
     )
 
 
@@ -79,6 +96,13 @@ def meter_facts() -> tuple[MeterStatus, ...]:
     """Return how each domain of energy is read here, or why not."""
     with open_meters("auto") as meters:
         return meters.entries
+
+
+def gpu_facts() -> tuple[GpuDiagnosis, ...]:
+    """Return every GPU of the machine; none where there is no driver, which its meter says."""
+    with gpu_states() as read:
+        slow = {state.uuid: set(state.throttle_reasons or ()) & set(SLOWDOWNS) for state in read()}
+    return tuple(GpuDiagnosis(gpu, tuple(sorted(slow.get(gpu.uuid, ())))) for gpu in gpus())
 
 
 def model_states(models_dir: Path) -> tuple[tuple[str, str], ...]:

@@ -26,7 +26,7 @@ _MAX_POWER_W = 2000.0
 # Intel SDM volume 3B, section "RAPL interfaces": energy status updates every ~1 ms.
 _UPDATE_PERIOD_S = 0.001
 
-_USE_ESTIMATE = "or pass --cpu-watts IDLE:MAX for a labelled estimate"
+_USE_ESTIMATE = "or pass --cpu-watts IDLE:MAX for a labelled estimate of cpu_package"
 # The least that opens the counters: sysfs knows no ACLs, running as root gives far more, and chmod a+r gives
 # every user of the machine a side channel (CVE-2020-8694), which is why the kernel took the permission away.
 _PERMISSION = (
