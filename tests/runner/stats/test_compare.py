@@ -35,6 +35,26 @@ def test_a_verdict_follows_from_the_interval(
     assert verdict(RatioInterval(0.95, low, high, pairs)) == expected
 
 
+@pytest.mark.parametrize(
+    ("ratio", "workers", "expected"),
+    [
+        (1.005, 1, "too few workers"),
+        (1.005, 2, "too few workers"),
+        (1.005, 3, "more"),
+        (1.02, 1, "more"),
+        (1 / 1.005, 2, "too few workers"),
+        (1 / 1.005, 5, "less"),
+        (1 / 1.02, 1, "less"),
+    ],
+)
+def test_a_difference_below_1_percent_takes_three_workers(ratio: float, workers: int, expected: str) -> None:
+    assert verdict(RatioInterval(ratio, ratio / 1.001, ratio * 1.001, 100, workers)) == expected
+
+
+def test_without_a_difference_more_workers_are_not_asked_for() -> None:
+    assert verdict(RatioInterval(1.001, 0.999, 1.003, 100)) == "no difference seen"
+
+
 @pytest.mark.parametrize("cells", [3, 4, 5, 6, 7, 8])
 @pytest.mark.parametrize("blocks", [3, 10])
 def test_a_true_tie_is_kept_whole(cells: int, blocks: int) -> None:
@@ -66,7 +86,15 @@ def test_the_lowest_is_always_a_member_of_the_best_set(seed: int, cells: int, bl
 
 def test_equal_columns_are_all_best_and_a_constant_factor_is_not() -> None:
     column = np.array([1.0, 2.0, 3.0])
-    assert best_set(np.column_stack([column, column, column * 1.01])) == (0, 1)
+    assert best_set(np.column_stack([column, column, column * 1.02])) == (0, 1)
+
+
+@pytest.mark.parametrize(("workers", "expected"), [(1, (0, 1)), (2, (0, 1)), (3, (0,))])
+def test_a_cell_within_1_percent_is_thrown_out_by_three_workers_only(
+    workers: int, expected: tuple[int, ...]
+) -> None:
+    column = np.array([1.0, 2.0, 3.0])
+    assert best_set(np.column_stack([column, column * 1.005, column * 1.02]), workers) == expected
 
 
 @pytest.mark.parametrize("blocks", [3, 10, 30])

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import t, ttest_1samp
 
 from runner.stats.intervals import mean_interval, minimum_detectable_ratio, ratio_interval
 
@@ -72,3 +73,66 @@ def test_the_minimum_detectable_ratio_is_detected_in_four_of_five_runs(blocks: i
     ]
     detected = np.mean([run.low is not None and run.low > 1 for run in runs])
     assert 0.76 < detected < 0.84
+
+
+def as_limits(logs: np.ndarray[tuple[int], np.dtype[np.float64]], workers: list[str]) -> tuple[float, float]:
+    interval = ratio_interval(np.exp(logs), np.ones(logs.size), workers)
+    assert interval.low is not None
+    assert interval.high is not None
+    return float(np.log(interval.low)), float(np.log(interval.high))
+
+
+def test_equal_shares_of_workers_that_differ_are_a_t_test_of_their_means() -> None:
+    rng = np.random.default_rng(0)
+    means = np.array([0.0, 0.1, 0.3, 0.15])
+    logs = (means[:, None] + rng.normal(0, 0.01, (4, 5))).ravel()
+    low, high = ttest_1samp(logs.reshape(4, 5).mean(axis=1), 0).confidence_interval(0.95)
+    assert as_limits(logs, [name for name in "abcd" for _ in range(5)]) == pytest.approx((low, high))
+
+
+def test_workers_that_differ_no_more_than_their_windows_are_pooled() -> None:
+    logs = np.array([0.1, -0.1, 0.2, -0.2, 0.3, -0.3])
+    workers = ["a", "a", "b", "b", "c", "c"]
+    low, high = ttest_1samp(logs, 0).confidence_interval(0.95)
+    assert as_limits(logs, workers) == pytest.approx((low, high))
+    interval = ratio_interval(np.exp(logs), np.ones(6), workers)
+    assert (interval.pair_count, interval.worker_count) == (6, 3)
+
+
+def test_unequal_shares_take_the_variance_components_of_the_textbook() -> None:
+    # Worked by hand: sizes 1, 2 and 3 of the values below.
+    logs = np.array([0.0, 0.3, 0.5, 0.7, 0.8, 0.9])
+    mean = logs.mean()
+    between = (1 * (0 - mean) ** 2 + 2 * (0.4 - mean) ** 2 + 3 * (0.8 - mean) ** 2) / 2
+    within = (0.02 + 0.02) / 3
+    component = (between - within) / ((6 - 14 / 6) / 2)
+    error = (component * 14 / 36 + within / 6) ** 0.5
+    half = t.ppf(0.975, 2) * error
+    assert as_limits(logs, list("abbccc")) == pytest.approx((mean - half, mean + half))
+
+
+@pytest.mark.parametrize("workers", [["a"] * 6, ["a", "a", "a", "b", "b", "b"], list("abcdef")])
+def test_one_or_two_workers_or_one_for_every_pair_are_the_plain_interval(workers: list[str]) -> None:
+    logs = np.array([0.0, 0.3, 0.5, 0.7, 0.8, 0.9])
+    low, high = ttest_1samp(logs, 0).confidence_interval(0.95)
+    assert as_limits(logs, workers) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_neither_the_order_nor_the_names_of_workers_matter(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values, baseline = rng.uniform(1, 2, (2, 20))
+    workers, order = rng.integers(0, 4, 20), rng.permutation(20)
+    one = ratio_interval(values, baseline, workers.tolist())
+    other = ratio_interval(values[order], baseline[order], [f"worker {name}" for name in workers[order]])
+    assert one.worker_count == other.worker_count == 4
+    assert (one.ratio, one.low, one.high) == pytest.approx((other.ratio, other.low, other.high))
+
+
+def test_nothing_below_1_percent_is_detectable_with_fewer_than_three_workers() -> None:
+    values, baseline = np.exp([0.0, 1e-4] * 6), np.ones(12)
+    for workers in (None, ["a"] * 12, ["a"] * 6 + ["b"] * 6):
+        assert minimum_detectable_ratio(values, baseline, workers) == 1.01
+    detectable = minimum_detectable_ratio(values, baseline, list("aaaabbbbcccc"))
+    assert detectable is not None
+    assert 1 < detectable < 1.001
