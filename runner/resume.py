@@ -115,12 +115,19 @@ def resumable(reports_dir: Path, text: str) -> Path:
         folder = max(folders, key=lambda each: each.name)
     else:
         folder = resolve(reports_dir, text)
-    what = f"Cannot resume {folder.name}"
-    if (folder / REPORT_NAME).exists():
-        raise UsageError(what, expected="a report that is not complete", got="one that is")
+    _refuse_complete(folder)
     if is_being_written(folder):
-        raise UsageError(what, expected="a run that has ended", got="one that goes on")
+        raise UsageError(
+            f"Cannot resume {folder.name}", expected="a run that has ended", got="one that goes on"
+        )
     return folder
+
+
+def _refuse_complete(folder: Path) -> None:
+    if (folder / REPORT_NAME).exists():
+        raise UsageError(
+            f"Cannot resume {folder.name}", expected="a report that is not complete", got="one that is"
+        )
 
 
 def resumed_config(header: HeaderLine) -> RunConfig:
@@ -142,9 +149,13 @@ def resumed_config(header: HeaderLine) -> RunConfig:
 def read_so_far(folder: Path) -> SoFar:
     """Return what the journal of a run says that was interrupted or killed.
 
+    Only under the journal's lock does it hold for longer than a moment.
+
     Raises:
+        UsageError: another run completed it meanwhile.
         FileError: no journal, or none that can be read.
     """
+    _refuse_complete(folder)
     contents = _Contents()
     for line in read_journal(folder):
         contents.add(line)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -37,3 +38,26 @@ def start(*arguments: str | Path, cwd: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def wait_for_windows(reports_dir: Path, count: int) -> None:
+    """Wait until the journals of the reports in a folder hold so many windows."""
+    deadline_s = time.monotonic() + 60
+    while (
+        sum(path.read_text().count('"kind":"window"') for path in reports_dir.glob("*/journal.jsonl")) < count
+    ):
+        assert time.monotonic() < deadline_s, "no windows were journaled"
+        time.sleep(0.05)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process started and that live."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def state_of(pid: int) -> str:
+    """Return a process's state as proc(5) writes it: T is stopped; Z, a zombie, stands for gone too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "Z"

@@ -157,7 +157,7 @@ def collect(lines: Iterable[Line]) -> Assembled:
         idle=tuple(contents.idle),
         resumes=tuple(contents.resumes),
         minimum_detectable_ratio=None,
-        notes=tuple(contents.notes),
+        notes=tuple(dict.fromkeys(contents.notes)),  # a run that goes on may say again what holds
     )
     notes = (*report.notes, *_baseline_notes(report))
     return Assembled(report.model_copy(update={"notes": notes}), tuple(contents.latencies_s))

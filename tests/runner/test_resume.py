@@ -232,9 +232,9 @@ def test_a_torn_line_is_measured(tmp_path: Path) -> None:
         read_so_far(tmp_path)
 
 
-def reports(folder: Path) -> tuple[Path, Path, Path]:
+def reports(folder: Path) -> list[Path]:
     """Return, in order of time, one that was killed, one that was killed and one that is complete."""
-    folders = tuple(folder / f"2026-11-23T21-34-0{second}-abcd" for second in range(3))
+    folders = [folder / f"2026-11-23T21-34-0{second}-abcd" for second in range(3)]
     for each in folders:
         write(each, make_journal())
     finish(folders[2], lambda report: report.report_id)

@@ -3,11 +3,8 @@
 import csv
 import io
 import json
-import os
 import shutil
-import signal
 import subprocess
-import time
 from pathlib import Path
 
 import duckdb
@@ -16,7 +13,7 @@ import pytest
 from runner.report.archive import load
 from runner.report.schema import Report
 from tests.models import write_exported, write_onnx
-from tests.processes import joulebatch, start
+from tests.processes import joulebatch
 
 QUICK = ("--profile", "quick", "--time-budget", "20s")
 
@@ -196,70 +193,6 @@ def test_nothing_measured_is_exit_3(home: Path) -> None:
     assert report_of(home).status == "complete", "what failed is archived too"
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_keeps_what_it_measured(home: Path, signum: int, code: int) -> None:
-    process = start(
-        "run", "-m", "tiny", "--backend", "cpu", "--backend", "B=cpu", "--batch-sizes", "1,4",
-        "--profile", "publication", "--target-ci", "0.001%", cwd=home,
-    )  # fmt: skip
-    wait_for_windows(home, 12)
-    workers = children_of(process.pid)
-    assert workers
-    process.send_signal(signum)
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == code, stderr
-    assert "Traceback" not in stderr
-    assert "Interrupted report: reports/" in stderr
-    assert "interrupted" in stdout
-    report = report_of(home)
-    assert report.status == "interrupted"
-    assert len(report.windows) >= 12
-    assert any(f"Interrupted by {signal.Signals(signum).name}" in note for note in report.notes)
-    assert not any(is_alive(pid) for pid in workers)
-    shown = joulebatch("reports", "show", "latest", cwd=home)
-    assert shown.returncode == 0
-    assert "interrupted" in shown.stdout
-
-
-def test_a_killed_run_keeps_what_it_measured_and_leaves_no_worker(home: Path) -> None:
-    process = start(
-        "run", "-m", "tiny", "--backend", "cpu", "--batch-sizes", "1,4", "--profile", "publication",
-        "--target-ci", "0.001%", cwd=home,
-    )  # fmt: skip
-    wait_for_windows(home, 5)
-    workers = children_of(process.pid)
-    process.kill()
-    process.communicate(timeout=60)
-    report = report_of(home)
-    assert report.status == "interrupted"
-    assert len(report.windows) >= 5
-    deadline = time.monotonic() + 10
-    while any(is_alive(pid) for pid in workers):
-        assert time.monotonic() < deadline, "a worker outlived its parent"
-        time.sleep(0.05)
-
-
-def wait_for_windows(home: Path, count: int) -> None:
-    deadline = time.monotonic() + 60
-    while (
-        sum(path.read_text().count('"kind":"window"') for path in home.glob("reports/*/journal.jsonl"))
-        < count
-    ):
-        assert time.monotonic() < deadline, "no windows were journaled"
-        time.sleep(0.05)
-
-
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def test_asking_for_cuda_without_it_is_exit_3_and_never_a_cpu_run(home: Path) -> None:
     if Path("/dev/nvidiactl").exists():
         pytest.skip("this machine has an NVIDIA GPU")
@@ -405,28 +338,6 @@ def test_a_reports_folder_that_cannot_be_written_is_exit_4(home: Path) -> None:
     result = joulebatch("run", "-m", "tiny", "--reports-dir", "taken", *QUICK, cwd=home)
     assert result.returncode == 4
     assert "--reports-dir" in failure(result)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
-def test_a_full_disk_ends_the_run_and_loses_nothing(home: Path) -> None:
-    small = home / "small"
-    small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"cannot mount here: {mounted.stderr.decode().strip()}")
-    try:
-        result = joulebatch(
-            "run", "-m", "tiny", "--backend", "cpu", "--batch-sizes", "1", "--profile", "publication",
-            "--target-ci", "0.001%", "--time-budget", "60s", "--reports-dir", "small", cwd=home,
-        )  # fmt: skip
-        assert result.returncode == 4
-        assert "No space left on device" in failure(result)
-        (folder,) = small.iterdir()
-        assert len(load(folder).windows) >= 1
-    finally:
-        subprocess.run(["umount", small], check=True)
 
 
 def test_estimated_energy_is_marked_and_never_ranked(home: Path) -> None:
