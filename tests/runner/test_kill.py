@@ -146,6 +146,7 @@ class Run:
         self._bytes_left, self._events_left = kill_after_bytes, kill_after_events
         pid = os.fork()
         if pid == 0:
+            signal.alarm(60)  # a child that hangs must not outlive the test
             try:
                 self._measure()
                 os._exit(0)  # which no finally outlives
