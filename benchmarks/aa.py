@@ -14,7 +14,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from math import ceil, exp, log
+from math import ceil, log
 from pathlib import Path
 from statistics import fmean, median, stdev
 from time import monotonic
@@ -170,7 +170,9 @@ def _time_to_find(compared: Comparison) -> float | None:
 
 def main() -> None:
     """Record, judge, and exit with 1 when the goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("recording", type=Path)
     parser.add_argument("--comparisons", type=int, default=500)
     parser.add_argument("--models-dir", type=Path, default=Path("models"))

@@ -6,13 +6,18 @@ from typing import Any, Literal
 
 from runner.backends.spec import BackendSpec
 from runner.budget import Budget
+from runner.conditions import Observer
+from runner.cooling import CoolDown
 from runner.crew import BackendLostError, Crew, Terms
 from runner.errors import JoulebatchError
+from runner.idle import IdleProbe
+from runner.memory import MemoryForecast
 from runner.meters.recorder import MeterSet
 from runner.plan import ModelPlan, Profile
 from runner.progress import Progress
 from runner.report.journal import CellLine, Journal, NoteLine
 from runner.report.schema import Cell, SessionEntry
+from runner.resume import ModelSoFar
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +33,21 @@ class Bench:
     journal: Journal
     meters: MeterSet
     budget: Budget
+    observer: Observer
+    cool_down: CoolDown
+    idle: IdleProbe
     progress: Progress
 
 
 class Roster:
     """The cells of one model: which are still in, which are ready, and what an inference of them takes."""
 
-    def __init__(self, plan: ModelPlan, bench: Bench, crew: Crew) -> None:
+    def __init__(self, plan: ModelPlan, bench: Bench, crew: Crew, so_far: ModelSoFar) -> None:
         self.plan, self.bench, self.crew = plan, bench, crew
-        self.live: dict[str, Cell] = {cell.key: cell for cell in plan.cells}
+        self.so_far = so_far
+        """what earlier stretches of this run learned, and this one learns"""
+        self.memory = MemoryForecast()
+        self.live: dict[str, Cell] = {cell.key: cell for cell in plan.cells if not so_far.is_closed(cell)}
         """not failed, skipped or overloaded"""
         self.ready: dict[str, Cell] = {}
         """bound, warm, and visited in every block"""

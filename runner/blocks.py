@@ -1,64 +1,202 @@
 """Block after block: every ready cell once in random order, until the model is known well enough or time is up."""
 
 from collections.abc import Mapping
-from math import inf, sqrt
-from statistics import fmean
+from math import ceil, inf, sqrt
 
 from runner.bench import Roster
 from runner.crew import BackendLostError
-from runner.plan import (
-    LONGEST_SHARED_WINDOW,
-    MIN_INFERENCES,
-    PROFILES,
-    WINDOW_S,
-    period_s,
-    share_windows,
-    visit_s,
-)
-from runner.protocol import Measure
-from runner.report.journal import BlockLine, CellLine, WindowLine
-from runner.report.schema import Cell, Window
+from runner.plan import LONGEST_SHARED_WINDOW, MIN_INFERENCES, PROFILES, WINDOW_S, share_windows, visit_s
+from runner.report.journal import BlockLine, CellLine
+from runner.stats.effort import blocks_needed
 from runner.stats.intervals import ratio_interval
-from runner.workers import CellFailedError, WorkerLostError
-
-LATE_FLAG = "late"
-"""the last inference of a paced window ran past its schedule"""
-UNSETTLED_FLAG = "another worker was still busy"
+from runner.visits import take_window
 
 _WINDOW_PARTS = (1, 2, 4, inf)
 """Parts of the meters' shortest window that are tried when the budget is too small for whole ones."""
-
-_REACHABLE_BLOCKS = PROFILES["publication"].max_blocks
+_FORECAST_BLOCK = 3
+"""after which a report says whether its target can be reached: the fewest that have an interval worth the name"""
+_REPEATED_PART = 4
+"""At most one block in four is repeated: a machine that disturbs more of them is to be left in peace, and said so."""
 
 
 def run_blocks(roster: Roster) -> None:
-    """Visit all cells, again and again, until the profile is content or the budget ends."""
-    bench, plan = roster.bench, roster.plan
-    profile, budget = bench.profile, bench.budget
-    counts = _window_counts(roster)
-    visits = _Visits(roster)
-    block, last_block_s = 0, 0.0
-    while roster.ready and block < profile.max_blocks:
-        left_s = budget.for_needs_s if block < profile.min_blocks else budget.for_more_s
-        if max(last_block_s, _block_s(roster, counts)) > left_s:
-            break
-        began_s = budget.now_s()
-        for cell in plan.block(block, bench.terms.seed):
-            if cell.key in roster.ready:
-                bench.progress.visit(cell, block)
-                visits.visit(cell, block, counts[cell.key])
-        bench.journal.write(BlockLine(model=plan.file.name, variant=plan.file.variant, block=block))
-        last_block_s = budget.now_s() - began_s
-        block += 1
-        if block >= profile.min_blocks and visits.half_width_ratio() <= bench.target_ci_ratio:
-            break
-    visits.close_late_cells()
-    _say_what_is_missing(roster, block, visits.half_width_ratio())
+    """Visit all cells until the profile is content or the budget ends, and repeat the blocks that were disturbed."""
+    blocks = _Blocks(roster)
+    while blocks.wanted() and blocks.fits():
+        if blocks.number == _FORECAST_BLOCK:
+            blocks.forecast()
+        if blocks.due_for_fresh_workers():
+            blocks.refresh()
+        blocks.run()
+    while (old := blocks.to_repeat()) is not None and blocks.fits():
+        blocks.run(repeats=old)
+    blocks.say_what_is_missing()
+    blocks.close_late_cells()
+
+
+class _Blocks:
+    """The blocks of one model; what they taught so far is in ``roster.so_far``, so that a resumed run goes on alike."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster, self._bench, self._so_far = roster, roster.bench, roster.so_far
+        self._counts = _window_counts(roster)
+        self._last_s = 0.0
+        self._shift = ceil(self._bench.profile.min_blocks / self._bench.profile.workers)
+        """blocks by one set of workers"""
+
+    @property
+    def number(self) -> int:
+        """Of the next block."""
+        return self._so_far.blocks
+
+    @property
+    def _first_time(self) -> int:
+        """Finished blocks that repeat no other; they come first, so these are the numbers below it."""
+        return self._so_far.blocks - self._so_far.repeats
+
+    def wanted(self) -> bool:
+        """Return whether the profile asks for another block that is no repeat."""
+        profile = self._bench.profile
+        if not self._roster.ready or self._so_far.repeats or self._first_time >= profile.max_blocks:
+            return False
+        return self._first_time < profile.min_blocks or self._width() > self._bench.target_ci_ratio
+
+    def fits(self) -> bool:
+        """Return whether the budget holds another block as long as the last one."""
+        budget = self._bench.budget
+        left_s = (
+            budget.for_needs_s if self._first_time < self._bench.profile.min_blocks else budget.for_more_s
+        )
+        return bool(self._roster.ready) and max(self._last_s, _block_s(self._roster, self._counts)) <= left_s
+
+    def run(self, repeats: int | None = None) -> None:
+        """Visit every ready cell once, in random order."""
+        bench, plan, number = self._bench, self._roster.plan, self.number
+        self._cool_down()
+        began_s = bench.budget.now_s()
+        windows = []
+        for cell in plan.block(number, bench.terms.seed):
+            if cell.key in self._roster.ready:
+                bench.progress.visit(cell, number)
+                if window := take_window(self._roster, cell, number, self._counts[cell.key]):
+                    windows.append(window)
+        line = BlockLine(model=plan.file.name, variant=plan.file.variant, block=number, repeats=repeats)
+        bench.journal.write(line)
+        self._so_far.finish_block(line, windows)
+        self._last_s = bench.budget.now_s() - began_s
+
+    def to_repeat(self) -> int | None:
+        """Return the disturbed block to be repeated next, or None when none is or enough were."""
+        if self._so_far.repeats >= ceil(self._first_time / _REPEATED_PART):
+            return None
+        return min(self._so_far.disturbed, default=None)
+
+    def due_for_fresh_workers(self) -> bool:
+        """Return whether the workers have done their share of blocks."""
+        return self._bench.profile.workers > 1 and self.number > 0 and self.number % self._shift == 0
+
+    def refresh(self) -> None:
+        """Replace every backend's worker, because the memory layout of a process is part of its speed."""
+        for label in dict.fromkeys(cell.backend for cell in self._roster.ready.values()):
+            self._bench.progress.say(f"starting a fresh worker of {label}")
+            try:
+                self._roster.crew.refresh(label)
+            except BackendLostError as error:
+                self._roster.fail(self._roster.cells_of(label), error)
+
+    def forecast(self) -> None:
+        """Say whether the target can be reached in the budget."""
+        bench, width = self._bench, self._width()
+        if not bench.target_ci_ratio < width < inf:
+            return
+        needed = blocks_needed(width, self.number, bench.target_ci_ratio)
+        need_s = max(0, needed - self.number) * self._last_s
+        reach = "needs" if need_s <= bench.budget.for_more_s else "would need"
+        limits = "" if need_s <= bench.budget.for_more_s else ", more than the time budget holds"
+        if needed > bench.profile.max_blocks:
+            limits += f", more than the profile's {bench.profile.max_blocks}"
+        self._roster.note(
+            f"after {self.number} blocks: the target of ±{bench.target_ci_ratio * 100:.2g} % {reach} about {needed} "
+            f"blocks, {need_s:.0f} s more{limits}"
+        )
+
+    def close_late_cells(self) -> None:
+        """Call a paced cell overloaded when most of its windows ran past their schedule."""
+        for key, cell in list(self._roster.ready.items()):
+            windows, late = len(self._so_far.means_s.get(key, ())), self._so_far.late.get(key, 0)
+            if late * 2 > windows:
+                reason = f"{cell.load.pace_hz:g} images/s asked for; {late} of {windows} windows ran late"
+                self._roster.close(cell, "overloaded", reason)
+
+    def say_what_is_missing(self) -> None:
+        """Journal what the budget cost: cells without a window, blocks, precision; and what stays disturbed."""
+        roster, profile, blocks = self._roster, self._bench.profile, self._first_time
+        if blocks == 0:
+            for cell in list(roster.ready.values()):
+                roster.close(
+                    cell,
+                    "skipped",
+                    "budget: no block fitted",
+                    predicted_inference_s=roster.inference_s[cell.key],
+                )
+        elif blocks < profile.min_blocks and roster.ready:
+            roster.note(f"{blocks} blocks of {profile.min_blocks} fitted the time budget")
+        elif self._bench.target_ci_ratio < (width := self._width()) < inf:
+            self._say_precision(width, blocks)
+        if self._so_far.disturbed:
+            roster.note(
+                f"{len(self._so_far.disturbed)} of {blocks} blocks were disturbed and not repeated; "
+                "their windows say by what; close other programs and run again"
+            )
+
+    def _say_precision(self, width: float, blocks: int) -> None:
+        target = self._bench.target_ci_ratio
+        needed = blocks_needed(width, blocks, target)
+        advice = (
+            f"about {needed} blocks instead of {blocks} would reach it (a larger --profile or --time-budget)"
+            if needed <= PROFILES["publication"].max_blocks
+            else "this machine is too unsteady for it now"
+        )
+        known = f"±{width * 100:.2g} %" if width < 1 else f"a factor of {1 + width:.2g}"
+        self._roster.note(
+            f"ratios to the baseline are known to {known} at worst, the target is ±{target * 100:.2g} %; {advice}"
+        )
+
+    def _cool_down(self) -> None:
+        waited_s = self._bench.cool_down.wait()
+        if self._bench.cool_down.hit_cap:
+            self._roster.note(
+                f"block {self.number + 1} began hot: {waited_s:.0f} s did not cool the CPU down"
+            )
+
+    def _width(self) -> float:
+        """Return the widest half-width of a ratio to the baseline over blocks that repeat no other; 0 without any."""
+        ready, means_s = self._roster.ready, self._so_far.means_s
+        first = range(self._first_time)
+        cells = {
+            (c.backend, c.load, c.io): {b: s for b, s in means_s.get(key, {}).items() if b in first}
+            for key, c in ready.items()
+        }
+        baseline, widths = self._bench.baseline, [0.0]
+        for (backend, load, io), own in cells.items():
+            base = cells.get((baseline, load, io))
+            if backend == baseline or base is None:
+                continue
+            blocks = sorted(own.keys() & base.keys())
+            if not blocks:
+                return inf
+            ratio = ratio_interval([own[b] for b in blocks], [base[b] for b in blocks])
+            widths.append(
+                inf if ratio.low is None or ratio.high is None else sqrt(ratio.high / ratio.low) - 1
+            )
+        return max(widths)
 
 
 def _window_counts(roster: Roster) -> Mapping[str, int]:
     """Return the inferences of each cell's windows: as asked for, or the next smaller that the budget holds."""
     bench, cells = roster.bench, tuple(roster.ready.values())
+    if cells and all(cell.inferences_per_window for cell in cells):  # a resumed run's are fixed
+        return {cell.key: cell.inferences_per_window or 0 for cell in cells}
     target_s = max(WINDOW_S, bench.meters.minimum_window_s)
     asked = (target_s, MIN_INFERENCES, LONGEST_SHARED_WINDOW)
     shorter = ((max(WINDOW_S, target_s / part), 1, LONGEST_SHARED_WINDOW) for part in _WINDOW_PARTS)
@@ -79,91 +217,3 @@ def _window_counts(roster: Roster) -> Mapping[str, int]:
 
 def _block_s(roster: Roster, counts: Mapping[str, int]) -> float:
     return sum(visit_s(cell, roster.inference_s[key], counts[key]) for key, cell in roster.ready.items())
-
-
-def _say_what_is_missing(roster: Roster, blocks: int, width: float) -> None:
-    """Journal what the budget cost: cells without a window, blocks, precision."""
-    profile, target = roster.bench.profile, roster.bench.target_ci_ratio
-    if blocks == 0:
-        for cell in list(roster.ready.values()):
-            roster.close(
-                cell, "skipped", "budget: no block fitted", predicted_inference_s=roster.inference_s[cell.key]
-            )
-    elif blocks < profile.min_blocks and roster.ready:
-        roster.note(f"{blocks} blocks of {profile.min_blocks} fitted the time budget")
-    elif target < width < inf:
-        # The half-width falls with the square root of the number of blocks.
-        needed = blocks * (width / target) ** 2
-        advice = (
-            f"about {needed:.0f} blocks instead of {blocks} would reach it (a larger --profile or --time-budget)"
-            if needed <= _REACHABLE_BLOCKS
-            else "this machine is too unsteady for it now"
-        )
-        known = f"±{width * 100:.2g} %" if width < 1 else f"a factor of {1 + width:.2g}"
-        roster.note(
-            f"ratios to the baseline are known to {known} at worst, the target is ±{target * 100:.2g} %; {advice}"
-        )
-
-
-class _Visits:
-    """Takes the windows of one model, and remembers of each what stopping needs."""
-
-    def __init__(self, roster: Roster) -> None:
-        self._roster = roster
-        self._means_s: dict[str, dict[int, float]] = {key: {} for key in roster.ready}
-        self._late: dict[str, int] = dict.fromkeys(roster.ready, 0)
-
-    def visit(self, cell: Cell, block: int, count: int) -> None:
-        """Measure one window and journal it; a cell that fails is taken out."""
-        bench, crew = self._roster.bench, self._roster.crew
-        settled = crew.settle(cell.backend)
-        request = Measure(cell.load.batch_size, cell.io, count, period_s(cell.load))
-        predicted_s = visit_s(cell, self._roster.inference_s[cell.key], count)
-        bench.meters.begin()
-        try:
-            measured = crew.measure(cell.backend, request, predicted_s)
-        except (CellFailedError, WorkerLostError, BackendLostError) as error:
-            bench.meters.cancel()
-            self._roster.fail((cell,), error)
-            return
-        late = measured.late_s > 0
-        window = Window(
-            cell=cell.key,
-            block=block,
-            paired=False,
-            started_s=measured.started_s,
-            wall_s=measured.ended_s - measured.started_s,
-            inference_count=len(measured.latencies_s),
-            latency_mean_s=fmean(measured.latencies_s),
-            cpu_s=measured.cpu_s,
-            flags=(*(() if settled else (UNSETTLED_FLAG,)), *((LATE_FLAG,) if late else ())),
-            energy=bench.meters.end(measured.started_s, measured.ended_s),
-        )
-        bench.journal.write(WindowLine(entry=window, latencies_s=measured.latencies_s))
-        self._means_s[cell.key][block] = window.latency_mean_s
-        self._late[cell.key] += late
-
-    def half_width_ratio(self) -> float:
-        """Return the widest half-width of a ratio to the baseline, as the target asks for it; 0 without any."""
-        cells = {(c.backend, c.load, c.io): self._means_s[key] for key, c in self._roster.ready.items()}
-        baseline, widths = self._roster.bench.baseline, [0.0]
-        for (backend, load, io), own in cells.items():
-            base = cells.get((baseline, load, io))
-            if backend == baseline or base is None:
-                continue
-            blocks = sorted(own.keys() & base.keys())
-            if not blocks:
-                return inf
-            ratio = ratio_interval([own[b] for b in blocks], [base[b] for b in blocks])
-            widths.append(
-                inf if ratio.low is None or ratio.high is None else sqrt(ratio.high / ratio.low) - 1
-            )
-        return max(widths)
-
-    def close_late_cells(self) -> None:
-        """Call a paced cell overloaded when most of its windows ran past their schedule."""
-        for key, cell in list(self._roster.ready.items()):
-            windows, late = len(self._means_s[key]), self._late[key]
-            if late * 2 > windows:
-                reason = f"{cell.load.pace_hz:g} images/s asked for; {late} of {windows} windows ran late"
-                self._roster.close(cell, "overloaded", reason)

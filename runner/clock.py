@@ -1,6 +1,7 @@
 """Time as something that is passed in, so that tests decide what it is; a leaf."""
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -24,3 +25,14 @@ class SystemClock:
     def sleep_s(self, duration_s: float) -> None:
         """Wait."""
         time.sleep(duration_s)
+
+
+class InterruptibleClock(SystemClock):
+    """The machine's clock, whose waiting ends early by what ``wait`` raises."""
+
+    def __init__(self, wait: Callable[[float], None]) -> None:
+        self._wait = wait
+
+    def sleep_s(self, duration_s: float) -> None:
+        """Wait."""
+        self._wait(duration_s)

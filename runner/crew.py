@@ -44,11 +44,18 @@ class Crew:
     Runtime) and would burn the CPU of whoever is measured next.
     """
 
-    def __init__(self, file: ModelFile, specs: Sequence[BackendSpec], terms: Terms) -> None:
+    def __init__(
+        self,
+        file: ModelFile,
+        specs: Sequence[BackendSpec],
+        terms: Terms,
+        started: Mapping[str, int] | None = None,
+    ) -> None:
         self._file, self._terms = file, terms
         self._specs = {spec.label: spec for spec in specs}
         self._workers: dict[str, Worker] = {}
-        self._started: Counter[str] = Counter()
+        self._started = Counter(started)
+        """by backend: its processes so far, those of earlier stretches of a resumed run included"""
         self._placements: dict[str, Mapping[str, Any]] = {}
         self._prepared: dict[str, dict[tuple[int, str], tuple[Prepare, float]]] = {
             label: {} for label in self._specs

@@ -1,5 +1,6 @@
 """The main path: selection -> measured models -> journal -> report."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,18 +9,25 @@ from time import monotonic
 from runner.bench import Bench, Roster
 from runner.blocks import run_blocks
 from runner.budget import Budget
+from runner.clock import InterruptibleClock
+from runner.conditions import Observer
 from runner.config import RunConfig
+from runner.cooling import CoolDown
 from runner.crew import Crew, Terms
+from runner.idle import IdleProbe, Moment, idle_duration_s
 from runner.interruption import InterruptedRunError, Interruption
+from runner.meters.gpu_state import gpu_states
 from runner.plan import PROFILES, ModelPlan
 from runner.prepare import check_parity, open_sessions, prepare_cells
 from runner.progress import Progress
 from runner.render.markdown import to_markdown
 from runner.report.archive import create, finish, load
 from runner.report.header import Start, make_header
-from runner.report.journal import EndLine, Journal, NoteLine
-from runner.report.schema import Report
+from runner.report.journal import EndLine, IdleLine, Journal, ModelEndLine, NoteLine, ResumeLine
+from runner.report.schema import Report, Resume
+from runner.resume import ModelSoFar, SoFar, check_unchanged, read_so_far
 from runner.selection import Selection, select_meters
+from runner.sensors import CpuSensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +45,36 @@ def run_experiment(
     selection: Selection,
     argv: tuple[str, ...],
     progress: Progress,
+    resume: Path | None = None,
 ) -> Outcome:
     """Measure everything that was selected, archive it, and return the report.
 
+    Args:
+        config: what was asked for; of a run that goes on, what it was begun with.
+        selection: what that is on this machine.
+        argv: the command line.
+        progress: is told what happens.
+        resume: folder of the report to go on with.
+
     Raises:
         AbsentError: a meter that was asked for is absent.
-        FileError: the archive cannot be written; what was measured is in its journal.
+        FileError: the archive cannot be written, or a resumed run's machine is not what it was.
     """
-    with select_meters(config) as meters, Interruption() as interruption:
+    with select_meters(config) as meters, Interruption() as interruption, gpu_states() as gpus:
         now = datetime.now(UTC).astimezone()
-        folder = create(config.reports_dir, config.name, now)
+        folder = resume or create(config.reports_dir, config.name, now)
+        header = make_header(config, selection, meters, Start(folder.name, now, argv))
         with Journal(folder) as journal:
-            journal.write(make_header(config, selection, meters, Start(folder.name, now, argv)))
-            budget = Budget(config.time_budget_s, [model.predicted_s for model in selection.plan])
+            if resume is None:
+                so_far = SoFar(header, {}, 0.0, (), 0)
+                journal.write(header)
+            else:
+                so_far = read_so_far(folder)  # again, under the lock
+                check_unchanged(so_far, header)
+                journal.write(_resume_line(so_far, now, argv))
+            clock = InterruptibleClock(interruption.wait)
+            left_s = None if config.time_budget_s is None else config.time_budget_s - so_far.measured_s
+            budget = Budget(left_s, [model.predicted_s for model in _still_open(selection.plan, so_far)])
             bench = Bench(
                 specs=selection.specs,
                 baseline=selection.baseline,
@@ -60,22 +85,30 @@ def run_experiment(
                 journal=journal,
                 meters=meters,
                 budget=budget,
+                observer=Observer(gpus),
+                cool_down=CoolDown(CpuSensors().temperature_celsius, clock),
+                idle=IdleProbe(meters, clock, interruption.wait),
                 progress=progress,
             )
-            interrupted_by = measure_models(selection.plan, bench)
+            interrupted_by = measure_models(selection.plan, bench, config.profile, so_far)
         # Still shielded from signals: a report is finished or left to its journal, never torn.
         report = load(folder) if interrupted_by else finish(folder, to_markdown)
     return Outcome(folder, report, interrupted_by)
 
 
-def measure_models(plan: tuple[ModelPlan, ...], bench: Bench) -> int | None:
+def measure_models(plan: tuple[ModelPlan, ...], bench: Bench, profile: str, so_far: SoFar) -> int | None:
     """Measure model after model; return the signal that ended the run early, if one did."""
     began_s = monotonic()
     signum = None
     try:
+        if not any(idle.moment == "before" for idle in so_far.idle):
+            measure_idle(bench, "before", profile)
         for number, model in enumerate(plan, start=1):
-            bench.progress.begin_model(model.file.name, number, len(plan))
-            measure_model(model, bench)
+            known = so_far.models.get(model.identity, ModelSoFar())
+            if not known.done:
+                bench.progress.begin_model(model.file.name, number, len(plan))
+                measure_model(model, bench, profile, known)
+        measure_idle(bench, "after", profile)
     except InterruptedRunError as interrupted:
         signum = interrupted.signum
         bench.journal.write(
@@ -91,17 +124,39 @@ def measure_models(plan: tuple[ModelPlan, ...], bench: Bench) -> int | None:
     return signum
 
 
-def measure_model(plan: ModelPlan, bench: Bench) -> None:
+def measure_model(plan: ModelPlan, bench: Bench, profile: str, so_far: ModelSoFar) -> None:
     """Measure one model and journal what was learned.
 
     Raises:
         InterruptedRunError: a signal came; everything up to the last window is journaled.
-        FileError: the journal cannot be written.
+        FileError: the journal cannot be written, or a resumed run finds another session than it left.
     """
     bench.budget.begin_model()
-    with Crew(plan.file, bench.specs, bench.terms) as crew:
-        roster = Roster(plan, bench, crew)
+    with Crew(plan.file, bench.specs, bench.terms, so_far.workers) as crew:
+        roster = Roster(plan, bench, crew, so_far)
         open_sessions(roster)
         prepare_cells(roster)
         check_parity(roster)
+        measure_idle(bench, "loaded", profile, plan.file.name)
         run_blocks(roster)
+    bench.journal.write(ModelEndLine(model=plan.file.name, variant=plan.file.variant))
+
+
+def measure_idle(bench: Bench, moment: Moment, profile: str, model: str | None = None) -> None:
+    """Measure the machine at rest and journal it; without meters nothing happens."""
+    if bench.meters.measures:
+        bench.progress.say("measuring the idle machine")
+    if window := bench.idle.measure(moment, idle_duration_s(moment, profile, bench.meters), model):
+        bench.journal.write(IdleLine(entry=window))
+
+
+def _still_open(plan: tuple[ModelPlan, ...], so_far: SoFar) -> Iterator[ModelPlan]:
+    """Yield the models that are not done."""
+    yield from (model for model in plan if not so_far.models.get(model.identity, ModelSoFar()).done)
+
+
+def _resume_line(so_far: SoFar, now: datetime, argv: tuple[str, ...]) -> ResumeLine:
+    at = now.isoformat(timespec="seconds")
+    return ResumeLine(
+        entry=Resume(at=at, argv=argv, dropped_bytes=so_far.torn_bytes, measured_s=so_far.measured_s)
+    )

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import selectors
 import signal
 import socket
 import termios
@@ -44,6 +45,18 @@ class Interruption:
         """
         if self._signum is not None:
             raise InterruptedRunError(self._signum)
+
+    def wait(self, duration_s: float) -> None:
+        """Sleep, unless a signal comes.
+
+        Raises:
+            InterruptedRunError: one came.
+        """
+        self.check()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ)
+            selector.select(duration_s)
+        self.check()
 
     def _remember(self, signum: int, _frame: FrameType | None) -> None:
         if signum == signal.SIGHUP:

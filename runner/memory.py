@@ -58,7 +58,9 @@ class MemoryForecast:
         self._opened[backend] = self._peaks[backend] = peak_bytes
 
     def saw(self, backend: str, batch_size: int, peak_bytes: int) -> None:
-        """Take the peak of a process after it ran a batch."""
+        """Take the peak of a process after it ran a batch; it says nothing where that of opening is unknown."""
+        if backend not in self._opened:
+            return
         self._peaks[backend] = max(peak_bytes, self._peaks[backend])
         largest, _ = self._growths.get(backend, (0, 0))
         if batch_size >= largest:

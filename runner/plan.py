@@ -23,8 +23,8 @@ LONGEST_SHARED_WINDOW = 4.0
 """Backends of a load share one inference count until the slowest would take this many target windows for it."""
 NOT_REACHED = "not reached"
 
-_SETTLE_S = 0.06
-"""until other workers' spinning threads rest: 40 to 60 ms after a run"""
+_ASK_S = 0.01
+"""around a visit: waking and parking the worker, reading the machine, the journal's way to the disk"""
 _OPEN_S = 4.0
 """starting a worker and opening a session, PyTorch's import the slowest of it"""
 _SESSION_S = 0.5
@@ -44,12 +44,14 @@ class Profile:
     min_blocks: int
     max_blocks: int
     warm_up: WarmUpRule
+    workers: int
+    """fresh processes of each backend that the fewest blocks are spread over; more blocks take more of them"""
 
 
 PROFILES: Mapping[str, Profile] = {
-    "quick": Profile(3, 10, WarmUpRule(2, 1.0, steady=False)),
-    "standard": Profile(10, 200, WarmUpRule(2, 10.0, steady=True)),
-    "publication": Profile(30, 1000, WarmUpRule(2, 60.0, steady=True)),
+    "quick": Profile(3, 10, WarmUpRule(2, 1.0, steady=False), workers=1),
+    "standard": Profile(10, 200, WarmUpRule(2, 10.0, steady=True), workers=1),
+    "publication": Profile(30, 1000, WarmUpRule(2, 60.0, steady=True), workers=5),
 }
 """Blocks and warm-up; the upper limits of blocks only end a run whose target no number of blocks would reach."""
 
@@ -62,6 +64,11 @@ class ModelPlan:
     cells: tuple[Cell, ...]
     predicted_s: float
     """of the smallest run that the profile allows"""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Name and variant."""
+        return self.file.name, self.file.variant
 
     def block(self, number: int, seed: int) -> list[Cell]:
         """Return the cells in the random order of one block."""
@@ -117,11 +124,11 @@ def period_s(load: Load) -> float | None:
 
 
 def visit_s(cell: Cell, inference_s: float, count: int) -> float:
-    """Return the predicted time of one visit: settling, the untimed begin, the window."""
+    """Return the predicted time of one visit: asking, the untimed begin, the window."""
     period = period_s(cell.load)
     if period is not None:
-        return _SETTLE_S + (1 + count) * max(inference_s, period)
-    return _SETTLE_S + max(VISIT_S, inference_s) + count * inference_s
+        return _ASK_S + (1 + count) * max(inference_s, period)
+    return _ASK_S + max(VISIT_S, inference_s) + count * inference_s
 
 
 def share_windows(

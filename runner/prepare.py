@@ -3,10 +3,12 @@
 from runner.bench import Bench, Roster, shape_of
 from runner.crew import BackendLostError
 from runner.errors import JoulebatchError
+from runner.memory import available_bytes
 from runner.plan import WINDOW_S, fewest_inferences, period_s, predict_inference_s, smallest_run_s, visit_s
 from runner.protocol import Check, Opened, Prepare, Prepared
 from runner.report.journal import SessionLine
 from runner.report.schema import Cell, Parity, SessionEntry
+from runner.units import BYTES_PER_MB
 from runner.workers import CellFailedError, WorkerLostError
 
 _UNTRUSTED_PLACEMENTS = ("none", "partial-compute")
@@ -20,7 +22,13 @@ def open_sessions(roster: Roster) -> None:
         entry = SessionEntry(
             model=file.name, variant=file.variant, backend=label, status="opened"
         ).model_copy(update=_facts(opened, bench))
-        bench.journal.write(SessionLine(entry=entry))
+        roster.so_far.check_session(entry)
+        if isinstance(opened, Opened) and opened.peak_memory_bytes:
+            roster.memory.saw_open(label, opened.peak_memory_bytes)
+        if (known := roster.so_far.sessions.get(label)) and known.status == entry.status:
+            entry = known  # a resumed run's, with its parity
+        else:
+            bench.journal.write(SessionLine(entry=entry))
         if entry.status == "opened":
             roster.sessions[label] = entry
         for cell in roster.cells_of(label) if entry.status == "failed" else ():
@@ -52,9 +60,11 @@ def prepare_cells(roster: Roster) -> None:
     """Bind, run and warm up every shape, ascending, as far as the budget allows; back to back before paced."""
     prepared: dict[tuple[str, int, str], Prepared] = {}
     for cell in roster.plan.cells:
+        shape = shape_of(cell)
         if cell.key not in roster.live or _does_not_fit(roster, cell):
             continue
-        shape = shape_of(cell)
+        if shape not in prepared and _needs_too_much_memory(roster, cell):
+            continue
         if shape not in prepared and (done := _prepare(roster, cell)):
             prepared[shape] = done
         if shape in prepared:
@@ -66,6 +76,8 @@ def check_parity(roster: Roster) -> None:
     path = roster.plan.file.reference_path
     unavailable = Parity(status="unavailable", reason="no reference outputs: not exported by joulebatch")
     for label in dict.fromkeys(cell.backend for cell in roster.ready.values()):
+        if roster.sessions[label].parity:  # checked in an earlier stretch of this run
+            continue
         parity = unavailable if path is None else _compare(roster, label, Check(str(path)))
         entry = roster.sessions[label].model_copy(update={"parity": parity})
         roster.bench.journal.write(SessionLine(entry=entry))
@@ -93,6 +105,8 @@ def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
         shape = shape_of(cell)
         roster.fail([each for each in roster.live.values() if shape_of(each) == shape], error)
         return None
+    if done.peak_memory_bytes:
+        roster.memory.saw(cell.backend, cell.load.batch_size, done.peak_memory_bytes)
     if done.capped:
         roster.note(
             f"{cell.backend} at batch {cell.load.batch_size} reached no steady state in {rule.cap_s:g} s of warm-up; "
@@ -104,6 +118,10 @@ def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
 def _admit(roster: Roster, cell: Cell, prepared: Prepared) -> None:
     """Take a cell whose shape is bound and warm into the blocks, unless its pace is above its capacity."""
     roster.inference_s[cell.key] = prepared.inference_s
+    known = roster.so_far.cells.get(cell.key)
+    if known and known.inferences_per_window:  # it was in the blocks of an earlier stretch
+        roster.ready[cell.key] = known.model_copy(update={"status": cell.status, "reason": cell.reason})
+        return
     period = period_s(cell.load)
     if period is not None and prepared.inference_s > period:
         capacity_hz = cell.load.batch_size / prepared.inference_s
@@ -116,12 +134,15 @@ def _admit(roster: Roster, cell: Cell, prepared: Prepared) -> None:
         update={
             "first_inference_s": prepared.first_inference_s if first_of_shape else None,
             "warm_up_inferences": prepared.warm_up_inferences,
+            "peak_memory_bytes": prepared.peak_memory_bytes,
         }
     )
 
 
 def _does_not_fit(roster: Roster, cell: Cell) -> bool:
     """Skip a cell whose smallest run is predicted not to fit beside those already admitted."""
+    if cell.key in roster.so_far.means_s:  # it did fit
+        return False
     profile, budget = roster.bench.profile, roster.bench.budget
     predicted_s = _predict_s(roster, cell)
     admitted_s = profile.min_blocks * sum(
@@ -134,6 +155,20 @@ def _does_not_fit(roster: Roster, cell: Cell) -> bool:
         return False
     reason = f"budget: needs {need_s:.0f} s with the cells before it, {max(0.0, left_s):.0f} s are left"
     roster.close(cell, "skipped", reason, predicted_inference_s=predicted_s)
+    return True
+
+
+def _needs_too_much_memory(roster: Roster, cell: Cell) -> bool:
+    """Skip a cell that would wake the kernel's out-of-memory killer, which may not stop at our worker."""
+    need_bytes = roster.memory.need_bytes(cell.backend, cell.load.batch_size)
+    left_bytes = available_bytes()
+    if need_bytes is None or need_bytes <= left_bytes:
+        return False
+    need, left = f"{need_bytes / BYTES_PER_MB:.0f} MB", f"{left_bytes / BYTES_PER_MB:.0f} MB"
+    reason = (
+        f"memory: batch {cell.load.batch_size} may need {need} more than smaller ones, {left} are available"
+    )
+    roster.close(cell, "skipped", reason, predicted_memory_bytes=need_bytes)
     return True
 
 

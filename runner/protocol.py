@@ -39,7 +39,7 @@ class Opened:
     open_s: float
     placement: Mapping[str, Any]
     facts: Mapping[str, str]
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
     """of the worker's process so far"""
 
 
@@ -64,7 +64,7 @@ class Prepared:
     """mean at the end of the warm-up: the prediction for planning"""
     capped: bool
     """steady state was asked for and not reached"""
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
     """of the worker's process so far"""
 
 

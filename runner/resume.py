@@ -55,8 +55,13 @@ class ModelSoFar:
     """by backend: how many processes took its windows in earlier stretches"""
 
     def is_closed(self, planned: Cell) -> bool:
-        """Return whether a planned cell failed, was skipped or was overloaded."""
+        """Return whether a planned cell failed, was skipped or was overloaded.
+
+        What is called overloaded for its late windows is so at the end of a model, and judged there again.
+        """
         latest = self.cells.get(planned.key, planned)
+        if latest.status == "overloaded" and planned.key in self.means_s:
+            return False
         return (latest.status, latest.reason) != (planned.status, planned.reason)
 
     def check_session(self, now: SessionEntry) -> None:

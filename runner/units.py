@@ -6,6 +6,7 @@ from runner.errors import UsageError
 
 NS_PER_S = 1_000_000_000
 UJ_PER_J = 1_000_000
+BYTES_PER_MB = 1_000_000
 
 _SECONDS_PER = {"ms": 1e-3, "s": 1.0, "m": 60.0}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m)\s*", re.IGNORECASE)

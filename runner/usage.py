@@ -1,13 +1,15 @@
 """What a worker's process used and suffered so far: memory, context switches, page faults, stops. Runs in workers."""
 
+import re
 import resource
 import signal
-import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
-_MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
-"""unit of ru_maxrss (getrusage(2))"""
+_STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_BYTES_PER_KIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,24 @@ class UsageReader:
         self._stops += 1
 
 
-def peak_memory_bytes() -> int:
-    """Return the largest resident set that this process had so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_BYTES
+def peak_memory_bytes() -> int | None:
+    """Return the largest resident set since the process began or ``forget_peak``, or None outside Linux.
+
+    Not ``ru_maxrss``: a child inherits its parent's.
+
+    Source: proc_pid_status(5), VmHWM.
+    """
+    try:
+        found = re.search(r"^VmHWM:\s*(\d+) kB$", _STATUS.read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * _BYTES_PER_KIB if found else None
+
+
+def forget_peak() -> None:
+    """Let ``peak_memory_bytes`` count from what is resident now: opening a model holds its file twice for a moment.
+
+    Source: proc_pid_clear_refs(5), value 5.
+    """
+    with suppress(OSError):  # a kernel without it only makes the forecast of memory less sharp
+        _CLEAR_REFS.write_text("5")

@@ -36,7 +36,7 @@ from runner.protocol import (
     Reply,
     Request,
 )
-from runner.usage import UsageReader, peak_memory_bytes
+from runner.usage import UsageReader, forget_peak, peak_memory_bytes
 
 _OUT_OF_MEMORY = (
     "bad_alloc",
@@ -81,6 +81,7 @@ class Worker:
         )
         open_s = perf_counter() - started_s
         self._open, self._session = request, session
+        forget_peak()
         return Opened(open_s, asdict(session.placement), session.facts, peak_memory_bytes())
 
     def _answer_prepare(self, request: Prepare) -> Prepared:

@@ -1,6 +1,7 @@
 """A bench whose crew, meters, journal and time are scripted: every call leaves an event, every line is kept."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 from runner.backends.spec import parse_specs
 from runner.bench import Bench, Roster
 from runner.budget import Budget
+from runner.conditions import Conditions, MachineState
 from runner.config import RunConfig
+from runner.cooling import CoolDown
 from runner.crew import Crew, Terms
 from runner.errors import JoulebatchError
 from runner.meters.interface import Energy, Measured
@@ -19,8 +22,11 @@ from runner.progress import Progress
 from runner.protocol import Check, Checked, Measure, Measurement, Opened, Prepare, Prepared
 from runner.report.journal import BlockLine, CellLine, Journal, Line, NoteLine, SessionLine, WindowLine
 from runner.report.schema import Cell, SessionEntry, Window
+from runner.resume import ModelSoFar
 
 if TYPE_CHECKING:
+    from runner.conditions import Observer
+    from runner.idle import IdleProbe
     from runner.interruption import Interruption
     from runner.meters.recorder import MeterSet
 
@@ -32,7 +38,21 @@ class Machine:
     """What the scripted workers share: the time, and a list of what happened."""
 
     now_s: float = 1000.0
+    celsius: float | None = None
     events: list[str] = field(default_factory=list)
+
+
+class MachineClock:
+    """Reads and moves the time of the machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def now_s(self) -> float:
+        return self._machine.now_s
+
+    def sleep_s(self, duration_s: float) -> None:
+        self._machine.now_s += duration_s
 
 
 class ScriptedCrew:
@@ -52,12 +72,18 @@ class ScriptedCrew:
         """by label: of the next paced windows"""
         self.parity = {"status": "passed", "reason": "", "max_error_ratio": 1e-6}
         self.settled = True
+        """whether other workers rest"""
+        self.refreshed: Counter[str] = Counter()
+        self.stops: list[int] = []
+        """of the next windows"""
         self.capped = False
         self.asked: list[tuple[str, Measure]] = []
         self.predicted_s: dict[tuple[str, int], float] = {}
 
     def open_all(self) -> dict[str, Opened | JoulebatchError]:
-        full = Opened(0.1, {"label": "full", "nodes_by_provider": {CPU: 5}, "heavy_on_cpu": []}, {}, 100_000_000)
+        full = Opened(
+            0.1, {"label": "full", "nodes_by_provider": {CPU: 5}, "heavy_on_cpu": []}, {}, 100_000_000
+        )
         return {label: self.sessions.get(label, full) for label in self._labels}
 
     def prepare(self, label: str, request: Prepare, predicted_s: float) -> Prepared:
@@ -71,9 +97,15 @@ class ScriptedCrew:
         self._happens("check", label, 0)
         return Checked(self.parity)
 
-    def settle(self, label: str) -> bool:
-        self._machine.events.append(f"settle {label}")
-        return self.settled
+    def others_cpu_s(self, label: str) -> float:
+        return 0.0 if self.settled else self._machine.now_s
+
+    def worker_number(self, label: str) -> int:
+        return self.refreshed[label]
+
+    def refresh(self, label: str) -> None:
+        self._happens("refresh", label, 0)
+        self.refreshed[label] += 1
 
     def measure(self, label: str, request: Measure, predicted_s: float) -> Measurement:
         self._happens("measure", label, request.batch_size)
@@ -84,7 +116,18 @@ class ScriptedCrew:
         self._machine.now_s += request.count * max(each_s, request.period_s or 0.0)
         late = self.late_s.get(label) or [0.0]
         late_s = late.pop(0) if request.period_s else 0.0
-        return Measurement(started_s, self._machine.now_s, (each_s,) * request.count, 2 * each_s, late_s, *(0,) * 5)
+        return Measurement(
+            started_s,
+            self._machine.now_s,
+            (each_s,) * request.count,
+            2 * each_s,
+            late_s,
+            0,
+            0,
+            0,
+            0,
+            self.stops.pop(0) if self.stops else 0,
+        )
 
     def cpu_s(self, label: str) -> float | None:
         return self._machine.now_s
@@ -93,6 +136,17 @@ class ScriptedCrew:
         self._machine.events.append(f"{do} {label} b{batch_size}")
         if fault := self.faults.get((do, label, batch_size)):
             raise fault
+
+
+class StillObserver:
+    """Sees nothing but what the worker says."""
+
+    def begin(self, worker_cpu_s: float | None) -> None:
+        pass
+
+    def end(self, worker_cpu_s: float | None, measured: Measurement) -> Conditions:
+        state = MachineState()
+        return Conditions(state, state, 0.1, None, None, None, None, 0, 0, 0, 0, measured.stops)
 
 
 class ScriptedMeters:
@@ -142,6 +196,12 @@ class Lines:
     def blocks(self) -> list[int]:
         return [line.block for line in self.lines if isinstance(line, BlockLine)]
 
+    @property
+    def repeats(self) -> dict[int, int]:
+        """Which block each repeat stands in for."""
+        lines = (line for line in self.lines if isinstance(line, BlockLine))
+        return {line.block: line.repeats for line in lines if line.repeats is not None}
+
 
 @dataclass
 class Scene:
@@ -162,12 +222,13 @@ def scene(  # noqa: PLR0913 - each argument is one thing a test varies
     profile: str = "quick",
     allow_fallback: bool = False,
     file: ModelFile | None = None,
+    so_far: ModelSoFar | None = None,
     **flags: Any,
 ) -> Scene:
     """Return a bench on which an inference of each backend takes so long per image."""
     folders = {"models_dir": Path(), "reports_dir": Path()}
     config = RunConfig.read(
-        {"batch_sizes": sizes, "target_ci_ratio": "2%", "profile": profile, **folders, **flags}
+        {"batch_sizes": sizes, "target_ci_ratio": "2%", "profile": profile, **folders} | flags
     )
     specs = parse_specs(tuple(f"{label}=cpu" for label in inference_s))
     tensor = TensorSpec("x", "float32", ("batch", 4))
@@ -187,6 +248,10 @@ def scene(  # noqa: PLR0913 - each argument is one thing a test varies
         journal=cast("Journal", journal),
         meters=cast("MeterSet", ScriptedMeters(machine, minimum_window_s)),
         budget=budget,
+        observer=cast("Observer", StillObserver()),
+        cool_down=CoolDown(lambda: machine.celsius, MachineClock(machine)),
+        idle=cast("IdleProbe", None),
         progress=Progress(),
     )
-    return Scene(Roster(plan, bench, cast("Crew", crew)), crew, journal, machine)
+    roster = Roster(plan, bench, cast("Crew", crew), so_far or ModelSoFar())
+    return Scene(roster, crew, journal, machine)

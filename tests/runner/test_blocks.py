@@ -1,12 +1,13 @@
 import pytest
 
-from runner import blocks
-from runner.blocks import LATE_FLAG, UNSETTLED_FLAG, run_blocks
+from runner.blocks import run_blocks
 from runner.crew import BackendLostError
 from runner.interruption import InterruptedRunError
 from runner.plan import PROFILES
 from runner.prepare import prepare_cells
-from runner.report.journal import CellLine, WindowLine
+from runner.report.journal import BlockLine, CellLine, WindowLine
+from runner.resume import LATE_FLAG, ModelSoFar
+from runner.visits import UNSETTLED_FLAG
 from runner.workers import CellFailedError, WorkerLostError
 from tests.runner.simulated_bench import Scene, scene
 
@@ -24,9 +25,9 @@ def _ran(on: Scene) -> Scene:
     return on
 
 
-def test_a_visit_settles_then_begins_the_meters_then_measures_then_ends_them() -> None:
+def test_a_visit_begins_the_meters_then_measures_then_ends_them() -> None:
     on = _ran(scene({"A": 0.01}))
-    assert on.machine.events == ["settle A", "begin", "measure A b1", "end"] * QUICK.min_blocks
+    assert on.machine.events == ["begin", "measure A b1", "end"] * QUICK.min_blocks
 
 
 def test_every_block_visits_all_cells_in_its_planned_order() -> None:
@@ -78,7 +79,7 @@ def test_a_window_that_fails_cancels_the_meters_and_takes_its_cell_out(
     on.crew.faults["measure", "A", 1] = fault
     _ran(on)
     failed = on.machine.events.index("measure A b1")
-    assert on.machine.events[failed - 2 : failed + 2] == ["settle A", "begin", "measure A b1", "cancel"]
+    assert on.machine.events[failed - 1 : failed + 2] == ["begin", "measure A b1", "cancel"]
     assert on.machine.events.count("measure A b1") == 1
     assert on.machine.events.count("end") == QUICK.min_blocks
     cell = on.journal.cells[_key("A")]
@@ -127,7 +128,7 @@ def test_an_unsteady_machine_is_measured_to_the_last_block_and_told_what_is_miss
     on = scene({"A": 0.01, "B": 0.01})
     on.crew.noise_ratio = 0.2
     assert len(_ran(on).journal.blocks) == QUICK.max_blocks
-    (note,) = on.journal.notes
+    _, note = on.journal.notes
     assert "at worst, the target is ±2 %" in note
 
 
@@ -135,7 +136,8 @@ def test_more_blocks_are_run_until_the_target_is_met() -> None:
     on = scene({"A": 0.01, "B": 0.01})
     on.crew.noise_ratio = 0.015
     assert QUICK.min_blocks < len(_ran(on).journal.blocks) < QUICK.max_blocks
-    assert on.journal.notes == []
+    (note,) = on.journal.notes
+    assert "after 3 blocks: the target of ±2 % needs about " in note
 
 
 def test_blocks_beyond_the_fewest_are_not_begun_when_the_budget_cannot_hold_them() -> None:
@@ -207,18 +209,6 @@ def test_a_window_that_began_beside_a_busy_worker_is_flagged() -> None:
     assert {window.flags for window in _ran(on).journal.windows} == {(UNSETTLED_FLAG,)}
 
 
-@pytest.mark.parametrize(
-    ("busy_s", "foreign_s"), [((10.0, 15.0), 4.5), ((10.0, 10.1), 0.0), ((None, 10.0), None)]
-)
-def test_foreign_cpu_time_is_the_machine_s_without_the_worker_s(
-    busy_s: tuple[float | None, float], foreign_s: float | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    readings = iter(busy_s * 3)
-    monkeypatch.setattr(blocks, "machine_busy_s", lambda: next(readings))
-    on = _ran(scene({"A": 0.125}, minimum_window_s=0.5))  # the worker computes all of its 0.5 s
-    assert on.journal.windows[0].foreign_cpu_s == (None if foreign_s is None else pytest.approx(foreign_s))
-
-
 def test_nothing_ready_is_nothing_to_do() -> None:
     on = scene({"A": 0.01})
     on.crew.faults["prepare", "A", 1] = WorkerLostError("gone")
@@ -247,3 +237,78 @@ def test_blocks_that_take_longer_than_predicted_are_counted_as_long() -> None:
     began_s = on.machine.now_s
     run_blocks(on.roster)
     assert on.machine.now_s - began_s <= 8
+
+
+def test_a_disturbed_block_is_repeated_at_the_end_and_both_are_kept() -> None:
+    on = scene({"A": 0.01, "B": 0.01})
+    on.crew.stops = [0, 0, 1]
+    _ran(on)
+    assert on.journal.blocks == [0, 1, 2, 3]
+    assert on.journal.repeats == {3: 1}
+    assert [bool(window.disturbed) for window in on.journal.windows] == [False, False, True, *[False] * 5]
+    assert [window.block for window in on.journal.windows] == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert on.journal.notes == []
+
+
+def test_a_repeat_that_is_disturbed_is_repeated_in_its_turn_up_to_a_quarter_of_the_blocks() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, target_ci_ratio="0.1%")
+    on.crew.noise_ratio = 0.1
+    on.crew.stops = [1, *[0] * 19, 1, *[0] * 30]
+    _ran(on)
+    assert on.journal.repeats == {10: 0, 11: 10}
+    on = scene({"A": 0.01, "B": 0.01})
+    on.crew.stops = [1] * 100
+    _ran(on)
+    assert on.journal.repeats == {3: 0}
+    assert "3 of 3 blocks were disturbed and not repeated" in on.journal.notes[-1]
+
+
+def test_workers_are_replaced_between_blocks_where_the_profile_asks_for_several() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, profile="publication", target_ci_ratio="99%")
+    _ran(on)
+    assert len(on.journal.blocks) == 30
+    assert [w.worker for w in on.journal.windows] == [b // 6 for b in range(30) for _ in range(2)]
+    refreshes = [event for event in on.machine.events if event.startswith("refresh")]
+    assert refreshes == ["refresh A b0", "refresh B b0"] * 4
+
+
+def test_a_backend_whose_fresh_worker_does_not_open_goes_out_alone() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, profile="publication", target_ci_ratio="99%")
+    on.crew.faults["refresh", "B", 0] = BackendLostError("a fresh worker failed too")
+    _ran(on)
+    assert on.journal.cells[_key("B")].status == "failed"
+    assert sum(window.cell == _key("B") for window in on.journal.windows) == 6
+    assert sum(window.cell == _key("A") for window in on.journal.windows) == 30
+
+
+def test_after_three_blocks_the_report_says_whether_the_target_can_be_reached() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, profile="standard", target_ci_ratio="0.1%")
+    on.crew.noise_ratio = 0.05
+    _ran(on)
+    assert on.journal.notes[0].startswith("net: after 3 blocks: the target of ±0.1 % ")
+    assert "more than the profile's 200" in on.journal.notes[0]
+
+
+def test_a_block_waits_until_the_cpu_is_as_cool_as_at_the_first() -> None:
+    on = scene({"A": 0.01})
+    on.machine.celsius = 50.0
+    prepare_cells(on.roster)
+    readings = iter([50.0, 60.0, 51.0, 90.0, *[90.0] * 40])
+    on.roster.bench.cool_down._read_celsius = lambda: next(readings)
+    run_blocks(on.roster)
+    assert on.journal.blocks == [0, 1, 2]
+    assert on.journal.notes == ["net: block 3 began hot: 30 s did not cool the CPU down"]
+
+
+def test_a_resumed_model_goes_on_where_it_was() -> None:
+    whole = _ran(scene({"A": 0.01, "B": 0.01}))
+    so_far = ModelSoFar()
+    for line in whole.journal.lines:
+        if isinstance(line, CellLine):
+            so_far.cells[line.entry.key] = line.entry
+    first = [window for window in whole.journal.windows if window.block == 0]
+    so_far.finish_block(BlockLine(model="net", variant="fp32", block=0), first)
+    on = _ran(scene({"A": 0.01, "B": 0.01}, so_far=so_far))
+    assert on.journal.blocks == [1, 2]
+    assert [w.cell for w in first + on.journal.windows] == [w.cell for w in whole.journal.windows]
+    assert not on.journal.cells, "what is known of the cells is in the journal"

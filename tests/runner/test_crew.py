@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
-from typing import cast
+from threading import Timer
+from time import sleep
 
 import pytest
 
@@ -157,43 +157,70 @@ def test_a_worker_is_given_the_cap_of_its_warm_up_on_top_of_the_prediction(expor
             crew.prepare(FAULTY + "hang", _prepare(2), 0.01)
 
 
-class Computing:
-    """A worker whose CPU clock runs for a while; a real one may be starved on a machine that runs tests."""
-
-    def __init__(self, duration_s: float) -> None:
-        self.end_s = monotonic() + duration_s
-
-    def cpu_s(self) -> float:
-        return min(monotonic(), self.end_s)
-
-    def close(self) -> None:
-        pass
+def _state(crew: Crew, label: str) -> str:
+    """Return the state letter of a worker's process (proc_pid_stat(5)), once the kernel has settled it."""
+    stat = Path(f"/proc/{crew._workers[label].pid}/stat")
+    while (state := stat.read_text().rpartition(")")[2].split()[0]) not in "TS":
+        sleep(0.001)
+    return state
 
 
-def test_settling_waits_for_workers_that_still_compute(exported: Path) -> None:
-    with _crew(exported, "A=cpu", "B=cpu") as crew:
-        busy = Computing(0.1)
-        crew._workers = {"A": cast("Worker", Computing(3600)), "B": cast("Worker", busy)}
-        assert crew.settle("A")
-        assert monotonic() >= busy.end_s
-
-
-def test_settling_gives_up_in_the_end_but_never_waits_for_its_own(exported: Path) -> None:
-    with _crew(exported, "A=cpu", "B=cpu") as crew:
-        busy = Computing(3600)
-        crew._workers = {"A": cast("Worker", Computing(0)), "B": cast("Worker", busy)}
-        assert not crew.settle("A")
-        assert monotonic() < busy.end_s
-        assert crew.settle("B")
-
-
-def test_settling_needs_no_others_and_no_living_ones(exported: Path) -> None:
-    with _crew(exported, "A=cpu:threads=1", "B=cpu:threads=1") as crew:
-        assert crew.settle("A")
+def test_whoever_is_not_asked_is_parked_and_burns_nothing(exported: Path) -> None:
+    with _crew(exported, "A=cpu:threads=2", "B=cpu:threads=2") as crew:
         crew.open_all()
-        os.kill(crew._workers["B"].pid, signal.SIGKILL)
-        crew._workers["B"]._process.wait()
-        assert crew.settle("A")
+        assert [_state(crew, label) for label in "AB"] == ["T", "T"]
+        for label in "AB":
+            crew.prepare(label, _prepare(1), 0.01)
+        before_s = crew.others_cpu_s("A")
+        _measure(crew, "A", 1, count=2000)
+        assert crew.others_cpu_s("A") - before_s < 0.001, "but for the moment of stopping"
+        assert crew.others_cpu_s("B") > 0
+        with pytest.raises(CellFailedError):
+            crew.measure("A", Measure(7, "host", 1, None), 0.01)
+        assert [_state(crew, label) for label in "AB"] == ["T", "T"]
+
+
+def test_a_stop_from_outside_is_counted_and_ours_are_not(exported: Path) -> None:
+    with _crew(exported, "A=cpu:threads=1") as crew:
+        crew.open_all()
+        crew.prepare("A", _prepare(1), 0.01)
+        assert crew.measure("A", Measure(1, "host", 3, None), 0.01).stops == 0
+        pid = crew._workers["A"].pid
+
+        def stop_and_go_on() -> None:
+            os.kill(pid, signal.SIGSTOP)
+            os.kill(pid, signal.SIGCONT)
+
+        timer = Timer(0.3, stop_and_go_on)
+        timer.start()
+        measured = crew.measure("A", Measure(1, "host", 4, period_s=0.2), 1.0)
+        timer.join()
+        assert measured.stops == 1
+
+
+def test_a_fresh_worker_takes_over_with_all_batches_warm(exported: Path) -> None:
+    with _crew(exported, "A=cpu:threads=1") as crew:
+        crew.open_all()
+        crew.prepare("A", _prepare(1), 0.01)
+        first = crew._workers["A"].pid
+        assert crew.worker_number("A") == 0
+        crew.refresh("A")
+        assert crew._workers["A"].pid != first
+        assert crew.worker_number("A") == 1
+        assert len(_measure(crew, "A", 1)) == 3
+        os.kill(crew._workers["A"].pid, signal.SIGKILL)
+        with pytest.raises(WorkerLostError):
+            _measure(crew, "A", 1)
+        crew.refresh("A")
+        assert crew.worker_number("A") == 2
+
+
+def test_a_resumed_run_numbers_its_workers_on(exported: Path) -> None:
+    with Interruption() as interruption:
+        terms = Terms(interruption, seed=0)
+        with Crew(open_model(exported, "tiny"), parse_specs(("A=cpu",)), terms, {"A": 3}) as crew:
+            crew.open_all()
+            assert crew.worker_number("A") == 3
 
 
 @pytest.mark.parametrize("error", [None, KeyError("x")])

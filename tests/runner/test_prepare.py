@@ -15,6 +15,7 @@ FALLEN_BACK = Opened(
     0.1,
     {"label": "partial-compute", "nodes_by_provider": {"X": 1, CPU: 9}, "heavy_on_cpu": ["Conv"]},
     {},
+    100_000_000,
 )
 
 
@@ -32,6 +33,7 @@ def test_an_opened_session_is_journaled_with_what_is_known_of_it() -> None:
         0.5,
         {"label": "full", "nodes_by_provider": {CPU: 7}, "heavy_on_cpu": []},
         {"onnxruntime": "1.32.0"},
+        100_000_000,
     )
     open_sessions(on.roster)
     entry = on.journal.sessions["A"]
@@ -95,7 +97,7 @@ def test_a_backend_that_cannot_open_costs_its_own_cells() -> None:
 @pytest.mark.parametrize("label", ["partial-compute", "none"])
 def test_a_backend_that_fell_back_is_not_measured_under_its_name(label: str) -> None:
     on = scene({"A": 0.01, "B": 0.01})
-    on.crew.sessions["B"] = Opened(0.1, {**FALLEN_BACK.placement, "label": label}, {})
+    on.crew.sessions["B"] = Opened(0.1, {**FALLEN_BACK.placement, "label": label}, {}, 100_000_000)
     open_sessions(on.roster)
     entry = on.journal.sessions["B"]
     assert (entry.status, entry.placement, entry.heavy_on_cpu) == ("failed", label, ("Conv",))
@@ -118,7 +120,9 @@ def test_a_fallback_that_is_allowed_is_measured_and_keeps_its_label() -> None:
 
 def test_shape_operators_on_the_cpu_are_no_fallback() -> None:
     on = scene({"A": 0.01})
-    on.crew.sessions["A"] = Opened(0.1, {**FALLEN_BACK.placement, "label": "partial-shape-only"}, {})
+    on.crew.sessions["A"] = Opened(
+        0.1, {**FALLEN_BACK.placement, "label": "partial-shape-only"}, {}, 100_000_000
+    )
     open_sessions(on.roster)
     assert on.journal.sessions["A"].status == "opened"
     assert on.roster.live

@@ -1,0 +1,60 @@
+"""One visit: a window of one cell, taken with its energy and with the evidence of what else happened."""
+
+from statistics import fmean
+
+from runner.bench import Roster
+from runner.conditions import disturbance
+from runner.cpu import usable_cores
+from runner.crew import BackendLostError
+from runner.plan import period_s, visit_s
+from runner.protocol import Measure, Measurement
+from runner.report.journal import WindowLine
+from runner.report.schema import Cell, Window
+from runner.resume import LATE_FLAG
+from runner.workers import CellFailedError, WorkerLostError
+
+UNSETTLED_FLAG = "another worker was busy"
+_REST_S = 0.001
+"""CPU time that parked workers may gain: the scheduler's accounting of the moment in which they stop"""
+
+
+def take_window(roster: Roster, cell: Cell, block: int, count: int) -> Window | None:
+    """Return a window that is in the journal, or None for a cell that failed and is out.
+
+    Nothing is drawn or logged between the moment the meters begin and the moment they end.
+    """
+    bench, crew, label = roster.bench, roster.crew, cell.backend
+    request = Measure(cell.load.batch_size, cell.io, count, period_s(cell.load))
+    predicted_s = visit_s(cell, roster.inference_s[cell.key], count)
+    others_before_s = crew.others_cpu_s(label)
+    bench.meters.begin()
+    bench.observer.begin(crew.cpu_s(label))
+    try:
+        measured = crew.measure(label, request, predicted_s)
+    except (CellFailedError, WorkerLostError, BackendLostError) as error:
+        bench.meters.cancel()
+        roster.fail((cell,), error)
+        return None
+    conditions = bench.observer.end(crew.cpu_s(label), measured)
+    rested = crew.others_cpu_s(label) - others_before_s <= _REST_S
+    window = Window(
+        cell=cell.key,
+        block=block,
+        paired=False,
+        worker=crew.worker_number(label),
+        started_s=measured.started_s,
+        wall_s=measured.ended_s - measured.started_s,
+        inference_count=len(measured.latencies_s),
+        latency_mean_s=fmean(measured.latencies_s),
+        cpu_s=measured.cpu_s,
+        conditions=conditions,
+        disturbed=disturbance(conditions, usable_cores()),
+        flags=_flags(measured, rested=rested),
+        energy=bench.meters.end(measured.started_s, measured.ended_s),
+    )
+    bench.journal.write(WindowLine(entry=window, latencies_s=measured.latencies_s))
+    return window
+
+
+def _flags(measured: Measurement, *, rested: bool) -> tuple[str, ...]:
+    return (*(() if rested else (UNSETTLED_FLAG,)), *((LATE_FLAG,) if measured.late_s > 0 else ()))
