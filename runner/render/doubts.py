@@ -31,7 +31,7 @@ def _disturbed(report: Report) -> Iterator[str]:
     ]
     repeated = sum(blocks[block] for block in disturbed)
     fate = (
-        "repeated" if repeated == len(disturbed) else f"{repeated} repeated, {len(disturbed) - repeated} kept"
+        "repeated" if repeated == len(disturbed) else f"{repeated} repeated, {len(disturbed) - repeated} not"
     )
     with_them = any(entry.with_disturbed for entry in report.comparisons)
     yield (

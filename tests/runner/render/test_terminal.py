@@ -137,7 +137,7 @@ def test_what_befell_a_run_is_told_without_being_asked(report: Report) -> None:
     assert resumed in told
 
 
-def test_a_disturbed_block_that_could_not_be_repeated_is_said_to_be_kept() -> None:
+def test_a_disturbed_block_that_could_not_be_repeated_is_said() -> None:
     report = assemble(
         line
         for line in make_journal(blocks=4, disturbed={1: "throttled", 2: "steal 7 %"})
@@ -145,7 +145,7 @@ def test_a_disturbed_block_that_could_not_be_repeated_is_said_to_be_kept() -> No
         and not (isinstance(line, WindowLine) and line.entry.block == 5)
     )
     text = shown(report, 400)
-    assert "2 of 5 blocks were disturbed (1 x throttled, 1 x steal 7 %): 1 repeated, 1 kept" in text
+    assert "2 of 5 blocks were disturbed (1 x throttled, 1 x steal 7 %): 1 repeated, 1 not" in text
 
 
 @pytest.mark.parametrize("report", ["quick"], indirect=True)
@@ -173,7 +173,7 @@ def test_too_few_workers_are_no_claim(report: Report, workers: int, said: str) -
         for entry in report.comparisons
     )
     text = shown(report.model_copy(update={"comparisons": comparisons}), 400, details=True)
-    rows = [line for line in text.splitlines() if f"below 1 % with {said} each" in line]
+    rows = [line for line in text.splitlines() if f"within what {said} each may explain" in line]
     footnotes = [line for line in rows if line.strip().startswith("[")]
     assert len(footnotes) == len(report.models)
     assert len(rows) - len(footnotes) == len(comparisons)
