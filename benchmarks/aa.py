@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 from time import monotonic
 
+from pydantic import TypeAdapter
 from scipy.stats import binomtest
 
 from runner.backends.spec import parse_specs
@@ -59,6 +60,9 @@ class Comparison:
     """of everything: opening, warming up, measuring"""
 
 
+_COMPARISON = TypeAdapter(Comparison)
+
+
 def compare_with_itself(model: str, batch_size: int, models_dir: Path, seed: str) -> Comparison:
     """Return one comparison by a fresh pair of workers."""
     began_s, rng = monotonic(), random.Random(seed)  # noqa: S311 - an order, no secret
@@ -97,10 +101,7 @@ def read(recording: Path) -> list[Comparison]:
     if not recording.exists():
         return []
     lines = recording.read_text().splitlines(keepends=True)
-    fields = [json.loads(line) for line in lines if line.endswith("\n")]
-    return [
-        Comparison(**{k: tuple(v) if isinstance(v, list) else v for k, v in each.items()}) for each in fields
-    ]
+    return [_COMPARISON.validate_json(line) for line in lines if line.endswith("\n")]
 
 
 def record(recording: Path, comparisons: int, models_dir: Path) -> None:

@@ -110,7 +110,7 @@ class _Blocks:
         if not bench.target_ci_ratio < width < inf:
             return
         needed = blocks_needed(width, self.number, bench.target_ci_ratio)
-        need_s = max(0, needed - self.number) * self._last_s
+        need_s = max(0, needed - self.number) * max(self._last_s, _block_s(self._roster, self._counts))
         reach = "needs" if need_s <= bench.budget.for_more_s else "would need"
         limits = "" if need_s <= bench.budget.for_more_s else ", more than the time budget holds"
         if needed > bench.profile.max_blocks:
@@ -185,7 +185,8 @@ class _Blocks:
             blocks = sorted(own.keys() & base.keys())
             if not blocks:
                 return inf
-            ratio = ratio_interval([own[b] for b in blocks], [base[b] for b in blocks])
+            workers = [b // self._shift for b in blocks] if self._bench.profile.workers > 1 else None
+            ratio = ratio_interval([own[b] for b in blocks], [base[b] for b in blocks], workers)
             widths.append(
                 inf if ratio.low is None or ratio.high is None else sqrt(ratio.high / ratio.low) - 1
             )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from runner.errors import FileError, UsageError, nearest
 from runner.onnxfile import parse_shape
@@ -140,6 +140,7 @@ class RunConfig(BaseModel):
     ] = None
     target_ci_ratio: Annotated[float, _as_written(lambda text: parse_percent_ratio(text, "--target-ci"))]
     seed: int = 0
+    workers: Annotated[int | None, Field(ge=1)] = None
     meter: str = "auto"
     cpu_watts: str | None = None
     allow_fallback: bool = False

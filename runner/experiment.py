@@ -17,7 +17,7 @@ from runner.crew import Crew, Terms
 from runner.idle import IdleProbe, Moment, idle_duration_s
 from runner.interruption import InterruptedRunError, Interruption
 from runner.meters.gpu_state import gpu_states
-from runner.plan import PROFILES, ModelPlan
+from runner.plan import ModelPlan, profile_of
 from runner.prepare import check_parity, open_sessions, prepare_cells
 from runner.progress import Progress
 from runner.render.markdown import to_markdown
@@ -78,7 +78,7 @@ def run_experiment(
             bench = Bench(
                 specs=selection.specs,
                 baseline=selection.baseline,
-                profile=PROFILES[config.profile],
+                profile=profile_of(config),
                 target_ci_ratio=config.target_ci_ratio,
                 allow_fallback=config.allow_fallback,
                 terms=Terms(interruption, config.seed, lambda: budget.left_s),
@@ -90,25 +90,26 @@ def run_experiment(
                 idle=IdleProbe(meters, clock, interruption.wait),
                 progress=progress,
             )
-            interrupted_by = measure_models(selection.plan, bench, config.profile, so_far)
+            interrupted_by = measure_models(selection.plan, bench, so_far)
         # Still shielded from signals: a report is finished or left to its journal, never torn.
         report = load(folder) if interrupted_by else finish(folder, to_markdown)
     return Outcome(folder, report, interrupted_by)
 
 
-def measure_models(plan: tuple[ModelPlan, ...], bench: Bench, profile: str, so_far: SoFar) -> int | None:
+def measure_models(plan: tuple[ModelPlan, ...], bench: Bench, so_far: SoFar) -> int | None:
     """Measure model after model; return the signal that ended the run early, if one did."""
     began_s = monotonic()
     signum = None
     try:
         if not any(idle.moment == "before" for idle in so_far.idle):
-            measure_idle(bench, "before", profile)
+            measure_idle(bench, "before")
         for number, model in enumerate(plan, start=1):
             known = so_far.models.get(model.identity, ModelSoFar())
             if not known.done:
                 bench.progress.begin_model(model.file.name, number, len(plan))
-                measure_model(model, bench, profile, known)
-        measure_idle(bench, "after", profile)
+                measure_model(model, bench, known)
+        if not any(idle.moment == "after" for idle in so_far.idle):
+            measure_idle(bench, "after")
     except InterruptedRunError as interrupted:
         signum = interrupted.signum
         bench.journal.write(
@@ -124,7 +125,7 @@ def measure_models(plan: tuple[ModelPlan, ...], bench: Bench, profile: str, so_f
     return signum
 
 
-def measure_model(plan: ModelPlan, bench: Bench, profile: str, so_far: ModelSoFar) -> None:
+def measure_model(plan: ModelPlan, bench: Bench, so_far: ModelSoFar) -> None:
     """Measure one model and journal what was learned.
 
     Raises:
@@ -137,16 +138,17 @@ def measure_model(plan: ModelPlan, bench: Bench, profile: str, so_far: ModelSoFa
         open_sessions(roster)
         prepare_cells(roster)
         check_parity(roster)
-        measure_idle(bench, "loaded", profile, plan.file.name)
+        measure_idle(bench, "loaded", plan.file.name)
         run_blocks(roster)
     bench.journal.write(ModelEndLine(model=plan.file.name, variant=plan.file.variant))
 
 
-def measure_idle(bench: Bench, moment: Moment, profile: str, model: str | None = None) -> None:
+def measure_idle(bench: Bench, moment: Moment, model: str | None = None) -> None:
     """Measure the machine at rest and journal it; without meters nothing happens."""
     if bench.meters.measures:
         bench.progress.say("measuring the idle machine")
-    if window := bench.idle.measure(moment, idle_duration_s(moment, profile, bench.meters), model):
+    duration_s = idle_duration_s(moment, bench.profile.name, bench.meters)
+    if window := bench.idle.measure(moment, duration_s, model):
         bench.journal.write(IdleLine(entry=window))
 
 

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from runner.backends.registry import find_backend
@@ -41,6 +41,7 @@ _UNKNOWN_MULTIPLY_ADDS = 1_000_000_000
 class Profile:
     """How much effort a run makes, and what it may claim."""
 
+    name: str
     min_blocks: int
     max_blocks: int
     warm_up: WarmUpRule
@@ -49,9 +50,9 @@ class Profile:
 
 
 PROFILES: Mapping[str, Profile] = {
-    "quick": Profile(3, 10, WarmUpRule(2, 1.0, steady=False), workers=1),
-    "standard": Profile(10, 200, WarmUpRule(2, 10.0, steady=True), workers=1),
-    "publication": Profile(30, 1000, WarmUpRule(2, 60.0, steady=True), workers=5),
+    "quick": Profile("quick", 3, 10, WarmUpRule(2, 1.0, steady=False), workers=1),
+    "standard": Profile("standard", 10, 200, WarmUpRule(2, 10.0, steady=True), workers=1),
+    "publication": Profile("publication", 30, 1000, WarmUpRule(2, 60.0, steady=True), workers=5),
 }
 """Blocks and warm-up; the upper limits of blocks only end a run whose target no number of blocks would reach."""
 
@@ -77,6 +78,12 @@ class ModelPlan:
         return cells
 
 
+def profile_of(config: RunConfig) -> Profile:
+    """Return the profile that was asked for, with as many workers."""
+    profile = PROFILES[config.profile]
+    return profile if config.workers is None else replace(profile, workers=config.workers)
+
+
 def make_plan(
     config: RunConfig, files: Iterable[ModelFile], specs: Sequence[BackendSpec]
 ) -> tuple[ModelPlan, ...]:
@@ -85,7 +92,7 @@ def make_plan(
     Raises:
         UsageError: two paces come to the same load.
     """
-    profile = PROFILES[config.profile]
+    profile = profile_of(config)
     return tuple(_plan_model(file, tuple(_cells(config, file, specs)), profile) for file in files)
 
 
@@ -93,7 +100,7 @@ def _plan_model(file: ModelFile, cells: tuple[Cell, ...], profile: Profile) -> M
     predicted = {cell.key: predict_inference_s(file, cell.load.batch_size) for cell in cells}
     sessions = len({cell.backend for cell in cells})
     opening_s = _OPEN_S * min(sessions, 1) + _SESSION_S * sessions
-    return ModelPlan(file, cells, opening_s + smallest_run_s(cells, predicted, profile))
+    return ModelPlan(file, cells, profile.workers * opening_s + smallest_run_s(cells, predicted, profile))
 
 
 def predict_inference_s(file: ModelFile, batch_size: int) -> float:
@@ -108,7 +115,7 @@ def smallest_run_s(cells: Iterable[Cell], inference_s: Mapping[str, float], prof
     for cell in cells:
         each_s = inference_s[cell.key]
         if cell.load.pace_hz is None:
-            total_s += each_s + profile.warm_up.least_s(each_s)
+            total_s += profile.workers * (each_s + profile.warm_up.least_s(each_s))
         total_s += profile.min_blocks * visit_s(cell, each_s, fewest_inferences(cell, each_s, WINDOW_S, 1))
     return total_s
 

@@ -147,6 +147,13 @@ Examples:
     metavar="PERCENT",
     help="Stop a model once its ratios to the baseline are known to plus or minus this.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    show_default="5 for publication, else 1",
+    help="Fresh processes per backend that the blocks are spread over: claims of 2 % and less need 3 or more.",
+)
 @click.option("--seed", type=click.IntRange(0), metavar="N", default=0, help="Of inputs and order.")
 @click.option(
     "--meter",

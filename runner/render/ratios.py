@@ -59,7 +59,7 @@ def verdict_text(comparison: Comparison) -> str:
     if comparison.verdict != "too few workers":
         return comparison.verdict
     count = comparison.worker_count
-    return f"below 1 % with {'one process' if count == 1 else f'{count} processes'} each"
+    return f"within what {'one process' if count == 1 else f'{count} processes'} each may explain"
 
 
 def _comparison_row(cell: Cell, entry: Comparison, *, ranks: bool) -> tuple[str, ...]:

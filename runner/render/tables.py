@@ -173,7 +173,7 @@ class _ModelTable:
         text = numbers.brief_ratio(comparison.ratio, comparison.low, comparison.high)
         if comparison.verdict != "too few workers":
             return text
-        note = f"no claim: a difference {verdict_text(comparison)}; --workers 3 takes fresh ones"
+        note = f"no claim: a difference {verdict_text(comparison)}; --workers 5 takes fresh ones"
         return f"{text} {self._footnotes.mark(note)}"
 
     def _checks(self, cell: Cell) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.stats.intervals import CONFIDENCE, LAYOUT_RATIO, LEAST_WORKERS, RatioInterval
+from runner.stats.intervals import CONFIDENCE, RatioInterval, beyond_processes
 
 Verdict = Literal["less", "more", "no difference seen", "too few pairs", "too few workers"]
 Table = NDArray[np.float64]
@@ -25,13 +25,14 @@ LARGEST_FREEDOM = 120
 def verdict(interval: RatioInterval) -> Verdict:
     """Return what the interval of a ratio to the baseline says.
 
-    A difference below 1 % is not claimed with fewer than three pairs of workers, however narrow its interval.
+    With fewer than three pairs of workers, a difference that fresh processes of one backend show among themselves is
+    not claimed, however narrow its interval.
     """
     if interval.pair_count < LEAST_PAIRS or interval.low is None or interval.high is None:
         return "too few pairs"
     if interval.low <= 1 <= interval.high:
         return "no difference seen"
-    if interval.worker_count < LEAST_WORKERS and abs(log(interval.ratio)) < log(LAYOUT_RATIO):
+    if interval.claimed_log is None or abs(log(interval.ratio)) <= interval.claimed_log:
         return "too few workers"
     return "less" if interval.high < 1 else "more"
 
@@ -47,7 +48,7 @@ def best_set(table: Table, worker_count: int = 1) -> tuple[int, ...]:
     Every pair's mean log ratio is studentised with its own spread; one critical value covers the largest |t|
     over all pairs, so the lowest may be picked after looking, and a true tie is kept whole in 95 % of runs.
     Rows count as independent: with several workers, what one process does to all its blocks is not a level here as
-    it is in ``ratio_interval``. With fewer than three of them no cell within 1 % of the lowest is thrown out.
+    it is in ``ratio_interval``. With fewer than three of them their layout is added in quadrature.
 
     Args:
         table: at least ``LEAST_PAIRS`` rows and two columns.
@@ -62,9 +63,11 @@ def best_set(table: Table, worker_count: int = 1) -> tuple[int, ...]:
     best = lowest(table)
     differences = logs - logs[:, [best]]
     errors = differences.std(axis=0, ddof=1) / sqrt(len(table))
-    reach = critical_t(table.shape[1], len(table)) * errors
-    if worker_count < LEAST_WORKERS:
-        reach = np.maximum(reach, log(LAYOUT_RATIO))
+    layout = critical_t(table.shape[1], LARGEST_FREEDOM + 1)
+    reach = [
+        beyond_processes(float(reach), worker_count, layout)
+        for reach in critical_t(table.shape[1], len(table)) * errors
+    ]
     return tuple(int(column) for column in np.flatnonzero(differences.mean(axis=0) <= reach))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from math import exp, sqrt
+from math import exp, hypot, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,14 @@ CONFIDENCE = 0.95
 """of every interval; two backends are called different when that of their ratio excludes 1"""
 POWER = 0.8
 """the convention since Cohen, Statistical Power Analysis, 2nd ed. (1988), section 2.4"""
+_NORMAL_95, _NORMAL_80 = 1.959964, 0.841621
+"""the 97.5 % and 80 % points of the standard normal distribution"""
 LEAST_WORKERS = 3
 """the fewest pairs of processes whose spread is believed; between two it has one degree of freedom, t = 12.7"""
-LAYOUT_RATIO = 1.01
-"""Below 1 % the memory layout of a process is part of the answer (docs/measurement.md, section 4): two sessions
-of one backend, each in one process, differed by 0.56 %."""
+LAYOUT_SD = 0.01
+"""Standard deviation of the log ratio between two fresh processes of one backend, in 148 comparisons whose windows
+told it to better than 1 %: the memory layout of a process is part of its speed (``benchmarks/aa.py``; one pair of
+sessions within one process had differed by 0.56 %)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,17 @@ class RatioInterval:
     pair_count: int
     worker_count: int = 1
     """pairs of processes that took them"""
+
+    @property
+    def claimed_log(self) -> float | None:
+        """Half-width of the log ratio that holds for other processes, too; None below two pairs.
+
+        The limits are those of the processes that were measured. From three pairs of them on their spread is in the
+        limits already; with fewer, what is known of their layout (`LAYOUT_SD`) is added in quadrature.
+        """
+        if self.low is None or self.high is None:
+            return None
+        return beyond_processes(log(self.high / self.low) / 2, self.worker_count, _NORMAL_95)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +105,8 @@ def minimum_detectable_ratio(
     """Return the smallest ratio above 1 that so many such pairs tell from 1 with 80 % power; None below two.
 
     With the standard error s of the mean log ratio it is exp(s (t(0.975, n - 1) + t(0.8, n - 1))); its
-    reciprocal is the largest detectable ratio below 1. With fewer than three pairs of workers it is never below
-    ``LAYOUT_RATIO``.
+    reciprocal is the largest detectable ratio below 1. With fewer than three pairs of workers their layout is added
+    in quadrature.
 
     Source:
         Zar, Biostatistical Analysis, 5th ed. (2010), section 7.7, the minimum detectable difference.
@@ -101,7 +115,20 @@ def minimum_detectable_ratio(
     reach = estimate.reach((1 + CONFIDENCE) / 2, POWER)
     if reach is None:
         return None
-    return max(exp(reach), 1.0 if estimate.worker_count >= LEAST_WORKERS else LAYOUT_RATIO)
+    return exp(beyond_processes(reach, estimate.worker_count, _NORMAL_95 + _NORMAL_80))
+
+
+def beyond_processes(reach: float, worker_count: int, quantile: float) -> float:
+    """Return how far a log ratio must lie from 0 to be one of backends and not of the processes that ran them.
+
+    Args:
+        reach: the same for these very processes.
+        worker_count: pairs of them.
+        quantile: of the standard normal distribution, by which the spread of layouts is multiplied.
+    """
+    if worker_count >= LEAST_WORKERS:
+        return reach
+    return hypot(reach, quantile * LAYOUT_SD / sqrt(worker_count))
 
 
 def _estimate(samples: NDArray[np.float64], workers: Sequence[Hashable] | None) -> _Estimate:
