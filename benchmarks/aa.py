@@ -14,12 +14,13 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from math import ceil, log
+from math import ceil, log, sqrt
 from pathlib import Path
 from statistics import fmean, median, stdev
 from time import monotonic
 
 from pydantic import TypeAdapter
+from scipy.special import ndtri, stdtrit
 from scipy.stats import binomtest
 
 from runner.backends.spec import parse_specs
@@ -31,7 +32,7 @@ from runner.load.warmup import VISIT_S
 from runner.modelfile import open_model
 from runner.protocol import Measure, Prepare
 from runner.stats.compare import verdict
-from runner.stats.intervals import ratio_interval
+from runner.stats.intervals import beyond_processes, ratio_interval
 
 GOAL_RATE = 0.08
 CONFIDENCE = 0.95
@@ -128,11 +129,8 @@ def upper_limit(different: int, comparisons: int) -> float:
 
 def judge(comparisons: Sequence[Comparison]) -> bool:
     """Print how often each case was called different; return whether the goal is met over all."""
-    groups: dict[str, list[Comparison]] = defaultdict(list)
-    for each in comparisons:
-        groups[f"{each.model} b{each.batch_size}"].append(each)
     print("case             compared  different  upper 95 %  half-width  SD of a pair  disturbed blocks")
-    for name, group in (*sorted(groups.items()), ("all", comparisons)):
+    for name, group in (*_by_case(comparisons), ("all", comparisons)):
         intervals = [ratio_interval(each.a_s, each.b_s) for each in group]
         different = sum(verdict(interval) in DIFFERENT for interval in intervals)
         half = median((log(i.high) - log(i.low)) / 2 for i in intervals if i.low and i.high)
@@ -149,12 +147,27 @@ def judge(comparisons: Sequence[Comparison]) -> bool:
 
 
 def planted(comparisons: Sequence[Comparison]) -> None:
-    """Print how often, and in which wall time, a slowdown of 5 % planted into B is found within these windows."""
+    """Print how often a slowdown of 5 % planted into B is found here, and the wall time that finds it in 80 %."""
+    print(f"case             planted {PLANTED_RATIO:.2f}x found in   80 % power after   wall time")
     for case, group in _by_case(comparisons):
-        found_s = sorted(filter(None, (_time_to_find(each) for each in group)))
-        share = len(found_s) / len(group)
-        when = f"median wall time {median(found_s):.1f} s of those" if found_s else "never"
-        print(f"planted {PLANTED_RATIO:.2f}x, {case}: found in {share:.0%} after {BLOCKS} blocks, {when}")
+        found = fmean(
+            verdict(ratio_interval([each_s * PLANTED_RATIO for each_s in each.b_s], each.a_s)) == "more"
+            for each in group
+        )
+        spread = median(stdev(log(a / b) for a, b in zip(each.a_s, each.b_s, strict=True)) for each in group)
+        blocks = blocks_to_find(log(PLANTED_RATIO), spread)
+        wall_s = median(each.wall_s for each in group) * blocks / BLOCKS
+        print(f"{case:16} {found:22.0%} {blocks:11} blocks {wall_s:9.0f} s")
+
+
+def blocks_to_find(log_ratio: float, spread: float) -> int:
+    """Return the fewest blocks in which a log ratio is found with 80 % power, pairs scattering by so much."""
+    blocks = 3
+    while True:
+        reach = spread / sqrt(blocks) * float(stdtrit(blocks - 1, [0.975, 0.8]).sum())
+        if beyond_processes(reach, 1, float(ndtri([0.975, 0.8]).sum())) <= log_ratio:
+            return blocks
+        blocks += 1
 
 
 def _by_case(comparisons: Iterable[Comparison]) -> Iterator[tuple[str, list[Comparison]]]:
@@ -162,11 +175,6 @@ def _by_case(comparisons: Iterable[Comparison]) -> Iterator[tuple[str, list[Comp
     for each in comparisons:
         groups[f"{each.model} b{each.batch_size}"].append(each)
     yield from sorted(groups.items())
-
-
-def _time_to_find(compared: Comparison) -> float | None:
-    slow_s = [each_s * PLANTED_RATIO for each_s in compared.b_s]
-    return compared.wall_s if verdict(ratio_interval(slow_s, compared.a_s)) == "more" else None
 
 
 def main() -> None:

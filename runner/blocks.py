@@ -129,7 +129,7 @@ class _Blocks:
                 self._roster.close(cell, "overloaded", reason)
 
     def say_what_is_missing(self) -> None:
-        """Journal what the budget cost: cells without a window, blocks, precision; and what stays disturbed."""
+        """Journal what the budget cost: cells without a window, blocks, precision."""
         roster, profile, blocks = self._roster, self._bench.profile, self._first_time
         if blocks == 0:
             for cell in list(roster.ready.values()):
@@ -143,11 +143,6 @@ class _Blocks:
             roster.note(f"{blocks} blocks of {profile.min_blocks} fitted the time budget")
         elif self._bench.target_ci_ratio < (width := self._width()) < inf:
             self._say_precision(width, blocks)
-        if self._so_far.disturbed:
-            roster.note(
-                f"{len(self._so_far.disturbed)} of {blocks} blocks were disturbed and not repeated; "
-                "their windows say by what; close other programs and run again"
-            )
 
     def _say_precision(self, width: float, blocks: int) -> None:
         target = self._bench.target_ci_ratio

@@ -33,10 +33,11 @@ def _disturbed(report: Report) -> Iterator[str]:
     fate = (
         "repeated" if repeated == len(disturbed) else f"{repeated} repeated, {len(disturbed) - repeated} not"
     )
+    advice = "" if repeated == len(disturbed) else "; close other programs and run again"
     with_them = any(entry.with_disturbed for entry in report.comparisons)
     yield (
         f"{len(disturbed)} of {len(blocks)} blocks were disturbed ({', '.join(causes)}): {fate}"
-        f"{'; ratios with them: --details' if with_them else ''}"
+        f"{'; ratios with them: --details' if with_them else ''}{advice}"
     )
 
 
