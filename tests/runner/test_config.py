@@ -39,6 +39,7 @@ MORE: dict[str, st.SearchStrategy[Any]] = {
     "profile": st.sampled_from(["quick", "standard", "publication"]),
     "time_budget_s": st.none() | st.sampled_from(["90s", "5m", "0.25s"]),
     "seed": st.integers(0),
+    "workers": st.none() | st.integers(1),
     "meter": st.sampled_from(["auto", "none"]),
     "cpu_watts": st.none() | st.just("10:65"),
     "allow_fallback": st.booleans(),
@@ -146,6 +147,7 @@ def test_only_the_quick_profile_has_a_budget_of_its_own(
         ("time_budget_s", "soon"),
         ("target_ci_ratio", "2"),
         ("seed", "x"),
+        ("workers", 0),
         ("profile", "slow"),
         ("allow_fallback", "perhaps"),
         ("unheard_of", 1),
@@ -206,9 +208,10 @@ def test_toml_lists_are_repeated_flags_or_commas(tmp_path: Path, seen: list[RunC
 
 
 def test_a_toml_number_does_for_a_text(tmp_path: Path, seen: list[RunConfig]) -> None:
-    _run(tmp_path, "batch-sizes = 4\npace = 2\n")
+    _run(tmp_path, "batch-sizes = 4\npace = 2\nworkers = 3\n")
     (config,) = seen
     assert config.batch_sizes == (4,)
+    assert config.workers == 3
     assert config.paces == (Pace(images_per_s=2, batch_sizes=()),)
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from runner.plan import (
     make_plan,
     period_s,
     predict_inference_s,
+    profile_of,
     share_windows,
     smallest_run_s,
     visit_s,
@@ -28,12 +30,17 @@ def _file(name: str = "net", batch: int | str = "batch") -> ModelFile:
     return ModelFile(name, "fp32", Path(f"{name}.onnx"), "0" * 64, 1, (spec,), (spec,), None)
 
 
+def _config(sizes: str = "1", **flags: Any) -> RunConfig:
+    values = {"batch_sizes": sizes, "target_ci_ratio": "2%", "models_dir": Path(), "reports_dir": Path()}
+    return RunConfig.read({**values, **flags})
+
+
 def _plan(
     *backends: str, sizes: str = "1,2,4", batch: int | str = "batch", name: str = "net", **flags: Any
 ) -> ModelPlan:
-    values = {"batch_sizes": sizes, "target_ci_ratio": "2%", "models_dir": Path(), "reports_dir": Path()}
-    config = RunConfig.read({**values, **flags})
-    (plan,) = make_plan(config, [_file(name, batch)], parse_specs(backends or ("cpu", "cpu:spin=off")))
+    (plan,) = make_plan(
+        _config(sizes, **flags), [_file(name, batch)], parse_specs(backends or ("cpu", "cpu:spin=off"))
+    )
     return plan
 
 
@@ -190,3 +197,21 @@ def test_predictions_grow_with_batches_blocks_and_cells() -> None:
     cell = _cell("a")
     fewest = smallest_run_s([cell], {cell.key: 0.01}, PROFILES["quick"])
     assert fewest >= PROFILES["quick"].min_blocks * visit_s(cell, 0.01, 10)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_workers_are_those_of_the_profile_unless_asked_for(profile: str) -> None:
+    own = PROFILES[profile]
+    assert profile_of(_config(profile=profile)) == own
+    assert profile_of(_config(profile=profile, workers=7)) == replace(own, workers=7)
+
+
+def test_more_workers_are_opened_and_warmed_up_but_take_no_more_blocks() -> None:
+    one, two, four = (_plan("cpu", workers=workers).predicted_s for workers in (1, 2, 4))
+    each_s = two - one
+    assert each_s > 0
+    assert four - one == pytest.approx(3 * each_s)
+    # What is left without any worker is the blocks.
+    assert one - each_s > 0
+    paced = _plan("cpu", workers=1, paces=("2",)).predicted_s - one
+    assert _plan("cpu", workers=4, paces=("2",)).predicted_s - four == pytest.approx(paced)

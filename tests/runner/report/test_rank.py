@@ -65,7 +65,7 @@ def test_ratios_with_the_disturbed_blocks_stand_beside_those_without() -> None:
     assert (both.pair_count, found.pair_count) == (7, 6)
 
 
-def test_below_1_percent_one_worker_is_too_few_and_nothing_is_thrown_out() -> None:
+def test_what_one_worker_each_may_explain_is_no_claim_and_nothing_is_thrown_out() -> None:
     near = {"cpu": 1.0, "torch": 1.005}
     one, five = (
         assemble(

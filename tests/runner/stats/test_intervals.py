@@ -1,10 +1,19 @@
+from math import exp, hypot, log
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import t, ttest_1samp
+from scipy.stats import norm, t, ttest_1samp
 
-from runner.stats.intervals import mean_interval, minimum_detectable_ratio, ratio_interval
+from runner.stats.compare import verdict
+from runner.stats.intervals import (
+    LAYOUT_SD,
+    RatioInterval,
+    mean_interval,
+    minimum_detectable_ratio,
+    ratio_interval,
+)
 
 SLEEP_HOURS = (1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4)
 """Student, The Probable Error of a Mean, Biometrika 6 (1908): hours gained with one drug over the other"""
@@ -66,13 +75,56 @@ def test_the_minimum_detectable_ratio_is_detected_in_four_of_five_runs(blocks: i
     noise = rng.normal(0, 0.05, blocks)
     # Scaled so that its sample spread is exactly 0.05: then the promise is about runs with this true spread.
     noise *= 0.05 / noise.std(ddof=1)
-    detectable = minimum_detectable_ratio(np.exp(noise), np.ones(blocks))
+    # Fresh processes for every block: their layouts are part of its noise.
+    detectable = minimum_detectable_ratio(np.exp(noise), np.ones(blocks), range(blocks))
     assert detectable is not None
     runs = [
-        ratio_interval(detectable * np.exp(rng.normal(0, 0.05, blocks)), np.ones(blocks)) for _ in range(2000)
+        ratio_interval(detectable * np.exp(rng.normal(0, 0.05, blocks)), np.ones(blocks), range(blocks))
+        for _ in range(2000)
     ]
-    detected = np.mean([run.low is not None and run.low > 1 for run in runs])
-    assert 0.76 < detected < 0.84
+    assert 0.76 < np.mean([verdict(run) == "more" for run in runs]) < 0.84
+
+
+def layout_runs(workers: int, blocks: int, ratio: float) -> list[RatioInterval]:
+    """Returns runs whose processes differ by their layouts, and whose blocks scatter by 2 %."""
+    rng = np.random.default_rng(workers)
+    of_block = np.arange(blocks) * workers // blocks
+    return [
+        ratio_interval(
+            ratio * np.exp(rng.normal(0, LAYOUT_SD, workers)[of_block] + rng.normal(0, 0.02, blocks)),
+            np.ones(blocks),
+            of_block.tolist(),
+        )
+        for _ in range(2000)
+    ]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("blocks", [10, 30])
+def test_fewer_than_three_processes_claim_what_is_not_there_in_one_of_twenty_runs(
+    blocks: int, workers: int
+) -> None:
+    runs = layout_runs(workers, blocks, 1.0)
+    assert np.mean([verdict(run) in {"less", "more"} for run in runs]) < 0.06
+    # Without the layout in it they would.
+    assert (
+        np.mean([run.low is not None and run.high is not None and not run.low < 1 < run.high for run in runs])
+        > 0.07
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("blocks", [10, 30])
+def test_the_minimum_detectable_ratio_of_few_processes_is_claimed_in_four_of_five_runs(
+    blocks: int, workers: int
+) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.02, blocks)
+    noise *= 0.02 / noise.std(ddof=1)
+    of_block = (np.arange(blocks) * workers // blocks).tolist()
+    detectable = minimum_detectable_ratio(np.exp(noise), np.ones(blocks), of_block)
+    assert detectable is not None
+    claimed = np.mean([verdict(run) == "more" for run in layout_runs(workers, blocks, detectable)])
+    assert 0.74 < claimed < 0.84
 
 
 def as_limits(logs: np.ndarray[tuple[int], np.dtype[np.float64]], workers: list[str]) -> tuple[float, float]:
@@ -129,10 +181,30 @@ def test_neither_the_order_nor_the_names_of_workers_matter(seed: int) -> None:
     assert (one.ratio, one.low, one.high) == pytest.approx((other.ratio, other.low, other.high))
 
 
-def test_nothing_below_1_percent_is_detectable_with_fewer_than_three_workers() -> None:
+@pytest.mark.parametrize(
+    ("workers", "layouts"), [(1, norm.ppf(0.975)), (2, norm.ppf(0.975) / 2**0.5), (3, 0)]
+)
+@pytest.mark.parametrize("half_log", [0.0, 0.005, 0.08])
+def test_a_claim_holds_for_other_processes_too(workers: int, layouts: float, half_log: float) -> None:
+    interval = RatioInterval(1.2, 1.2 * exp(-half_log), 1.2 * exp(half_log), 10, workers)
+    assert interval.claimed_log == pytest.approx(hypot(half_log, layouts * 0.01), abs=1e-8)
+
+
+def test_without_limits_there_is_nothing_to_claim() -> None:
+    assert ratio_interval([3.0], [2.0]).claimed_log is None
+
+
+def test_what_processes_may_explain_is_detectable_by_three_of_them_only() -> None:
     values, baseline = np.exp([0.0, 1e-4] * 6), np.ones(12)
-    for workers in (None, ["a"] * 12, ["a"] * 6 + ["b"] * 6):
-        assert minimum_detectable_ratio(values, baseline, workers) == 1.01
+    powered = norm.ppf(0.975) + norm.ppf(0.8)
+    for workers, expected in (
+        (None, powered),
+        (["a"] * 12, powered),
+        (list("aaaaaabbbbbb"), powered / 2**0.5),
+    ):
+        detectable = minimum_detectable_ratio(values, baseline, workers)
+        assert detectable is not None
+        assert log(detectable) == pytest.approx(expected * 0.01, rel=1e-3)
     detectable = minimum_detectable_ratio(values, baseline, list("aaaabbbbcccc"))
     assert detectable is not None
     assert 1 < detectable < 1.001
