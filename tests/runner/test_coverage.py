@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from benchmarks import coverage
-from benchmarks.simulated_pairs import DRAWS, Drawn, autocorrelated, fresh_workers, stops
-from runner.stats.intervals import ratio_interval
+from benchmarks.simulated_pairs import DRAWS, Draw, Drawn, autocorrelated, fresh_workers, stops
+from runner.stats.intervals import RatioInterval, ratio_interval
 
 
 @pytest.mark.parametrize("name", DRAWS)
@@ -78,6 +78,40 @@ def test_the_exit_code_is_its_goals(
     printed = capsys.readouterr().out
     assert said in printed
     assert (coverage.POOLED in printed) is (code == 1)
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.93, "goal >= 93%: met"), (0.929, "goal >= 93%: MISSED")])
+def test_a_claim_that_holds_too_seldom_misses_the_goal(
+    share: float, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def two_of_30(draw: Draw, seed: tuple[int, int], runs: int, blocks: int, holds: object) -> float:
+        workers = len(set(draw(np.random.default_rng(seed), runs, blocks).workers or ()))
+        asked.append((workers, blocks, holds))
+        return share if (workers, blocks) == (2, 30) else 0.95
+
+    monkeypatch.setattr(coverage, "coverage", two_of_30)
+    assert coverage.print_claims(1) is (share == 0.93)
+    assert said in capsys.readouterr().out
+    assert asked == [(w, b, coverage.claim_holds) for w in (1, 2) for b in coverage.BLOCKS]
+
+
+def test_a_missed_claim_is_a_missed_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["coverage"])
+    monkeypatch.setattr(coverage, "print_coverage", lambda _: 0)
+    monkeypatch.setattr(coverage, "print_power", lambda _: True)
+    for met in (True, False):
+        monkeypatch.setattr(coverage, "print_claims", lambda _, met=met: met)
+        assert coverage.main() == (not met)
+
+
+def test_claims_reach_beyond_the_limits_of_one_process_only() -> None:
+    low, high = 1.05 * 1.01, 1.05 * 1.02
+    one, three = (RatioInterval((low * high) ** 0.5, low, high, 10, workers) for workers in (1, 3))
+    assert not coverage.limits_hold(one)
+    assert coverage.claim_holds(one)
+    assert not coverage.claim_holds(three)
 
 
 def test_a_slowdown_found_too_late_misses_the_goal(monkeypatch: pytest.MonkeyPatch) -> None:
