@@ -17,7 +17,7 @@ from runner.plan import ModelPlan, Profile
 from runner.progress import Progress
 from runner.report.journal import CellLine, Journal, NoteLine
 from runner.report.schema import Cell, SessionEntry
-from runner.resume import ModelSoFar
+from runner.so_far import ModelSoFar
 
 
 @dataclass(frozen=True, slots=True)

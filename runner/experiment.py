@@ -25,9 +25,10 @@ from runner.report.archive import create, finish, load
 from runner.report.header import Start, make_header
 from runner.report.journal import EndLine, IdleLine, Journal, ModelEndLine, NoteLine, ResumeLine
 from runner.report.schema import Report, Resume
-from runner.resume import ModelSoFar, SoFar, check_unchanged, read_so_far
+from runner.resume import check_unchanged, read_so_far
 from runner.selection import Selection, select_meters
 from runner.sensors import CpuSensors
+from runner.so_far import ModelSoFar, SoFar, so_far_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def run_experiment(
         header = make_header(config, selection, meters, Start(folder.name, now, argv))
         with Journal(folder) as journal:
             if resume is None:
-                so_far = SoFar(header, {}, 0.0, (), 0)
+                so_far = so_far_of(header)
                 journal.write(header)
             else:
                 so_far = read_so_far(folder)  # again, under the lock
@@ -104,7 +105,7 @@ def measure_models(plan: tuple[ModelPlan, ...], bench: Bench, so_far: SoFar) -> 
         if not any(idle.moment == "before" for idle in so_far.idle):
             measure_idle(bench, "before")
         for number, model in enumerate(plan, start=1):
-            known = so_far.models.get(model.identity, ModelSoFar())
+            known = so_far.models[model.identity]
             if not known.done:
                 bench.progress.begin_model(model.file.name, number, len(plan))
                 measure_model(model, bench, known)
@@ -154,7 +155,7 @@ def measure_idle(bench: Bench, moment: Moment, model: str | None = None) -> None
 
 def _still_open(plan: tuple[ModelPlan, ...], so_far: SoFar) -> Iterator[ModelPlan]:
     """Yield the models that are not done."""
-    yield from (model for model in plan if not so_far.models.get(model.identity, ModelSoFar()).done)
+    yield from (model for model in plan if not so_far.models[model.identity].done)
 
 
 def _resume_line(so_far: SoFar, now: datetime, argv: tuple[str, ...]) -> ResumeLine:

@@ -8,6 +8,7 @@ from runner.plan import WINDOW_S, fewest_inferences, period_s, predict_inference
 from runner.protocol import Check, Opened, Prepare, Prepared
 from runner.report.journal import SessionLine
 from runner.report.schema import Cell, Parity, SessionEntry
+from runner.resume import check_session
 from runner.units import BYTES_PER_MB
 from runner.workers import CellFailedError, WorkerLostError
 
@@ -22,10 +23,11 @@ def open_sessions(roster: Roster) -> None:
         entry = SessionEntry(
             model=file.name, variant=file.variant, backend=label, status="opened"
         ).model_copy(update=_facts(opened, bench))
-        roster.so_far.check_session(entry)
+        known = roster.so_far.sessions.get(label)
+        check_session(known, entry)
         if isinstance(opened, Opened) and opened.peak_memory_bytes:
             roster.memory.saw_open(label, opened.peak_memory_bytes)
-        if (known := roster.so_far.sessions.get(label)) and known.status == entry.status:
+        if known and known.status == entry.status:
             entry = known  # a resumed run's, with its parity
         else:
             bench.journal.write(SessionLine(entry=entry))

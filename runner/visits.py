@@ -10,7 +10,7 @@ from runner.plan import period_s, visit_s
 from runner.protocol import Measure, Measurement
 from runner.report.journal import WindowLine
 from runner.report.schema import Cell, Window
-from runner.resume import LATE_FLAG
+from runner.so_far import LATE_FLAG
 from runner.workers import CellFailedError, WorkerLostError
 
 UNSETTLED_FLAG = "another worker was busy"

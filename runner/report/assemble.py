@@ -21,6 +21,7 @@ from runner.report.journal import (
     WindowLine,
 )
 from runner.report.schema import Cell, IdleWindow, Load, Report, Resume, SessionEntry, Window
+from runner.report.walltime import WallTime
 
 
 @dataclass(slots=True)
@@ -38,12 +39,12 @@ class _Contents:
     """windows of each finished block"""
     idle: list[IdleWindow] = field(default_factory=list)
     resumes: list[Resume] = field(default_factory=list)
-    stretch: int = 0
-    """the first window since the run began or went on"""
+    time: WallTime = field(default_factory=WallTime)
     notes: list[str] = field(default_factory=list)
     end: EndLine | None = None
 
     def add(self, line: Line) -> None:
+        self.time.add(line)
         match line:
             case HeaderLine():
                 self.header = line
@@ -61,7 +62,7 @@ class _Contents:
             case ResumeLine(entry=resume):
                 self.resumes.append(resume)
                 self.open.clear()
-                self.stretch, self.end = len(self.windows), None
+                self.end = None
             case NoteLine(text=text):
                 self.notes.append(text)
             case EndLine():
@@ -88,19 +89,6 @@ class _Contents:
     def _mark(self, places: list[int], facts: dict[str, bool | int]) -> None:
         for place in places:
             self.windows[place] = self.windows[place].model_copy(update=facts)
-
-    def measured_s(self) -> float:
-        """Return the wall time of all stretches; every resume holds that of all before it."""
-        return (self.resumes[-1].measured_s if self.resumes else 0.0) + self._stretch_s()
-
-    def _stretch_s(self) -> float:
-        """Return the wall time since the run began or went on; of a killed run, what its windows span."""
-        if self.end:
-            return self.end.measured_s
-        windows = self.windows[self.stretch :]
-        if not windows:
-            return 0.0
-        return max(window.started_s + window.wall_s for window in windows) - windows[0].started_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +129,7 @@ def collect(lines: Iterable[Line]) -> Assembled:
         status=end.status if end else "interrupted",
         started_at=header.started_at,
         ended_at=end.ended_at if end else None,
-        measured_s=contents.measured_s(),
+        measured_s=contents.time.total_s,
         joulebatch=header.joulebatch,
         provenance=header.provenance,
         environment=header.environment,

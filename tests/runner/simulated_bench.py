@@ -22,7 +22,7 @@ from runner.progress import Progress
 from runner.protocol import Check, Checked, Measure, Measurement, Opened, Prepare, Prepared
 from runner.report.journal import BlockLine, CellLine, Journal, Line, NoteLine, SessionLine, WindowLine
 from runner.report.schema import Cell, SessionEntry, Window
-from runner.resume import ModelSoFar
+from runner.so_far import ModelSoFar
 
 if TYPE_CHECKING:
     from runner.conditions import Observer

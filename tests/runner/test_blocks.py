@@ -6,7 +6,7 @@ from runner.interruption import InterruptedRunError
 from runner.plan import PROFILES
 from runner.prepare import prepare_cells
 from runner.report.journal import BlockLine, CellLine, WindowLine
-from runner.resume import LATE_FLAG, ModelSoFar
+from runner.so_far import LATE_FLAG, ModelSoFar
 from runner.visits import UNSETTLED_FLAG
 from runner.workers import CellFailedError, WorkerLostError
 from tests.runner.simulated_bench import Scene, scene

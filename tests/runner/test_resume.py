@@ -17,22 +17,16 @@ from runner.report.journal import (
     CellLine,
     EndLine,
     HeaderLine,
+    IdleLine,
     Journal,
     Line,
     ModelEndLine,
     ResumeLine,
-    SessionLine,
     WindowLine,
 )
 from runner.report.schema import Resume, SessionEntry
-from runner.resume import (
-    LATE_FLAG,
-    ModelSoFar,
-    check_unchanged,
-    read_so_far,
-    resumable,
-    resumed_config,
-)
+from runner.resume import check_session, check_unchanged, read_so_far, resumable, resumed_config
+from runner.so_far import LATE_FLAG, ModelSoFar
 from tests.fakes import GPU, cell_key, make_journal
 
 MODELS = ("alexnet", "vit_b_16")
@@ -190,6 +184,14 @@ def test_measured_time_adds_up_over_stretches(tmp_path: Path) -> None:
     )
 
 
+def test_a_killed_run_took_as_long_as_its_windows_and_its_rest(tmp_path: Path) -> None:
+    lines = make_journal(MODELS, blocks=3, idle_w=(10.0, 10.0), ending=None)
+    entries = [line.entry for line in lines if isinstance(line, IdleLine | WindowLine)]
+    span_s = entries[-1].started_s + entries[-1].wall_s - entries[0].started_s
+    assert read_so_far(write(tmp_path, lines)).measured_s == pytest.approx(span_s)
+    assert assemble(lines).measured_s == pytest.approx(span_s)
+
+
 def test_a_boot_between_stretches_sets_the_clock_back_and_nothing_else(tmp_path: Path) -> None:
     third = place(LINES, BlockLine, 2)
     windows = [line for line in LINES[third:] if isinstance(line, WindowLine)][:2]
@@ -345,16 +347,15 @@ def test_what_does_not_matter_may_change(tmp_path: Path) -> None:
 
 
 def test_a_session_that_opens_otherwise_is_refused(tmp_path: Path) -> None:
-    model = read_so_far(write(tmp_path, LINES)).models[FIRST]
-    was = next(line.entry for line in LINES if isinstance(line, SessionLine) and line.entry.backend == "cpu")
-    model.check_session(was.model_copy(update={"open_s": 9.0, "parity": None}))
-    model.check_session(
-        SessionEntry(model="alexnet", variant="fp32", backend="cpu", status="failed", reason="x")
+    was = read_so_far(write(tmp_path, LINES)).models[FIRST].sessions["cpu"]
+    check_session(was, was.model_copy(update={"open_s": 9.0, "parity": None}))
+    check_session(
+        was, SessionEntry(model="alexnet", variant="fp32", backend="cpu", status="failed", reason="x")
     )
-    model.check_session(was.model_copy(update={"backend": "new"}))
+    check_session(None, was)
     with pytest.raises(
         FileError, match=r"alexnet on cpu: expected onnxruntime absent, got onnxruntime 1\.24"
     ):
-        model.check_session(was.model_copy(update={"facts": {**was.facts, "onnxruntime": "1.24"}}))
+        check_session(was, was.model_copy(update={"facts": {**was.facts, "onnxruntime": "1.24"}}))
     with pytest.raises(FileError, match=r"nodes .*CPUExecutionProvider.*Other"):
-        model.check_session(was.model_copy(update={"nodes_by_provider": {"Other": 120}}))
+        check_session(was, was.model_copy(update={"nodes_by_provider": {"Other": 120}}))

@@ -1,0 +1,134 @@
+"""What a run has learned so far: the only thing that a run which goes on knows of its earlier stretches."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from runner.report.journal import (
+    BlockLine,
+    CellLine,
+    HeaderLine,
+    IdleLine,
+    Line,
+    ModelEndLine,
+    ResumeLine,
+    SessionLine,
+    WindowLine,
+)
+from runner.report.schema import Cell, IdleWindow, SessionEntry, Window
+from runner.report.walltime import WallTime
+
+LATE_FLAG = "late"
+"""of a window: its last inference ran past the schedule of its pace"""
+
+
+@dataclass(slots=True)
+class ModelSoFar:
+    """What a run has learned of a model, in earlier stretches and in this one; it grows block by block."""
+
+    done: bool = False
+    cells: dict[str, Cell] = field(default_factory=dict)
+    """by key: the latest of each"""
+    sessions: dict[str, SessionEntry] = field(default_factory=dict)
+    """by backend"""
+    blocks: int = 0
+    """number of the next block: finished ones count on, repeats included"""
+    means_s: dict[str, dict[int, float]] = field(default_factory=dict)
+    """``latency_mean_s`` by cell and finished block"""
+    late: dict[str, int] = field(default_factory=dict)
+    """by cell: windows of finished blocks that ran late"""
+    disturbed: dict[int, str] = field(default_factory=dict)
+    """by finished block that was disturbed and not repeated: the first cause"""
+    repeats: int = 0
+    """how many blocks stand in for a disturbed one"""
+    workers: dict[str, int] = field(default_factory=dict)
+    """by backend: how many processes took its windows in earlier stretches"""
+
+    def is_closed(self, planned: Cell) -> bool:
+        """Return whether a planned cell failed, was skipped or was overloaded.
+
+        What is called overloaded for its late windows is so at the end of a model, and judged there again.
+        """
+        latest = self.cells.get(planned.key, planned)
+        if latest.status == "overloaded" and planned.key in self.means_s:
+            return False
+        return (latest.status, latest.reason) != (planned.status, planned.reason)
+
+    def finish_block(self, line: BlockLine, windows: Sequence[Window]) -> None:
+        """Count a block whose line is in the journal."""
+        self.blocks = line.block + 1
+        if line.repeats is not None:
+            self.repeats += 1
+            self.disturbed.pop(line.repeats, None)
+        if cause := next((window.disturbed for window in windows if window.disturbed), ""):
+            self.disturbed[line.block] = cause
+        for window in windows:
+            self.means_s.setdefault(window.cell, {})[line.block] = window.latency_mean_s
+            self.late[window.cell] = self.late.get(window.cell, 0) + (LATE_FLAG in window.flags)
+
+
+@dataclass(frozen=True, slots=True)
+class SoFar:
+    """What a run knows when it begins or goes on."""
+
+    header: HeaderLine
+    models: Mapping[tuple[str, str], ModelSoFar]
+    """by name and variant, in the order of the run"""
+    measured_s: float
+    """wall time of all earlier stretches"""
+    idle: tuple[IdleWindow, ...]
+    torn_bytes: int
+    """of a last line that is cut off before the next is written"""
+
+
+def so_far_of(header: HeaderLine, lines: Iterable[Line] = (), torn_bytes: int = 0) -> SoFar:
+    """Return what a run knows: that of a new one is what its header says.
+
+    Args:
+        header: the first line of its journal.
+        lines: those after it.
+        torn_bytes: of the last line.
+    """
+    models = {(model.name, model.variant): ModelSoFar() for model in header.models}
+    for cell in header.cells:
+        models[cell.model, cell.variant].cells[cell.key] = cell
+    contents = _Contents(models)
+    for line in lines:
+        contents.add(line)
+    return SoFar(header, models, contents.time.total_s, tuple(contents.idle), torn_bytes)
+
+
+@dataclass(slots=True)
+class _Contents:
+    """What the lines said, by subject."""
+
+    models: Mapping[tuple[str, str], ModelSoFar]
+    idle: list[IdleWindow] = field(default_factory=list)
+    open: list[Window] = field(default_factory=list)
+    """windows since the last line that ended a block"""
+    time: WallTime = field(default_factory=WallTime)
+
+    def add(self, line: Line) -> None:
+        self.time.add(line)
+        match line:
+            case SessionLine(entry=session):
+                self.models[session.model, session.variant].sessions[session.backend] = session
+            case CellLine(entry=cell):
+                self.models[cell.model, cell.variant].cells[cell.key] = cell
+            case WindowLine(entry=window):
+                self._add_window(window)
+            case BlockLine():
+                self.models[line.model, line.variant].finish_block(line, self.open)
+                self.open = []
+            case ModelEndLine():
+                self.models[line.model, line.variant].done = True
+            case IdleLine(entry=idle):
+                self.idle.append(idle)
+            case ResumeLine():
+                self.open = []
+
+    def _add_window(self, window: Window) -> None:
+        self.open.append(window)
+        model, cell = next(
+            (model, model.cells[window.cell]) for model in self.models.values() if window.cell in model.cells
+        )
+        model.workers[cell.backend] = max(model.workers.get(cell.backend, 0), window.worker + 1)
