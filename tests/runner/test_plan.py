@@ -206,12 +206,19 @@ def test_workers_are_those_of_the_profile_unless_asked_for(profile: str) -> None
     assert profile_of(_config(profile=profile, workers=7)) == replace(own, workers=7)
 
 
-def test_more_workers_are_opened_and_warmed_up_but_take_no_more_blocks() -> None:
-    one, two, four = (_plan("cpu", workers=workers).predicted_s for workers in (1, 2, 4))
-    each_s = two - one
-    assert each_s > 0
-    assert four - one == pytest.approx(3 * each_s)
-    # What is left without any worker is the blocks.
-    assert one - each_s > 0
-    paced = _plan("cpu", workers=1, paces=("2",)).predicted_s - one
-    assert _plan("cpu", workers=4, paces=("2",)).predicted_s - four == pytest.approx(paced)
+def test_more_workers_warm_up_again_but_take_no_more_blocks() -> None:
+    one, four = PROFILES["standard"], replace(PROFILES["standard"], workers=4)
+    hot, paced = _cell("a"), _cell("a", 1, pace_hz=2)
+    inference_s = {hot.key: 0.01, paced.key: 0.01}
+    more_s = smallest_run_s([hot], inference_s, four) - smallest_run_s([hot], inference_s, one)
+    assert more_s == pytest.approx(3 * (0.01 + one.warm_up.least_s(0.01)))
+    # A paced cell finds its shape warm: back to back comes before it.
+    assert smallest_run_s([paced], inference_s, four) == smallest_run_s([paced], inference_s, one)
+
+
+def test_each_worker_is_opened_and_warmed_up() -> None:
+    one, two, four = (_plan("cpu", sizes="1", workers=workers).predicted_s for workers in (1, 2, 4))
+    first_s = predict_inference_s(_file(), 1)
+    warming_s = first_s + PROFILES["standard"].warm_up.least_s(first_s)
+    assert two - one > warming_s + 1  # a second at the least for starting a process and opening its session
+    assert four - one == pytest.approx(3 * (two - one))
