@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.units import BYTES_PER_MB
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from runner.errors import JoulebatchError
     from runner.modelfile import Manifest
 
-BYTES_PER_MB = 1_000_000
 MAX_SEED = 2**63 - 1
 """NumPy takes any seed from 0 up, torch.manual_seed 64 bits; this also fits a signed column of a database"""
 

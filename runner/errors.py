@@ -1,5 +1,8 @@
 """The one tree of errors; each class knows its exit code, only the command line prints and exits."""
 
+SIGNALLED = 128
+"""a shell's exit code of a program that a signal ended is this plus the signal's number: 129, 130 and 143"""
+
 
 class JoulebatchError(Exception):
     """An error a user can act on, as one line: what failed, what was expected, what came, how to fix it.

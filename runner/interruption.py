@@ -9,7 +9,7 @@ import termios
 from types import FrameType, TracebackType
 from typing import Self
 
-from runner.errors import JoulebatchError
+from runner.errors import SIGNALLED, JoulebatchError
 
 
 class InterruptedRunError(JoulebatchError):
@@ -17,7 +17,7 @@ class InterruptedRunError(JoulebatchError):
 
     def __init__(self, signum: int) -> None:
         self.signum = signum
-        self.exit_code = 128 + signum  # the shell's convention: 129, 130 and 143
+        self.exit_code = SIGNALLED + signum
         super().__init__(f"Interrupted by {signal.Signals(signum).name}")
 
 

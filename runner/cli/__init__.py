@@ -6,6 +6,7 @@ Importing this file costs click and the standard library only; ``joulebatch --he
 import errno
 import os
 import select
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,18 +15,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.errors import AbsentError, JoulebatchError, UsageError, nearest
+from runner.errors import SIGNALLED, AbsentError, FileError, JoulebatchError, UsageError, nearest
 
 if TYPE_CHECKING:  # importing importlib.metadata costs 25 ms; only --help and added commands pay it
     from importlib.metadata import EntryPoint
 
 ENTRY_POINT_GROUP = "joulebatch.commands"
 
-EXIT_USAGE = 2
-EXIT_FILE = 4
-EXIT_BUG = 70
-EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
+EXIT_INTERRUPTED = SIGNALLED + signal.SIGINT
+EXIT_BROKEN_PIPE = SIGNALLED + signal.SIGPIPE
 """what a shell reports for a program that SIGPIPE ended, as `joulebatch ... | head` would without Python"""
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
@@ -46,7 +44,7 @@ BUILT_IN = {
         "runner.cli.run:run",
         "Compare backends over batch sizes: latency, images/s, CPU time and energy per image.",
     ),
-    "reports": _BuiltIn("runner.cli.reports:reports", "List and show archived reports."),
+    "reports": _BuiltIn("runner.cli.reports:reports", "List, show and verify archived reports."),
     "doctor": _BuiltIn("runner.cli.doctor:doctor", "Say what this machine can measure."),
 }
 
@@ -241,13 +239,13 @@ def _explain(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         _say(f"Cannot write: {error.strerror}.")
-        return EXIT_FILE
+        return FileError.exit_code
     if isinstance(error, click.ClickException):
         command = getattr(getattr(error, "ctx", None), "command_path", "joulebatch")
         _say(f"{error.format_message().rstrip('.?')}. Try '{command} --help'.")
-        return EXIT_USAGE
+        return UsageError.exit_code
     _say(f"unexpected {type(error).__name__}: {error}. This is a bug in joulebatch; --debug shows the trace.")
-    return EXIT_BUG
+    return JoulebatchError.exit_code
 
 
 def _reader_is_gone() -> bool:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from runner.cli.options import FOLDER, MODELS_DIR
+
 
 @click.command(
     context_settings={"show_default": True},
@@ -15,10 +17,8 @@ Examples:
   joulebatch doctor models/alexnet.onnx
 """,
 )
-@click.argument("file", required=False, type=click.Path(path_type=Path), metavar="[FILE.onnx]")
-@click.option(
-    "--models-dir", type=click.Path(path_type=Path), default=Path("models"), help="Where exported models are."
-)
+@click.argument("file", required=False, type=FOLDER, metavar="[FILE.onnx]")
+@MODELS_DIR
 def doctor(file: Path | None, models_dir: Path) -> None:
     """Say what this machine can measure.
 

@@ -8,18 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.options import DETAILS, REPORTS_DIR, format_option
 from runner.errors import GateError
 
 if TYPE_CHECKING:  # these load pydantic, which no help needs
     from runner.report.listing import Listed
 
-_REPORTS_DIR = click.option(
-    "--reports-dir",
-    type=click.Path(path_type=Path),
-    default=Path("reports"),
-    show_default=True,
-    help="Folder of the archive.",
-)
 _COLUMNS = ("id", "started", "status", "models", "backends", "cells", "name")
 
 
@@ -33,16 +27,8 @@ def reports() -> None:
 
 
 @reports.command("list", epilog="\b\nExample:\n  joulebatch reports list -f csv")
-@_REPORTS_DIR
-@click.option(
-    "-f",
-    "--format",
-    "format_name",
-    type=click.Choice(("table", "json", "csv")),
-    default="table",
-    show_default=True,
-    help="How to write it.",
-)
+@REPORTS_DIR
+@format_option(("table", "json", "csv"))
 def list_(reports_dir: Path, format_name: str) -> None:
     """List reports, the newest first."""
     from runner.report.listing import listing  # noqa: PLC0415 - loads pydantic
@@ -65,19 +51,9 @@ def list_(reports_dir: Path, format_name: str) -> None:
     "  joulebatch reports show latest -f csv > cells.csv"
 )
 @click.argument("report", default="latest", metavar="[REPORT]")
-@_REPORTS_DIR
-@click.option(
-    "-f",
-    "--format",
-    "format_name",
-    type=click.Choice(("table", "json", "csv", "md")),
-    default="table",
-    show_default=True,
-    help="How to write it.",
-)
-@click.option(
-    "--details", is_flag=True, show_default="off", help="Show everything, settings and intervals included."
-)
+@REPORTS_DIR
+@format_option()
+@DETAILS
 def show(report: str, reports_dir: Path, format_name: str, details: bool) -> None:
     """Show REPORT: "latest" (the default), an id, the start of one, or a folder."""
     from runner.render import render  # noqa: PLC0415 - loads pydantic
@@ -88,7 +64,7 @@ def show(report: str, reports_dir: Path, format_name: str, details: bool) -> Non
 
 @reports.command(epilog="\b\nExample:\n  joulebatch reports verify latest")
 @click.argument("report", default="latest", metavar="[REPORT]")
-@_REPORTS_DIR
+@REPORTS_DIR
 def verify(report: str, reports_dir: Path) -> None:
     """Recompute every figure of REPORT from its own windows: "latest" (the default), an id, or a folder.
 

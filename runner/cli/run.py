@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.errors import AbsentError
+from runner.cli.options import DETAILS, FOLDER, MODELS_DIR, REPORTS_DIR, format_option
+from runner.cli.settings import CONFIG
+from runner.errors import SIGNALLED, AbsentError
 
 if TYPE_CHECKING:
     from runner.config import RunConfig
@@ -14,32 +16,7 @@ if TYPE_CHECKING:
     from runner.progress import Progress
     from runner.selection import Selection
 
-FORMATS = ("table", "json", "csv", "md")
 PROFILES = ("quick", "standard", "publication")
-SIGNALLED = 128
-"""a shell's exit code for a signal is this plus its number"""
-
-
-def _apply_toml(ctx: click.Context, _param: click.Parameter, path: Path | None) -> None:
-    """Make the file's settings the flags' defaults, so that flags win."""
-    if path is None:
-        return
-    from runner.config import read_toml  # noqa: PLC0415 - only with --config
-
-    flags = {
-        param.opts[-1].lstrip("-"): param.name for param in ctx.command.params if param.opts[-1][:2] == "--"
-    }
-    known = tuple(name for name in flags if name not in ("config", "explain", "debug", "resume"))
-    settings = read_toml(path, known)
-    multiple = {param.name for param in ctx.command.params if getattr(param, "multiple", False)}
-    ctx.default_map = {flags[key]: _as_flag(value, flags[key] in multiple) for key, value in settings.items()}
-
-
-def _as_flag(value: Any, multiple: bool) -> Any:  # noqa: ANN401 - whatever TOML holds
-    """Return a TOML value in the form of a flag: lists joined by commas unless the flag repeats."""
-    if multiple:
-        return value if isinstance(value, list) else [str(value)]
-    return ",".join(str(item) for item in value) if isinstance(value, list) else value
 
 
 class RunCommand(click.Command):
@@ -54,9 +31,6 @@ class RunCommand(click.Command):
                 [(facts.name, f"{facts.summary}. Options: {facts.options}") for facts in backend_facts()]
             )
         super().format_epilog(ctx, formatter)
-
-
-FOLDER = click.Path(path_type=Path)
 
 
 @click.command(
@@ -173,8 +147,8 @@ Examples:
     show_default="off",
     help="Measure also where heavy operators run on another provider than asked for.",
 )
-@click.option("--models-dir", type=FOLDER, default=Path("models"), help="Where exported models are.")
-@click.option("--reports-dir", type=FOLDER, default=Path("reports"), help="Where reports are archived.")
+@MODELS_DIR
+@REPORTS_DIR
 @click.option("--name", metavar="TEXT", show_default="none", help="A name for the report.")
 @click.option(
     "--resume",
@@ -182,12 +156,8 @@ Examples:
     show_default="a new run",
     help="Go on with a run that was interrupted or killed, exactly as it was begun.",
 )
-@click.option(
-    "-f", "--format", "format_name", type=click.Choice(FORMATS), default="table", help="What stdout gets."
-)
-@click.option(
-    "--details", is_flag=True, show_default="off", help="Show everything, settings and intervals included."
-)
+@format_option()
+@DETAILS
 @click.option(
     "--explain",
     is_flag=True,
@@ -196,16 +166,7 @@ Examples:
 )
 @click.option("-q", "--quiet", is_flag=True, show_default="off", help="No progress and no notices on stderr.")
 @click.option("-v", "--verbose", is_flag=True, show_default="off", help="A line on stderr for every window.")
-@click.option(
-    "--config",
-    is_eager=True,
-    expose_value=False,
-    callback=_apply_toml,
-    type=FOLDER,
-    metavar="FILE.toml",
-    show_default="none",
-    help="Defaults for these flags, keyed as they are spelt here; flags win.",
-)
+@CONFIG
 @click.pass_context
 def run(  # noqa: PLR0913 - one for each flag that shapes the output
     ctx: click.Context,
