@@ -144,9 +144,11 @@ class CounterTrack:
     def energy(self, started_s: float, ended_s: float) -> tuple[float, float]:
         """Return the joules between two moments and the largest error the two edges allow.
 
-        Energy is interpolated between the changes around each edge. There the true curve leaves the chord by
-        at most the time to the nearer change times the range of power (rule 5, with less than the whole update
-        period where a poll fell close to the edge); a change seen late shifts an edge by that time.
+        Energy is interpolated between the changes around each edge. Between two changes of mean power p, power that
+        stays below the highest or above the lowest mean of the window leaves the chord by at most the time to the
+        farther change times how far p is from these (rule 5: update period x power range). The time to the nearer one
+        is too little where load ends with the window: p then holds both, and hides the range. A change seen late
+        shifts an edge by that time.
 
         Raises:
             MeterFault: no changes around the window, or too few within.
@@ -161,15 +163,21 @@ class CounterTrack:
             raise MeterFault(f"below resolution: the counter of {device} changed {ticks} times in the window")
         around = self._changes[first : last + 1]
         powers_w = [(b.energy_j - a.energy_j) / (b.at_s - a.at_s) for a, b in pairwise(around)]
-        edges_s = _to_nearer(around[0], around[1], started_s) + _to_nearer(around[-2], around[-1], ended_s)
+        range_w = (min(powers_w), max(powers_w))
+        edges_j = _off_chord_j(around[0], around[1], started_s, range_w)
+        edges_j += _off_chord_j(around[-2], around[-1], ended_s, range_w)
         late_s = max(change.late_s for change in (*around[:2], *around[-2:]))
-        bound_j = edges_s * (max(powers_w) - min(powers_w)) + late_s * max(powers_w) + 2 * self.counter.step_j
+        bound_j = edges_j + late_s * max(powers_w) + 2 * self.counter.step_j
         energy_j = _between(around[-2], around[-1], ended_s) - _between(around[0], around[1], started_s)
         return energy_j, bound_j
 
 
-def _to_nearer(before: _Change, after: _Change, moment_s: float) -> float:
-    return min(moment_s - before.at_s, after.at_s - moment_s)
+def _off_chord_j(before: _Change, after: _Change, moment_s: float, range_w: tuple[float, float]) -> float:
+    """Return how far the energy at a moment may lie from the chord between two changes."""
+    power_w = (after.energy_j - before.energy_j) / (after.at_s - before.at_s)
+    low_w, high_w = range_w
+    farther_s = max(moment_s - before.at_s, after.at_s - moment_s)
+    return farther_s * max(high_w - power_w, power_w - low_w)
 
 
 def _between(before: _Change, after: _Change, moment_s: float) -> float:

@@ -21,7 +21,8 @@ def blocks_needed(width_ratio: float, blocks: int, target_ratio: float) -> int:
     probability = (1 + CONFIDENCE) / 2
     spread = log1p(width_ratio) * blocks**0.5 / float(stdtrit(blocks - 1, probability))
     wanted = log1p(target_ratio)
-    needed = max(2, ceil((float(ndtri(probability)) * spread / wanted) ** 2))
+    root: float = ndtri(probability) * spread / wanted
+    needed = max(2, ceil(root * root))
     # The normal quantile is only a few blocks short of t: this ends at once.
     while float(stdtrit(needed - 1, probability)) * spread > wanted * needed**0.5:
         needed += 1

@@ -61,6 +61,29 @@ def test_a_window_is_right_within_its_own_bound(
 
 
 @given(
+    load_w=st.floats(50, MAX_POWER_W - 50),
+    rest_ratio=st.floats(0, 0.9),
+    periods_s=st.sampled_from([(0.001, 0.01), (0.001, 0.1), (0.02, 0.01), (0.1, 0.01)]),
+    last_s=st.floats(0.001, 0.1),
+    seen_s=st.floats(0.0005, 0.02),
+)
+def test_the_bound_holds_where_load_ends_with_the_window(
+    load_w: float, rest_ratio: float, periods_s: tuple[float, float], last_s: float, seen_s: float
+) -> None:
+    # The last poll before the end may be long ago, and the first after it sees both powers in one change.
+    update_period_s, poll_s = periods_s
+    wave = Waveform(((2.0, load_w), (2.0, rest_ratio * load_w)))
+    last_s = min(last_s, poll_s)
+    polls_s = (
+        *grid(poll_s, 2.0 - last_s),
+        2.0 - last_s,
+        *(2.0 + seen_s + each_s for each_s in (0.0, *grid(poll_s, 0.3))),
+    )
+    energy_j, bound_j = observe(wave, make_counter(update_period_s), polls_s, 0.0).energy(0.355, 2.0)
+    assert abs(energy_j - wave.between(0.355, 2.0)) <= bound_j + 1e-9
+
+
+@given(
     power_w=powers_w,
     update_period_s=st.sampled_from([0.02, 0.1]),
     edges_s=st.tuples(st.floats(0.4, 1.0), st.floats(3.0, 4.0)),
