@@ -6,18 +6,23 @@ from typing import Any, Literal
 
 from runner.backends.spec import BackendSpec
 from runner.budget import Budget
+from runner.clock import InterruptibleClock
 from runner.conditions import Observer
+from runner.config import RunConfig
 from runner.cooling import CoolDown
 from runner.crew import BackendLostError, Crew, Terms
 from runner.errors import JoulebatchError
-from runner.idle import IdleProbe
+from runner.idle import IdleProbe, idle_duration_s
+from runner.interruption import Interruption
 from runner.memory import MemoryForecast
 from runner.meters.recorder import MeterSet
-from runner.plan import ModelPlan, Profile
+from runner.plan import ModelPlan, Profile, profile_of
 from runner.progress import Progress
 from runner.report.journal import CellLine, Journal, NoteLine
 from runner.report.schema import Cell, SessionEntry
-from runner.so_far import ModelSoFar
+from runner.selection import Selection
+from runner.sensors import CpuSensors
+from runner.so_far import ModelSoFar, SoFar
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,45 @@ class Bench:
     cool_down: CoolDown
     idle: IdleProbe
     progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Gear:
+    """What a run has open."""
+
+    journal: Journal
+    meters: MeterSet
+    observer: Observer
+    interruption: Interruption
+    progress: Progress
+
+
+def equip(config: RunConfig, selection: Selection, gear: Gear, so_far: SoFar) -> Bench:
+    """Return the bench of a run that is about to begin, or to go on with what is left of its time."""
+    wait, profile = gear.interruption.wait, profile_of(config)
+    clock = InterruptibleClock(wait)
+    left_s = None
+    if config.time_budget_s is not None:
+        last_s = idle_duration_s("after", profile.name, gear.meters) if gear.meters.measures else 0.0
+        left_s = max(0.0, config.time_budget_s - so_far.measured_s - last_s)
+    budget = Budget(
+        left_s, [plan.predicted_s for plan in selection.plan if not so_far.models[plan.identity].done]
+    )
+    return Bench(
+        specs=selection.specs,
+        baseline=selection.baseline,
+        profile=profile,
+        target_ci_ratio=config.target_ci_ratio,
+        allow_fallback=config.allow_fallback,
+        terms=Terms(gear.interruption, config.seed, lambda: budget.left_s),
+        journal=gear.journal,
+        meters=gear.meters,
+        budget=budget,
+        observer=gear.observer,
+        cool_down=CoolDown(CpuSensors().temperature_celsius, clock),
+        idle=IdleProbe(gear.meters, clock, wait),
+        progress=gear.progress,
+    )
 
 
 class Roster:

@@ -1,33 +1,28 @@
 """The main path: selection -> measured models -> journal -> report."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-from runner.bench import Bench, Roster
+from runner.bench import Bench, Gear, Roster, equip
 from runner.blocks import run_blocks
-from runner.budget import Budget
-from runner.clock import InterruptibleClock
 from runner.conditions import Observer
 from runner.config import RunConfig
-from runner.cooling import CoolDown
-from runner.crew import Crew, Terms
-from runner.idle import IdleProbe, Moment, idle_duration_s
+from runner.crew import Crew
+from runner.idle import Moment, idle_duration_s
 from runner.interruption import InterruptedRunError, Interruption
 from runner.meters.gpu_state import gpu_states
-from runner.plan import ModelPlan, profile_of
+from runner.plan import ModelPlan
 from runner.prepare import check_parity, open_sessions, prepare_cells
 from runner.progress import Progress
 from runner.render.markdown import to_markdown
 from runner.report.archive import create, finish, load
 from runner.report.header import Start, make_header
-from runner.report.journal import EndLine, IdleLine, Journal, ModelEndLine, NoteLine, ResumeLine
+from runner.report.journal import EndLine, HeaderLine, IdleLine, Journal, ModelEndLine, NoteLine, ResumeLine
 from runner.report.schema import Report, Resume
 from runner.resume import check_unchanged, read_so_far
 from runner.selection import Selection, select_meters
-from runner.sensors import CpuSensors
 from runner.so_far import ModelSoFar, SoFar, so_far_of
 
 
@@ -66,35 +61,33 @@ def run_experiment(
         folder = resume or create(config.reports_dir, config.name, now)
         header = make_header(config, selection, meters, Start(folder.name, now, argv))
         with Journal(folder) as journal:
-            if resume is None:
-                so_far = so_far_of(header)
-                journal.write(header)
-            else:
-                so_far = read_so_far(folder)  # again, under the lock
-                check_unchanged(so_far, header)
-                journal.write(_resume_line(so_far, now, argv))
-            clock = InterruptibleClock(interruption.wait)
-            left_s = None if config.time_budget_s is None else config.time_budget_s - so_far.measured_s
-            budget = Budget(left_s, [model.predicted_s for model in _still_open(selection.plan, so_far)])
-            bench = Bench(
-                specs=selection.specs,
-                baseline=selection.baseline,
-                profile=profile_of(config),
-                target_ci_ratio=config.target_ci_ratio,
-                allow_fallback=config.allow_fallback,
-                terms=Terms(interruption, config.seed, lambda: budget.left_s),
-                journal=journal,
-                meters=meters,
-                budget=budget,
-                observer=Observer(gpus),
-                cool_down=CoolDown(CpuSensors().temperature_celsius, clock),
-                idle=IdleProbe(meters, clock, interruption.wait),
-                progress=progress,
-            )
+            so_far = so_far_of(header) if resume is None else read_so_far(folder)
+            begin(journal, header, so_far, now)
+            gear = Gear(journal, meters, Observer(gpus), interruption, progress)
+            bench = equip(config, selection, gear, so_far)
             interrupted_by = measure_models(selection.plan, bench, so_far)
         # Still shielded from signals: a report is finished or left to its journal, never torn.
         report = load(folder) if interrupted_by else finish(folder, to_markdown)
     return Outcome(folder, report, interrupted_by)
+
+
+def begin(journal: Journal, header: HeaderLine, so_far: SoFar, now: datetime) -> None:
+    """Write the first line of a new run, or say in a resumed one's journal that it goes on.
+
+    Raises:
+        FileError: models, backends, meters or machine are not what a resumed run was begun with.
+    """
+    if so_far.header is header:
+        journal.write(header)
+        return
+    check_unchanged(so_far, header)
+    entry = Resume(
+        at=now.isoformat(timespec="seconds"),
+        argv=header.provenance.argv,
+        dropped_bytes=so_far.torn_bytes,
+        measured_s=so_far.measured_s,
+    )
+    journal.write(ResumeLine(entry=entry))
 
 
 def measure_models(plan: tuple[ModelPlan, ...], bench: Bench, so_far: SoFar) -> int | None:
@@ -151,15 +144,3 @@ def measure_idle(bench: Bench, moment: Moment, model: str | None = None) -> None
     duration_s = idle_duration_s(moment, bench.profile.name, bench.meters)
     if window := bench.idle.measure(moment, duration_s, model):
         bench.journal.write(IdleLine(entry=window))
-
-
-def _still_open(plan: tuple[ModelPlan, ...], so_far: SoFar) -> Iterator[ModelPlan]:
-    """Yield the models that are not done."""
-    yield from (model for model in plan if not so_far.models[model.identity].done)
-
-
-def _resume_line(so_far: SoFar, now: datetime, argv: tuple[str, ...]) -> ResumeLine:
-    at = now.isoformat(timespec="seconds")
-    return ResumeLine(
-        entry=Resume(at=at, argv=argv, dropped_bytes=so_far.torn_bytes, measured_s=so_far.measured_s)
-    )

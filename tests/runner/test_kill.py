@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import pytest
 
-from runner import experiment
+from runner import bench, experiment
 from runner.budget import Budget
 from runner.conditions import Conditions, MachineState
 from runner.config import RunConfig
@@ -168,7 +168,7 @@ class Run:
             "Budget": lambda total_s, predicted_s: Budget(total_s, predicted_s, lambda: 0.0),
         }
         for name, fake in fakes.items():
-            setattr(experiment, name, fake)
+            setattr(bench if name == "Budget" else experiment, name, fake)
         os.fsync = lambda fd: None  # the page cache outlives a killed process
         os.write = lambda fd, data: self._write(write, fd, data)
         sys.addaudithook(self._hear)
