@@ -25,7 +25,7 @@ from scipy.stats import binomtest
 
 from runner.backends.spec import parse_specs
 from runner.conditions import Observer, disturbance
-from runner.cpu import usable_cores
+from runner.cpu import allowed_cores
 from runner.crew import Crew, Terms
 from runner.interruption import InterruptedRunError, Interruption
 from runner.load.warmup import VISIT_S
@@ -68,7 +68,7 @@ def compare_with_itself(model: str, batch_size: int, models_dir: Path, seed: str
     """Return one comparison by a fresh pair of workers."""
     began_s, rng = monotonic(), random.Random(seed)  # noqa: S311 - an order, no secret
     specs = parse_specs(("A=cpu", "B=cpu"))
-    observer, cores = Observer(), usable_cores()
+    observer, cores = Observer(), len(allowed_cores())
     means_s: dict[str, list[float]] = {"A": [], "B": []}
     disturbed, foreign = [], []
     with (

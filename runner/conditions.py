@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.cpu import TICK_S, CpuCounters, CpuTimes
+from runner.cpu import TICK_S, CpuCounters, CpuTimes, allowed_cores
 from runner.kernel import ROOT
 from runner.meters.gpu_state import SLOWDOWNS, GpuState
 from runner.protocol import Measurement
@@ -38,9 +38,9 @@ class Conditions:
     span_s: float
     """what the CPU times of the machine cover: the window and the untimed inferences before it"""
     foreign_cpu_s: float | None
-    """CPU time of everything but the worker, rounded to steps of /proc/stat"""
+    """CPU time of everything but the worker on the cores that we may run on, in steps of /proc/stat"""
     steal_s: float | None
-    """CPU time that the hypervisor gave to others"""
+    """CPU time of those cores that the hypervisor gave to others"""
     pressure_s: float | None
     """time in which some task of the machine waited for a CPU"""
     throttled_s: float | None
@@ -70,7 +70,7 @@ class Observer:
         root: Path = ROOT,
     ) -> None:
         self._gpus, self._now_s = gpus, now_s
-        self._counters, self._sensors = CpuCounters(root), CpuSensors(root)
+        self._counters, self._sensors = CpuCounters(root, allowed_cores()), CpuSensors(root)
         self._began: _Moment | None = None
 
     def begin(self, worker_cpu_s: float | None) -> None:
@@ -117,7 +117,7 @@ def _since(before_s: float | None, now_s: float | None) -> float | None:
     return None if before_s is None or now_s is None or now_s < before_s else now_s - before_s
 
 
-def disturbance(conditions: Conditions, cores: float) -> str:
+def disturbance(conditions: Conditions, cores: int) -> str:
     """Return what disturbed a window, for people; empty when nothing is known to have.
 
     The rule is fixed beforehand and knows neither the backend nor what the window showed, so that repeating disturbed
@@ -126,17 +126,17 @@ def disturbance(conditions: Conditions, cores: float) -> str:
 
     Args:
         conditions: of the window.
-        cores: that may be kept busy.
+        cores: that we may run on, whose CPU times the conditions hold.
     """
     return "; ".join(_causes(conditions, cores))
 
 
-def _causes(conditions: Conditions, cores: float) -> Iterator[str]:
+def _causes(conditions: Conditions, cores: int) -> Iterator[str]:
     if conditions.stops:
         yield f"a signal stopped the worker {'once' if conditions.stops == 1 else f'{conditions.stops} times'}"
     if conditions.throttled_s:
         yield f"the CPU quota of our cgroup was spent (throttled for {conditions.throttled_s:.2g} s)"
-    span = f"in {conditions.span_s:.2g} s on {cores:g} cores"
+    span = f"in {conditions.span_s:.2g} s on {cores} cores"
     core_s = cores * conditions.span_s
     if (conditions.foreign_cpu_s or 0.0) > _FOREIGN_RATIO * core_s + _ROUNDING_S:
         yield f"other processes took {conditions.foreign_cpu_s:.2g} s of CPU time {span}"

@@ -1,6 +1,7 @@
 """CPU facts that need no library: cores we may use, CPU times of processes, of the machine and of our cgroups."""
 
 import os
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from runner.units import NS_PER_S
 TICK_S = 0.01
 """step of /proc/stat: USER_HZ is 100 on every architecture but Alpha (proc_stat(5), ``asm/param.h``)"""
 
+_COLUMNS = 8
+"""of a line of /proc/stat, up to steal"""
 _S_PER_US = 1e-6
 _THROTTLED = (("", "throttled_usec", _S_PER_US), ("cpu", "throttled_time", 1 / NS_PER_S))
 """Controller, key and unit of the time that a cgroup was denied its CPUs because its quota was spent.
@@ -63,7 +66,7 @@ class CpuTimes:
     """Times that only grow; None where the machine does not say."""
 
     busy_s: float | None
-    """of everything on this machine, idle and I/O wait left out; steps of `TICK_S`"""
+    """of everything that ran on the cores, idle and I/O wait left out; steps of `TICK_S`"""
     steal_s: float | None
     """that the hypervisor gave to others; steps of `TICK_S`"""
     pressure_s: float | None
@@ -73,10 +76,19 @@ class CpuTimes:
 
 
 class CpuCounters:
-    """Reads `CpuTimes`; which cgroups have them is found out once."""
+    """Reads `CpuTimes`; where they are is found out once.
 
-    def __init__(self, root: Path = ROOT) -> None:
+    Args:
+        root: of the file system.
+        cores: whose busy time and steal are wanted; None is all of the machine.
+    """
+
+    def __init__(self, root: Path = ROOT, cores: frozenset[int] | None = None) -> None:
         self._stat, self._pressure = root / "proc/stat", root / "proc/pressure/cpu"
+        listed = re.findall(r"^cpu\d+ ", read_text(self._stat), re.MULTILINE)
+        # A container may list its own cores alone, numbered from 0 whatever their numbers are (lxcfs).
+        some = cores if cores is not None and len(cores) < len(listed) else None
+        self._lines = frozenset({"cpu"} if some is None else (f"cpu{core}" for core in some))
         self._throttled = tuple(
             (folder / "cpu.stat", key, unit_s)
             for controller, key, unit_s in _THROTTLED
@@ -94,10 +106,12 @@ class CpuCounters:
 
         Source: proc_stat(5): user nice system idle iowait irq softirq steal; guest is part of user.
         """
-        fields = read_text(self._stat).partition("\n")[0].split()
-        if len(fields) < 9:  # noqa: PLR2004 - "cpu" and the eight columns up to steal
+        lines = read_text(self._stat).partition("\nintr")[0].splitlines()
+        rows = [line.split()[1:9] for line in lines if line.partition(" ")[0] in self._lines]
+        if len(rows) != len(self._lines) or any(len(row) < _COLUMNS for row in rows):
             return None, None
-        user, nice, system, _idle, _iowait, irq, softirq, steal = (int(field) for field in fields[1:9])
+        totals = (sum(map(int, column)) for column in zip(*rows, strict=True))
+        user, nice, system, _idle, _iowait, irq, softirq, steal = totals
         return (user + nice + system + irq + softirq) * TICK_S, steal * TICK_S
 
     def _waited(self) -> float | None:

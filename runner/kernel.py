@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 _MOST_BYTES = 65536
-"""The largest is /proc/stat, of which only the first line is wanted; sysfs ends at a page of 4096."""
+"""The largest is /proc/stat, which begins with the lines of its cores, 100 bytes each; sysfs ends at a page of 4096."""
 
 ROOT = Path("/")
 

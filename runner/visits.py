@@ -4,7 +4,7 @@ from statistics import fmean
 
 from runner.bench import Roster
 from runner.conditions import disturbance
-from runner.cpu import usable_cores
+from runner.cpu import allowed_cores
 from runner.crew import BackendLostError
 from runner.plan import period_s, visit_s
 from runner.protocol import Measure, Measurement
@@ -48,7 +48,7 @@ def take_window(roster: Roster, cell: Cell, block: int, count: int) -> Window | 
         latency_mean_s=fmean(measured.latencies_s),
         cpu_s=measured.cpu_s,
         conditions=conditions,
-        disturbed=disturbance(conditions, usable_cores()),
+        disturbed=disturbance(conditions, len(allowed_cores())),
         flags=_flags(measured, rested=rested),
         energy=bench.meters.end(measured.started_s, measured.ended_s),
     )

@@ -139,14 +139,16 @@ class ScriptedCrew:
 
 
 class StillObserver:
-    """Sees nothing but what the worker says."""
+    """Sees nothing but what the worker says, and others' CPU time where a test sets it."""
+
+    foreign_cpu_s: float | None = None
 
     def begin(self, worker_cpu_s: float | None) -> None:
         pass
 
     def end(self, worker_cpu_s: float | None, measured: Measurement) -> Conditions:
         state = MachineState()
-        return Conditions(state, state, 0.1, None, None, None, None, 0, 0, 0, 0, measured.stops)
+        return Conditions(state, state, 0.1, self.foreign_cpu_s, None, None, None, 0, 0, 0, 0, measured.stops)
 
 
 class ScriptedMeters:

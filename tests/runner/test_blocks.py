@@ -1,5 +1,8 @@
+import os
+
 import pytest
 
+from runner import cpu
 from runner.blocks import run_blocks
 from runner.crew import BackendLostError
 from runner.interruption import InterruptedRunError
@@ -9,7 +12,7 @@ from runner.report.journal import BlockLine, CellLine, WindowLine
 from runner.so_far import LATE_FLAG, ModelSoFar
 from runner.visits import UNSETTLED_FLAG
 from runner.workers import CellFailedError, WorkerLostError
-from tests.runner.simulated_bench import Scene, scene
+from tests.runner.simulated_bench import Scene, StillObserver, scene
 
 QUICK = PROFILES["quick"]
 
@@ -248,6 +251,20 @@ def test_a_disturbed_block_is_repeated_at_the_end_and_both_are_kept() -> None:
     assert [bool(window.disturbed) for window in on.journal.windows] == [False, False, True, *[False] * 5]
     assert [window.block for window in on.journal.windows] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert on.journal.notes == []
+
+
+def test_what_others_may_take_goes_by_the_cores_that_we_share_with_them_and_not_by_our_quota(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    monkeypatch.setattr(cpu, "cgroup_quota_cores", lambda: 1.0)
+    # In 0.1 s: 11 % of the cores, 90 % of the quota.
+    monkeypatch.setattr(StillObserver, "foreign_cpu_s", 0.09)
+    on = _ran(scene({"A": 0.01}))
+    assert not any(window.disturbed for window in on.journal.windows)
+    monkeypatch.setattr(StillObserver, "foreign_cpu_s", 0.11)
+    on = _ran(scene({"A": 0.01}))
+    assert all("in 0.1 s on 8 cores" in window.disturbed for window in on.journal.windows)
 
 
 def test_a_repeat_that_is_disturbed_is_repeated_in_its_turn_up_to_a_quarter_of_the_blocks() -> None:

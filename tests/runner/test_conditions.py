@@ -1,4 +1,5 @@
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,8 @@ class _Machine:
     def __init__(self, root: Path) -> None:
         self.root, self.at_s = root, 100.0
         self.gpus = (_gpu("idle"),)
+        self.cores: tuple[int, ...] = ()
+        """user ticks of each core that is listed by itself"""
         self._write("proc/self/cgroup", "0::/run")
         self._write("sys/class/hwmon/hwmon0/name", "k10temp")
         self.set()
@@ -63,7 +66,8 @@ class _Machine:
         celsius: int = 50,
     ) -> None:
         """Show these ticks, microseconds and degrees from now on."""
-        self._write("proc/stat", f"cpu  {user} 0 200 9999 9 0 0 {steal} 0 0")
+        cores = [f"cpu{core} {ticks} 0 0 0 0 0 0 0" for core, ticks in enumerate(self.cores)]
+        self._write("proc/stat", "\n".join((f"cpu  {user} 0 200 9999 9 0 0 {steal} 0 0", *cores)))
         self._write("proc/pressure/cpu", f"some avg10=0.00 avg60=0.00 avg300=0.00 total={waited_us}")
         self._write("sys/fs/cgroup/run/cpu.stat", f"usage_usec 1\nthrottled_usec {throttled_us}")
         self._write("sys/class/hwmon/hwmon0/temp1_input", f"{celsius}000")
@@ -98,6 +102,19 @@ def test_the_evidence_is_what_changed_between_begin_and_end(machine: _Machine) -
     assert found.throttled_s == pytest.approx(0.03)
     assert (found.voluntary_switches, found.involuntary_switches) == (3, 4)
     assert (found.minor_faults, found.major_faults, found.stops) == (5, 6, 7)
+
+
+def test_what_runs_on_cores_that_we_may_not_use_is_not_beside_us(
+    machine: _Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1})
+    machine.cores = (0, 100)
+    machine.set()
+    observer = machine.observer()
+    observer.begin(0.0)
+    machine.cores = (800, 150)
+    machine.set(user=1850)
+    assert observer.end(0.4, MEASURED).foreign_cpu_s == pytest.approx(0.1)
 
 
 def test_each_window_begins_anew(machine: _Machine) -> None:

@@ -110,6 +110,37 @@ def test_busy_time_leaves_out_idle_iowait_steal_and_guest(tmp_path: Path) -> Non
     assert times.steal_s == pytest.approx(7777 / os.sysconf("SC_CLK_TCK"))
 
 
+STAT = (
+    "cpu  100 0 0 0 0 0 0 10\ncpu0 70 0 0 0 0 0 0 1\ncpu3 20 5 1 9 9 2 2 4\ncpu7 10 0 0 0 0 0 0 5\nintr 9 9\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("cores", "busy_ticks", "steal_ticks"),
+    [
+        (None, 100, 10),
+        ({3}, 30, 4),
+        ({3, 7}, 40, 9),
+        ({0, 3, 7}, 100, 10),
+        ({4, 5, 6}, 100, 10),  # a container that lists its own cores, numbered anew
+    ],
+)
+def test_of_a_large_machine_only_the_cores_that_we_may_use_count(
+    cores: set[int] | None, busy_ticks: int, steal_ticks: int, tmp_path: Path
+) -> None:
+    _write(tmp_path / "proc/stat", STAT)
+    times = CpuCounters(tmp_path, None if cores is None else frozenset(cores)).read()
+    assert times.busy_s == pytest.approx(busy_ticks / os.sysconf("SC_CLK_TCK"))
+    assert times.steal_s == pytest.approx(steal_ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def test_the_time_of_a_core_that_went_away_is_unknown(tmp_path: Path) -> None:
+    _write(tmp_path / "proc/stat", STAT)
+    counters = CpuCounters(tmp_path, frozenset({3, 7}))
+    _write(tmp_path / "proc/stat", STAT.replace("cpu7", "cpu8"))
+    assert counters.read().busy_s is None
+
+
 def test_pressure_is_the_time_in_which_some_task_waited(tmp_path: Path) -> None:
     _write(
         tmp_path / "proc/pressure/cpu",
