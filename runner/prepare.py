@@ -7,12 +7,10 @@ from runner.memory import available_bytes
 from runner.plan import WINDOW_S, fewest_inferences, period_s, predict_inference_s, smallest_run_s, visit_s
 from runner.protocol import Check, Opened, Prepare, Prepared
 from runner.report.journal import SessionLine
-from runner.report.schema import Cell, Parity, SessionEntry
+from runner.report.schema import UNTRUSTED_PLACEMENTS, Cell, Parity, SessionEntry
 from runner.resume import check_session
 from runner.units import BYTES_PER_MB
 from runner.workers import CellFailedError, WorkerLostError
-
-_UNTRUSTED_PLACEMENTS = ("none", "partial-compute")
 
 
 def open_sessions(roster: Roster) -> None:
@@ -49,7 +47,7 @@ def _facts(opened: Opened | JoulebatchError, bench: Bench) -> dict[str, object]:
         "facts": dict(opened.facts),
         "open_s": opened.open_s,
     }
-    if placement["label"] in _UNTRUSTED_PLACEMENTS and not bench.allow_fallback:
+    if placement["label"] in UNTRUSTED_PLACEMENTS and not bench.allow_fallback:
         nodes = ", ".join(
             f"{count} nodes on {name}" for name, count in placement["nodes_by_provider"].items()
         )

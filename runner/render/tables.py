@@ -8,7 +8,7 @@ from runner.render.names import domains_text, load_text
 from runner.render.numbers import NOTHING
 from runner.render.ratios import verdict_text
 from runner.render.remarks import unread_lines
-from runner.report.schema import BestSet, Cell, Comparison, ModelEntry, Report
+from runner.report.schema import UNTRUSTED_PLACEMENTS, BestSet, Cell, Comparison, ModelEntry, Report
 
 BEST = "*"
 _PLACEMENTS = {
@@ -182,7 +182,7 @@ class _ModelTable:
         if session is None or session.status == "failed":
             return NOTHING
         labels = [_PLACEMENTS[session.placement]] if session.placement else []
-        if session.placement in ("partial-compute", "none"):
+        if session.placement in UNTRUSTED_PLACEMENTS:
             where = ", ".join(f"{count} nodes on {name}" for name, count in session.nodes_by_provider.items())
             heavy = f"; {', '.join(session.heavy_on_cpu)} on the CPU" if session.heavy_on_cpu else ""
             labels[0] += " " + self._footnotes.mark(f"{cell.backend}: {where}{heavy}")

@@ -3,15 +3,22 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from runner.report.figures import cpu_s_per_image, energy_per_image_j
-from runner.report.schema import OWN_DOMAIN, Cell, CellSummary, Device, SessionEntry, Window
+from runner.report.schema import (
+    OWN_DOMAIN,
+    UNTRUSTED_PLACEMENTS,
+    Cell,
+    CellSummary,
+    Device,
+    Metric,
+    SessionEntry,
+    Window,
+)
 from runner.stats.compare import Table
 
-Metric = Literal["latency", "cpu_s_per_image", "energy_per_image"]
 WindowsByCell = Mapping[str, Sequence[Window]]
 
 
@@ -52,7 +59,7 @@ def exclusion(cell: Cell, session: SessionEntry | None) -> str | None:
         return f"{cell.status}: {cell.reason}" if cell.reason else cell.status
     if session and session.parity and session.parity.status == "failed":
         return "failed parity"
-    if session and session.placement in {"partial-compute", "none"}:
+    if session and session.placement in UNTRUSTED_PLACEMENTS:
         return f"placement {session.placement}"
     return None
 

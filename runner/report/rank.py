@@ -8,7 +8,6 @@ from typing import Literal
 
 from runner.report.evidence import (
     Evidence,
-    Metric,
     Paired,
     energy_ranks,
     group_of,
@@ -23,6 +22,8 @@ from runner.report.schema import (
     BestSet,
     Cell,
     Comparison,
+    CostMetric,
+    Metric,
     RatioLimits,
     SupplementaryTest,
 )
@@ -30,8 +31,6 @@ from runner.stats.compare import LEAST_PAIRS, best_set, lowest, verdict
 from runner.stats.effect import cliffs_delta
 from runner.stats.intervals import RatioInterval, minimum_detectable_ratio, ratio_interval
 from runner.stats.ranktests import RankTest, friedman, holm, wilcoxon
-
-CostMetric = Literal["cpu_s_per_image", "energy_per_image"]
 
 
 def compare(evidence: Evidence, baseline: str) -> tuple[tuple[Comparison, ...], float | None]:
@@ -93,7 +92,7 @@ def best_sets(evidence: Evidence, *, quick: bool) -> Iterator[BestSet]:
                 continue
             apparent = quick or len(paired.table) < LEAST_PAIRS
             best = lowest(paired.table)
-            members = (best,) if apparent else best_set(paired.table, paired.worker_count)
+            members = (best,) if apparent else best_set(paired.table, paired.workers)
             yield BestSet(
                 model=cells[0].model,
                 variant=cells[0].variant,

@@ -16,9 +16,13 @@ from runner.stats.compare import Verdict
 
 SCHEMA_VERSION: Final = 0
 
+Metric = Literal["latency", "cpu_s_per_image", "energy_per_image"]
+CostMetric = Literal["cpu_s_per_image", "energy_per_image"]
 Device = Literal["cpu", "gpu"]
 OWN_DOMAIN: Mapping[Device, Domain] = {"cpu": "cpu_package", "gpu": "gpu"}
 """by device that computes: the domain without which no joules are its energy"""
+UNTRUSTED_PLACEMENTS = ("partial-compute", "none")
+"""of sessions whose figures are not those of the backend that was asked for"""
 
 
 class Record(BaseModel):
@@ -250,7 +254,7 @@ class Comparison(Record):
 
     cell: str
     baseline_cell: str
-    metric: Literal["latency", "cpu_s_per_image", "energy_per_image"]
+    metric: Metric
     ratio: float
     """below 1 is less than the baseline"""
     low: float | None
@@ -271,7 +275,7 @@ class BestSet(Record):
     model: str
     variant: str
     load: Load
-    metric: Literal["latency", "cpu_s_per_image", "energy_per_image"]
+    metric: Metric
     best: str
     """cell with the lowest mean"""
     members: tuple[str, ...]
@@ -290,7 +294,7 @@ class BackendChoice(Record):
     """cell"""
     least_cost: str | None
     """cell"""
-    cost_metric: Literal["energy_per_image", "cpu_s_per_image"] | None
+    cost_metric: CostMetric | None
     cost_candidates: int
     """how many cells could be compared for cost; 1 means there was no choice"""
 
@@ -302,7 +306,7 @@ class SupplementaryTest(Record):
     variant: str
     load: Load
     io: Io
-    metric: Literal["latency", "cpu_s_per_image", "energy_per_image"]
+    metric: Metric
     test: Literal["friedman", "wilcoxon"]
     cells: tuple[str, ...]
     """all of the family for Friedman, a cell and the baseline's for Wilcoxon"""
