@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from runner.meters.interface import MeterFault
-from runner.meters.nvml_library import Handle, Nvml, ask, ask_or_none, handles, opened
+from runner.meters.nvml_library import Handle, Nvml, ask, ask_or_none, handles, opened, power_limit_w
 
 _HZ_PER_MHZ = 1e6
-_W_PER_MW = 1e-3
 
 SLOWDOWNS = (
     "hardware slowdown",
@@ -69,13 +68,12 @@ def _state(nvml: Nvml, handle: Handle, uuid: str) -> GpuState:
     celsius = partial(nvml.nvmlDeviceGetTemperature, sensor=nvml.NVML_TEMPERATURE_GPU)
     clock = partial(nvml.nvmlDeviceGetClockInfo, type=nvml.NVML_CLOCK_SM)
     clock_mhz = ask_or_none(nvml, clock, handle)
-    limit_mw = ask_or_none(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
     reasons = ask_or_none(nvml, nvml.nvmlDeviceGetCurrentClocksEventReasons, handle)
     return GpuState(
         uuid=uuid,
         temperature_celsius=ask_or_none(nvml, celsius, handle),
         clock_hz=None if clock_mhz is None else clock_mhz * _HZ_PER_MHZ,
-        power_limit_w=None if limit_mw is None else limit_mw * _W_PER_MW,
+        power_limit_w=power_limit_w(nvml, handle),
         throttle_reasons=None if reasons is None else _words(reasons),
     )
 

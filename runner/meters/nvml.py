@@ -13,6 +13,7 @@ from runner.meters.counter import Counter, CounterTrack, take
 from runner.meters.domain import DomainMeter, Share, shortest_window_s
 from runner.meters.interface import Meter, MeterFault, Unavailable
 from runner.meters.nvml_library import (
+    W_PER_MW,
     Handle,
     Nvml,
     ask,
@@ -23,12 +24,12 @@ from runner.meters.nvml_library import (
     load,
     opened,
     pids,
+    power_limit_w,
 )
 from runner.meters.power import PowerTrack
 from runner.meters.tick import CounterSource, WatchedCounter, watch
 
 _J_PER_MJ = 1e-3
-_W_PER_MW = 1e-3
 # Counters update every 20 to 100 ms, power each 100 ms or so; nvmlDeviceGetPowerUsage averages over up to 1 s
 # on recent GPUs (docs/measurement.md, section 3; NVML API reference).
 _UPDATE_PERIOD_S = 0.1
@@ -157,7 +158,7 @@ class GpuChannel:
         if self._power is not None and self._power_fault is None:
             try:
                 reading = take(self._clock, self._read_power)
-                self._power.add(reading.at_s, reading.count * _W_PER_MW)
+                self._power.add(reading.at_s, reading.count * W_PER_MW)
             except MeterFault as fault:
                 if self._counter is None:
                     raise
@@ -218,14 +219,13 @@ def _facts() -> tuple[GpuFacts, ...] | Unavailable:
 def _describe(nvml: Nvml, handle: Handle, driver: str) -> GpuFacts:
     import psutil  # noqa: PLC0415 - only where there is a GPU
 
-    limit_mw = ask_or_none(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
     memory = ask_or_none(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
     return GpuFacts(
         uuid=ask(nvml, nvml.nvmlDeviceGetUUID, handle),
         name=ask(nvml, nvml.nvmlDeviceGetName, handle),
         driver=driver,
         memory_bytes=psutil.virtual_memory().total if memory is None else int(memory.total),
-        power_limit_w=None if limit_mw is None else limit_mw * _W_PER_MW,
+        power_limit_w=power_limit_w(nvml, handle),
         has_mig=has_mig(nvml, handle),
         foreign_pids=pids(nvml, handle),
     )

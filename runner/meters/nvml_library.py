@@ -12,6 +12,9 @@ Nvml = Any
 Handle = Any
 """NVML's pointer to a GPU"""
 
+W_PER_MW = 1e-3
+"""unit of power in NVML (API reference)"""
+
 _TRY_SMI = "See whether nvidia-smi works, and reload the driver where it does not"
 _ERRORS: Mapping[str, tuple[str, str]] = {
     "LIBRARY_NOT_FOUND": ("no NVIDIA driver is installed", "Install the driver where there is an NVIDIA GPU"),
@@ -89,6 +92,12 @@ def ask_or_none(nvml: Nvml, function: Callable[[Handle], Any], handle: Handle) -
         return ask(nvml, function, handle)
     except MeterFault:
         return None
+
+
+def power_limit_w(nvml: Nvml, handle: Handle) -> float | None:
+    """Return the limit that the driver enforces in W, or None where it does not say."""
+    limit_mw = ask_or_none(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
+    return None if limit_mw is None else limit_mw * W_PER_MW
 
 
 def has_mig(nvml: Nvml, handle: Handle) -> bool:
