@@ -47,11 +47,6 @@ class Paired:
     workers: tuple[int, ...]
     """per row: which process took it, of the cell that had the fewest of them"""
 
-    @property
-    def worker_count(self) -> int:
-        """How many processes every one of the cells had at least."""
-        return len(set(self.workers))
-
 
 def exclusion(cell: Cell, session: SessionEntry | None) -> str | None:
     """Return why a cell is shown but never compared or ranked, or None."""

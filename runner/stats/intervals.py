@@ -56,13 +56,16 @@ class RatioInterval:
 
 
 @dataclass(frozen=True, slots=True)
-class _Estimate:
-    """A mean of log ratios and how well it is known."""
+class Estimate:
+    """A mean over blocks and how well it is known."""
 
     mean: float
     standard_error: float | None
+    """None below two blocks"""
     freedom: int
+    """degrees of freedom of the standard error"""
     worker_count: int
+    """pairs of processes that took the blocks"""
 
     def reach(self, *probabilities: float) -> float | None:
         """Return the standard error times the sum of these quantiles of Student's t."""
@@ -73,7 +76,7 @@ class _Estimate:
 
 def mean_interval(values: Numbers) -> MeanInterval:
     """Return the mean of at least one value with its t interval."""
-    estimate = _estimate(np.asarray(values, dtype=np.float64), None)
+    estimate = estimate_mean(np.asarray(values, dtype=np.float64), None)
     half = estimate.reach((1 + CONFIDENCE) / 2)
     if half is None:
         return MeanInterval(estimate.mean, None, None)
@@ -93,7 +96,7 @@ def ratio_interval(
         baseline: the baseline's figures in the same blocks and order.
         workers: per block, what names the pair of processes that took it; None where one pair took all.
     """
-    estimate = _estimate(_log_ratios(values, baseline), workers)
+    estimate = estimate_mean(_log_ratios(values, baseline), workers)
     half = estimate.reach((1 + CONFIDENCE) / 2)
     low, high = (None, None) if half is None else (exp(estimate.mean - half), exp(estimate.mean + half))
     return RatioInterval(exp(estimate.mean), low, high, len(values), estimate.worker_count)
@@ -111,11 +114,30 @@ def minimum_detectable_ratio(
     Source:
         Zar, Biostatistical Analysis, 5th ed. (2010), section 7.7, the minimum detectable difference.
     """
-    estimate = _estimate(_log_ratios(values, baseline), workers)
+    estimate = estimate_mean(_log_ratios(values, baseline), workers)
     reach = estimate.reach((1 + CONFIDENCE) / 2, POWER)
     if reach is None:
         return None
     return exp(beyond_processes(reach, estimate.worker_count, _NORMAL_95 + _NORMAL_80))
+
+
+def estimate_mean(samples: NDArray[np.float64], workers: Sequence[Hashable] | None) -> Estimate:
+    """Return the mean of at least one value; from three workers on they are a level of its standard error.
+
+    Args:
+        samples: one per block.
+        workers: as of ``ratio_interval``.
+    """
+    groups = _grouped(samples, workers)
+    mean, count = float(samples.mean()), samples.size
+    if count < 2:  # noqa: PLR2004 - one value has no spread
+        return Estimate(mean, None, 0, len(groups))
+    if LEAST_WORKERS <= len(groups) < count:
+        error = _error_between_groups(groups, mean)
+        if error is not None:
+            return Estimate(mean, error, len(groups) - 1, len(groups))
+    # Pooled: every pair stands for itself.
+    return Estimate(mean, float(samples.std(ddof=1)) / sqrt(count), count - 1, len(groups))
 
 
 def beyond_processes(reach: float, worker_count: int, quantile: float) -> float:
@@ -129,19 +151,6 @@ def beyond_processes(reach: float, worker_count: int, quantile: float) -> float:
     if worker_count >= LEAST_WORKERS:
         return reach
     return hypot(reach, quantile * LAYOUT_SD / sqrt(worker_count))
-
-
-def _estimate(samples: NDArray[np.float64], workers: Sequence[Hashable] | None) -> _Estimate:
-    groups = _grouped(samples, workers)
-    mean, count = float(samples.mean()), samples.size
-    if count < 2:  # noqa: PLR2004 - one value has no spread
-        return _Estimate(mean, None, 0, len(groups))
-    if LEAST_WORKERS <= len(groups) < count:
-        error = _error_between_groups(groups, mean)
-        if error is not None:
-            return _Estimate(mean, error, len(groups) - 1, len(groups))
-    # Pooled: every pair stands for itself.
-    return _Estimate(mean, float(samples.std(ddof=1)) / sqrt(count), count - 1, len(groups))
 
 
 def _error_between_groups(groups: Sequence[NDArray[np.float64]], mean: float) -> float | None:

@@ -101,9 +101,21 @@ def test_equal_columns_are_all_best_and_a_constant_factor_is_not() -> None:
     assert best_set(np.column_stack([column, column, column * 1.03])) == (0, 1)
 
 
-@pytest.mark.parametrize(("workers", "expected"), [(1, (0, 1, 2)), (2, (0, 1)), (3, (0,))])
+def test_a_true_tie_is_kept_whole_when_processes_differ() -> None:
+    rng, sets, workers = np.random.default_rng(0), [], 5
+    of_block = np.repeat(np.arange(workers), 6)
+    for _ in range(500):
+        layouts = np.exp(rng.normal(0, 0.01, (workers, 4)))
+        table = simulated_table(rng, of_block.size, np.ones(4), 0.01) * layouts[of_block]
+        sets.append(best_set(table, of_block.tolist()))
+    assert np.mean([len(members) == 4 for members in sets]) >= 0.93
+
+
+@pytest.mark.parametrize(
+    ("workers", "expected"), [((0, 0, 0), (0, 1, 2)), ((0, 1, 1), (0, 1)), ((0, 1, 2), (0,))]
+)
 def test_a_cell_that_processes_may_explain_is_thrown_out_by_three_of_them_only(
-    workers: int, expected: tuple[int, ...]
+    workers: tuple[int, ...], expected: tuple[int, ...]
 ) -> None:
     column = np.array([1.0, 2.0, 3.0])
     assert best_set(np.column_stack([column, column * 1.005, column * 1.02]), workers) == expected
