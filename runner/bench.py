@@ -57,8 +57,7 @@ class Gear:
 
 def equip(config: RunConfig, selection: Selection, gear: Gear, so_far: SoFar) -> Bench:
     """Return the bench of a run that is about to begin, or to go on with what is left of its time."""
-    wait, profile = gear.interruption.wait, profile_of(config)
-    clock = InterruptibleClock(wait)
+    clock, profile = InterruptibleClock(gear.interruption.wait), profile_of(config)
     left_s = None
     if config.time_budget_s is not None:
         last_s = idle_duration_s("after", profile.name, gear.meters) if gear.meters.measures else 0.0
@@ -78,7 +77,7 @@ def equip(config: RunConfig, selection: Selection, gear: Gear, so_far: SoFar) ->
         budget=budget,
         observer=gear.observer,
         cool_down=CoolDown(CpuSensors().temperature_celsius, clock),
-        idle=IdleProbe(gear.meters, clock, wait),
+        idle=IdleProbe(gear.meters, clock),
         progress=gear.progress,
     )
 

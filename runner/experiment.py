@@ -10,7 +10,7 @@ from runner.blocks import run_blocks
 from runner.conditions import Observer
 from runner.config import RunConfig
 from runner.crew import Crew
-from runner.idle import Moment, idle_duration_s
+from runner.idle import idle_duration_s
 from runner.interruption import InterruptedRunError, Interruption
 from runner.meters.gpu_state import gpu_states
 from runner.plan import ModelPlan
@@ -20,7 +20,7 @@ from runner.render.markdown import to_markdown
 from runner.report.archive import create, finish, load
 from runner.report.header import Start, make_header
 from runner.report.journal import EndLine, HeaderLine, IdleLine, Journal, ModelEndLine, NoteLine, ResumeLine
-from runner.report.schema import Report, Resume
+from runner.report.schema import Moment, Report, Resume
 from runner.resume import check_unchanged, read_so_far
 from runner.selection import Selection, select_meters
 from runner.so_far import ModelSoFar, SoFar, so_far_of
@@ -62,7 +62,7 @@ def run_experiment(
         header = make_header(config, selection, meters, Start(folder.name, now, argv))
         with Journal(folder) as journal:
             so_far = so_far_of(header) if resume is None else read_so_far(folder)
-            begin(journal, header, so_far, now)
+            begin(journal, header, so_far)
             gear = Gear(journal, meters, Observer(gpus), interruption, progress)
             bench = equip(config, selection, gear, so_far)
             interrupted_by = measure_models(selection.plan, bench, so_far)
@@ -71,7 +71,7 @@ def run_experiment(
     return Outcome(folder, report, interrupted_by)
 
 
-def begin(journal: Journal, header: HeaderLine, so_far: SoFar, now: datetime) -> None:
+def begin(journal: Journal, header: HeaderLine, so_far: SoFar) -> None:
     """Write the first line of a new run, or say in a resumed one's journal that it goes on.
 
     Raises:
@@ -82,7 +82,7 @@ def begin(journal: Journal, header: HeaderLine, so_far: SoFar, now: datetime) ->
         return
     check_unchanged(so_far, header)
     entry = Resume(
-        at=now.isoformat(timespec="seconds"),
+        at=header.started_at,
         argv=header.provenance.argv,
         dropped_bytes=so_far.torn_bytes,
         measured_s=so_far.measured_s,

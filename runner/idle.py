@@ -1,14 +1,11 @@
 """What the machine draws when nobody asks it for anything: the baseline that net energy subtracts."""
 
 from collections.abc import Callable
-from typing import Literal
 
 from runner.clock import Clock
 from runner.cpu import CpuCounters
 from runner.meters.recorder import MeterSet
-from runner.report.schema import IdleWindow
-
-Moment = Literal["before", "loaded", "after"]
+from runner.report.schema import IdleWindow, Moment
 
 _IDLE_S = 30.0  # docs/measurement.md, section 3; so is the next
 _QUICK_IDLE_S = 5.0
@@ -34,8 +31,7 @@ class IdleProbe:
 
     Args:
         meters: no window of theirs may be open meanwhile.
-        clock: the one that the meters read.
-        wait: sleeps so long; what it raises ends the window without a result.
+        clock: tells the time that the meters read; what its ``sleep_s`` raises ends the window without a result.
         busy_s: CPU time of everything on the machine so far.
     """
 
@@ -43,10 +39,9 @@ class IdleProbe:
         self,
         meters: MeterSet,
         clock: Clock,
-        wait: Callable[[float], None],
         busy_s: Callable[[], float | None] = _machine_busy_s,
     ) -> None:
-        self._meters, self._clock, self._wait, self._busy_s = meters, clock, wait, busy_s
+        self._meters, self._clock, self._busy_s = meters, clock, busy_s
 
     def measure(self, moment: Moment, duration_s: float, model: str | None = None) -> IdleWindow | None:
         """Return the energy of that long at rest; None, at no cost, where nothing is measured.
@@ -61,7 +56,7 @@ class IdleProbe:
         self._meters.begin()
         try:
             busy_before_s, started_s = self._busy_s(), self._clock.now_s()
-            self._wait(duration_s)
+            self._clock.sleep_s(duration_s)
             ended_s, busy_after_s = self._clock.now_s(), self._busy_s()
         except BaseException:
             self._meters.cancel()

@@ -18,6 +18,7 @@ SCHEMA_VERSION: Final = 0
 
 Metric = Literal["latency", "cpu_s_per_image", "energy_per_image"]
 CostMetric = Literal["cpu_s_per_image", "energy_per_image"]
+Moment = Literal["before", "loaded", "after"]
 Device = Literal["cpu", "gpu"]
 OWN_DOMAIN: Mapping[Device, Domain] = {"cpu": "cpu_package", "gpu": "gpu"}
 """by device that computes: the domain without which no joules are its energy"""
@@ -320,7 +321,7 @@ class SupplementaryTest(Record):
 class IdleWindow(Record):
     """The machine at rest."""
 
-    moment: Literal["before", "loaded", "after"]
+    moment: Moment
     """before the first worker, with the sessions of one model open, after the last worker"""
     model: str | None
     """whose sessions were open"""

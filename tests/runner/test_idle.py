@@ -5,14 +5,15 @@ import time
 
 import pytest
 
-from runner.clock import SystemClock
-from runner.idle import IdleProbe, Moment, idle_duration_s
+from runner.clock import InterruptibleClock, SystemClock
+from runner.idle import IdleProbe, idle_duration_s
 from runner.meters.counter import Counter
 from runner.meters.domain import CounterChannel, DomainMeter
 from runner.meters.estimate import EstimateMeter
 from runner.meters.interface import Measured
 from runner.meters.recorder import MeterSet
 from runner.meters.tick import Tick, WatchedCounter
+from runner.report.schema import Moment
 
 CLOCK = SystemClock()
 
@@ -30,7 +31,7 @@ def metered(update_period_s: float = 0.001) -> MeterSet:
 def test_an_idle_window_holds_its_energy_and_what_else_ran() -> None:
     busy = iter((100.0, 100.25))
     with metered() as meters:
-        probe = IdleProbe(meters, CLOCK, time.sleep, lambda: next(busy))
+        probe = IdleProbe(meters, CLOCK, lambda: next(busy))
         idle = probe.measure("loaded", 0.3, "alexnet")
     assert idle is not None
     assert (idle.moment, idle.model, idle.foreign_cpu_s) == ("loaded", "alexnet", 0.25)
@@ -44,7 +45,7 @@ def test_an_idle_window_holds_its_energy_and_what_else_ran() -> None:
 def test_cpu_time_that_nobody_knows_is_not_zero(unknown: tuple[float | None, float | None]) -> None:
     busy = iter(unknown)
     with metered() as meters:
-        idle = IdleProbe(meters, CLOCK, time.sleep, lambda: next(busy)).measure("before", 0.2)
+        idle = IdleProbe(meters, CLOCK, lambda: next(busy)).measure("before", 0.2)
     assert idle is not None
     assert idle.foreign_cpu_s is None
 
@@ -54,7 +55,7 @@ def test_where_nothing_is_measured_it_costs_nothing(meters: tuple[EstimateMeter,
     def wait(duration_s: float) -> None:
         raise AssertionError(duration_s)
 
-    assert IdleProbe(MeterSet(meters, (), CLOCK), CLOCK, wait).measure("before", 30.0) is None
+    assert IdleProbe(MeterSet(meters, (), CLOCK), InterruptibleClock(wait)).measure("before", 30.0) is None
 
 
 def test_the_machine_says_what_ran_meanwhile() -> None:
@@ -64,7 +65,7 @@ def test_the_machine_says_what_ran_meanwhile() -> None:
             pass
 
     with metered() as meters:
-        idle = IdleProbe(meters, CLOCK, work).measure("before", 0.3)
+        idle = IdleProbe(meters, InterruptibleClock(work)).measure("before", 0.3)
     assert idle is not None
     assert idle.foreign_cpu_s is not None
     assert idle.foreign_cpu_s >= 0.2  # /proc/stat counts in steps of 10 ms
@@ -77,7 +78,7 @@ def test_an_interruption_ends_it_and_its_polling() -> None:
     before = threading.active_count()
     with metered() as meters:
         with pytest.raises(KeyboardInterrupt):
-            IdleProbe(meters, CLOCK, wait).measure("after", 30.0)
+            IdleProbe(meters, InterruptibleClock(wait)).measure("after", 30.0)
         assert threading.active_count() == before
 
 
