@@ -63,9 +63,13 @@ class Crew:
 
     def open_all(self) -> dict[str, Opened | JoulebatchError]:
         """Open the model under every backend at once, and return what each said."""
+        lost: dict[str, WorkerLostError] = {}
         for label, spec in self._specs.items():
-            self._start(label).send("open", self._open_request(spec))
-        return {label: self._opened(label) for label in self._specs}
+            try:
+                self._start(label).send("open", self._open_request(spec))
+            except WorkerLostError as error:
+                lost[label] = error
+        return {label: lost.get(label) or self._opened(label) for label in self._specs}
 
     def prepare(self, label: str, request: Prepare, predicted_s: float) -> Prepared:
         """Bind and warm up a batch.
@@ -147,11 +151,12 @@ class Crew:
 
     def _replace(self, label: str) -> Worker:
         """Return a fresh worker in which every batch that worked before is bound and warm, or is given up."""
-        worker = self._start(label)
         try:
+            worker = self._start(label)
             opened = worker.open(self._open_request(self._specs[label]), self._within_budget_s(_OPEN_LIMIT_S))
         except (CellFailedError, WorkerLostError) as error:
-            self._workers.pop(label).kill()
+            if label in self._workers:
+                self._workers.pop(label).kill()
             raise BackendLostError(f"a fresh worker failed too: {error}") from error
         if opened.placement != self._placements.get(label):
             # What was proven of the first worker would not hold for this one's figures.

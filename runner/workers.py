@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -40,7 +40,14 @@ _Reply = TypeVar("_Reply", bound=Reply)
 _START_LIMIT_S = 60.0
 """a Python with numpy starts in well under a second; a cold disk takes a few"""
 _LEAVE_LIMIT_S = 2.0
+_PARK_LIMIT_S = 0.5
+"""Design choice: ten times what a pool spins; windows beside one that still moves are flagged."""
+_PARK_STEP_S = 0.0002
+"""A thread that computes hears of a signal within some ten microseconds, if its CPU is there."""
 _LOG_TAIL_BYTES = 400
+_ASKED_TO_END = {-signal.SIGTERM, -signal.SIGHUP}
+_SAME_SIGNAL_S = 1.0
+"""within which a signal that was sent to a whole group of processes, as systemd does, reaches all of them"""
 
 
 class CellFailedError(JoulebatchError):
@@ -72,6 +79,9 @@ class Worker:
     Args:
         interruption: what ends a wait for its replies.
         python: another interpreter, which answered a probe; None is our own.
+
+    Raises:
+        WorkerLostError: the process cannot be started.
     """
 
     def __init__(self, interruption: Interruption, python: Path | None = None) -> None:
@@ -88,6 +98,10 @@ class Worker:
                 pass_fds=(write_fd,),
                 process_group=0,  # Ctrl-C in the terminal reaches the parent alone
             )
+        except OSError as error:  # no memory for it, too many processes, an interpreter that went away
+            os.close(read_fd)
+            self._log.close()
+            raise WorkerLostError(f"the worker did not start: {error}") from error
         finally:
             os.close(write_fd)
         self._replies = os.fdopen(read_fd, "rb", buffering=0)
@@ -104,8 +118,21 @@ class Worker:
         return process_cpu_s(self.pid)
 
     def park(self) -> None:
-        """Stop the process where it stands: whatever its threads spin for, they burn no CPU until ``wake``."""
+        """Stop the process where it stands: whatever its threads spin for, they burn no CPU until ``wake``.
+
+        Returns once all of them stand still, which takes milliseconds where a hypervisor holds one back.
+        """
         self._process.send_signal(signal.SIGSTOP)
+        deadline_s = monotonic() + _PARK_LIMIT_S
+        while not self._stands_still() and monotonic() < deadline_s:
+            sleep(_PARK_STEP_S)
+
+    def _stands_still(self) -> bool:
+        """Return whether it is stopped or dead; outside Linux, where Python may not be able to ask, it is believed."""
+        if sys.platform != "linux" or self._process.returncode is not None:
+            return True
+        asked = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT  # the last leaves the answer for others
+        return os.waitid(os.P_PID, self.pid, asked) is not None
 
     def wake(self) -> None:
         """Let a parked process go on."""
@@ -209,12 +236,19 @@ class Worker:
         return line
 
     def _how_it_ended(self) -> str:
+        """Return how, unless whoever ended it ends all of us, which costs no cell.
+
+        Raises:
+            InterruptedRunError: the same signal came to us.
+        """
         try:
             code = self._process.wait(_LEAVE_LIMIT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
             return "the worker hung up and would not end"
+        if code in _ASKED_TO_END:
+            self._interruption.wait(_SAME_SIGNAL_S)
         if code >= 0:
             return f"the worker exited with {code}"
         hint = " (the kernel's out-of-memory killer sends it)" if code == -signal.SIGKILL else ""

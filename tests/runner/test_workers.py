@@ -266,6 +266,38 @@ def test_a_signal_before_the_question_is_noticed_too(
         interruption.check()
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_all_processes_at_once_interrupts_and_costs_no_cell(
+    worker: Worker, exported: Path, signum: signal.Signals
+) -> None:
+    worker.open(_faulty(exported, "hang"), LIMIT_S)
+
+    def end_the_worker_first() -> None:
+        os.kill(worker.pid, signum)
+        time.sleep(0.1)
+        os.kill(os.getpid(), signum)
+
+    thread = threading.Timer(0.2, end_the_worker_first)
+    thread.start()
+    with pytest.raises(InterruptedRunError):
+        worker.prepare(PREPARE, LIMIT_S)
+    thread.join()
+
+
+def test_a_worker_that_alone_was_asked_to_end_is_lost(worker: Worker, exported: Path) -> None:
+    worker.open(_open(exported), LIMIT_S)
+    os.kill(worker.pid, signal.SIGTERM)
+    with pytest.raises(WorkerLostError, match="ended by SIGTERM during prepare"):
+        worker.prepare(PREPARE, LIMIT_S)
+
+
+def test_an_interpreter_that_went_away_is_a_worker_lost(interruption: Interruption, tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(WorkerLostError, match=r"the worker did not start: .*No such file.*gone/python"):
+        Worker(interruption, tmp_path / "gone" / "python")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_handlers_are_restored_after_an_interruption() -> None:
     def mine(signum: int, frame: FrameType | None) -> None:
         pass
