@@ -14,8 +14,6 @@ from runner.so_far import LATE_FLAG
 from runner.workers import CellFailedError, WorkerLostError
 
 UNSETTLED_FLAG = "another worker was busy"
-_REST_S = 0.001
-"""CPU time that parked workers may gain: the scheduler's accounting of the moment in which they stop"""
 
 
 def take_window(roster: Roster, cell: Cell, block: int, count: int) -> Window | None:
@@ -26,17 +24,20 @@ def take_window(roster: Roster, cell: Cell, block: int, count: int) -> Window | 
     bench, crew, label = roster.bench, roster.crew, cell.backend
     request = Measure(cell.load.batch_size, cell.io, count, period_s(cell.load))
     predicted_s = visit_s(cell, roster.inference_s[cell.key], count)
-    others_before_s = crew.others_cpu_s(label)
-    bench.meters.begin()
-    bench.observer.begin(crew.cpu_s(label))
     try:
+        if crew.cpu_s(label) is None:  # lost in another window; opening a fresh one is no part of this one
+            crew.refresh(label)
+        others_before_s, poller_before_s = crew.others_cpu_s(label), bench.meters.poller_cpu_s
+        bench.meters.begin()
+        bench.observer.begin(crew.cpu_s(label))
         measured = crew.measure(label, request, predicted_s)
     except (CellFailedError, WorkerLostError, BackendLostError) as error:
         bench.meters.cancel()
         roster.fail((cell,), error)
         return None
     conditions = bench.observer.end(crew.cpu_s(label), measured)
-    rested = crew.others_cpu_s(label) - others_before_s <= _REST_S
+    energy = bench.meters.end(measured.started_s, measured.ended_s)
+    rested = crew.others_cpu_s(label) <= others_before_s
     window = Window(
         cell=cell.key,
         block=block,
@@ -50,7 +51,8 @@ def take_window(roster: Roster, cell: Cell, block: int, count: int) -> Window | 
         conditions=conditions,
         disturbed=disturbance(conditions, len(allowed_cores())),
         flags=_flags(measured, rested=rested),
-        energy=bench.meters.end(measured.started_s, measured.ended_s),
+        energy=energy,
+        poller_cpu_s=bench.meters.poller_cpu_s - poller_before_s,
     )
     bench.journal.write(WindowLine(entry=window, latencies_s=measured.latencies_s))
     return window

@@ -287,9 +287,9 @@ def _energy(cell: Cell, kind: EnergyKind, wall_s: float, busy_s: float) -> tuple
     match kind:
         case "measured":
             return (
-                Measured(domain="cpu_package", source="pyRAPL", energy_j=cpu_j, bound_j=0.1),
-                Measured(domain="dram", source="pyRAPL", energy_j=cpu_j / 8, bound_j=0.1),
-                Measured(domain="gpu", source="nvml-counter", energy_j=gpu_j, bound_j=4.0),
+                Measured(domain="cpu_package", source="pyRAPL", energy_j=cpu_j, bound_j=0.005 * cpu_j),
+                Measured(domain="dram", source="pyRAPL", energy_j=cpu_j / 8, bound_j=0.005 * cpu_j),
+                Measured(domain="gpu", source="nvml-counter", energy_j=gpu_j, bound_j=0.02 * gpu_j),
             )
         case "estimated":
             return (Estimated("cpu_package", "--cpu-watts 20:65", cpu_j, cpu_j / 2, cpu_j * 2),)

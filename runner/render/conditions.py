@@ -45,8 +45,11 @@ def conditions_table(report: Report, cells: Iterable[Cell]) -> Table:
 
 
 def machine_lines(report: Report) -> Iterator[str]:
-    """Yield how each meter ticks and what the machine drew at rest."""
+    """Yield how each meter ticks, what reading them took, and what the machine drew at rest."""
     yield from (_meter_line(meter) for meter in report.meters if meter.status != "unavailable")
+    if polled_s := sum(window.poller_cpu_s for window in report.windows):
+        wall_s = sum(window.wall_s for window in report.windows)
+        yield f"reading the meters took {numbers.percent(polled_s / wall_s)} of a core's time during windows"
     yield from (_idle_line(idle, report.environment.usable_cores) for idle in report.idle)
 
 

@@ -60,6 +60,7 @@ def _cell(cell: Cell) -> dict[str, object]:
         **_interval("net_energy_per_image_j", energy.net_per_image_j if energy else None),
         "net_energy_reliable": energy.net_reliable if energy and energy.net_per_image_j else None,
         "sampled_energy_ratio": energy.sampled_ratio if energy else None,
+        "energy_bound_ratio": energy.bound_ratio if energy else None,
         "variation_ratio": summary.variation_ratio if summary else None,
         "outlier_count": summary.outlier_count if summary else None,
         "unstable": summary.unstable if summary else None,

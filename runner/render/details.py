@@ -40,6 +40,7 @@ _RUN_COLUMNS = (
     Column("CPU time\n/ wall"),
     Column("peak\nmemory"),
     Column("sampled\n/ counter"),
+    Column("meter\nbound"),
 )
 _INTERVAL_COLUMNS = (
     *_CELL,
@@ -109,6 +110,8 @@ def _legend(cells: Iterable[Cell]) -> Iterable[str]:
         yield CONDITIONS_NOTE
     if any(cell.peak_memory_bytes for cell in cells):
         yield "peak memory: of the process so far, which runs its batches in ascending order"
+    if any(summary.energy and summary.energy.bound_ratio is not None for summary in summaries):
+        yield "meter bound: the largest error of any window that the meters' update periods allow"
     nets = [summary.energy for summary in summaries if summary.energy and summary.energy.net_per_image_j]
     if nets:
         yield "net energy: without what the machine draws at rest in that time"
@@ -139,7 +142,7 @@ def _session_notes(sessions: Iterable[SessionEntry]) -> Iterable[str]:
 
 def _run_row(cell: Cell) -> tuple[str, ...]:
     summary = cell.summary
-    sampled = summary.energy.sampled_ratio if summary and summary.energy else None
+    energy = summary.energy if summary else None
     return (
         *_names(cell),
         str(summary.window_count) if summary else NOTHING,
@@ -148,7 +151,8 @@ def _run_row(cell: Cell) -> tuple[str, ...]:
         str(cell.warm_up_inferences) if summary else NOTHING,
         numbers.digits(summary.cpu_per_wall_ratio) if summary else NOTHING,
         numbers.size(cell.peak_memory_bytes) if cell.peak_memory_bytes else NOTHING,
-        numbers.digits(sampled) if sampled is not None else NOTHING,
+        numbers.digits(energy.sampled_ratio) if energy and energy.sampled_ratio is not None else NOTHING,
+        numbers.percent(energy.bound_ratio if energy else None),
     )
 
 

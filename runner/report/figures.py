@@ -112,6 +112,7 @@ def _measured_energy(cell: Cell, windows: Sequence[Window], metering: Metering) 
         net_per_image_j=_interval(net_j) if net_j else None,
         net_reliable=idle is not None and idle.is_reliable,
         sampled_ratio=fmean(sampled) if sampled else None,
+        bound_ratio=max(_bound_ratio(window.energy, domains) for window in read),
     )
 
 
@@ -177,6 +178,11 @@ def _measured(energy: Sequence[Energy]) -> list[Measured]:
 
 def _joules(energy: Sequence[Energy], domains: Sequence[Domain]) -> float:
     return sum(entry.energy_j for entry in _measured(energy) if entry.domain in domains)
+
+
+def _bound_ratio(energy: Sequence[Energy], domains: Sequence[Domain]) -> float:
+    bounds_j = [entry.bound_j for entry in _measured(energy) if entry.domain in domains]
+    return sum(bounds_j) / _joules(energy, domains)
 
 
 def _all_measured(energy: Sequence[Energy], domains: Sequence[Domain]) -> bool:

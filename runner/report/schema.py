@@ -166,6 +166,8 @@ class Window(Record):
     """beyond 3.5 MAD of its cell; flagged, and never a reason to leave it out"""
     flags: tuple[str, ...] = ()
     energy: tuple[Annotated[Energy, Field(discriminator="status")], ...] = ()
+    poller_cpu_s: float = 0.0
+    """CPU time that reading the meters took meanwhile, by our own process; 0 without meters"""
 
 
 class Interval(Record):
@@ -192,6 +194,8 @@ class EnergySummary(Record):
     """false where idle power before and after the run differ by more than 5 %"""
     sampled_ratio: float | None = None
     """mean over windows of sampled power's energy / the counter's, where a GPU gave both"""
+    bound_ratio: float | None = None
+    """largest over windows of the error that the meters' update periods allow / the energy; null for estimates"""
 
 
 class CellSummary(Record):

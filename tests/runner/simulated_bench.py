@@ -71,6 +71,8 @@ class ScriptedCrew:
         self.late_s: dict[str, list[float]] = {}
         """by label: of the next paced windows"""
         self.parity = {"status": "passed", "reason": "", "max_error_ratio": 1e-6}
+        self.lost: set[str] = set()
+        """labels of backends without a worker"""
         self.settled = True
         """whether other workers rest"""
         self.refreshed: Counter[str] = Counter()
@@ -105,6 +107,7 @@ class ScriptedCrew:
 
     def refresh(self, label: str) -> None:
         self._happens("refresh", label, 0)
+        self.lost.discard(label)
         self.refreshed[label] += 1
 
     def measure(self, label: str, request: Measure, predicted_s: float) -> Measurement:
@@ -130,7 +133,7 @@ class ScriptedCrew:
         )
 
     def cpu_s(self, label: str) -> float | None:
-        return self._machine.now_s
+        return None if label in self.lost else self._machine.now_s
 
     def _happens(self, do: str, label: str, batch_size: int) -> None:
         self._machine.events.append(f"{do} {label} b{batch_size}")
@@ -156,12 +159,14 @@ class ScriptedMeters:
 
     def __init__(self, machine: Machine, minimum_window_s: float) -> None:
         self._machine, self.minimum_window_s = machine, minimum_window_s
+        self.poller_cpu_s = 0.0
 
     def begin(self) -> None:
         self._machine.events.append("begin")
 
     def end(self, started_s: float, ended_s: float) -> tuple[Energy, ...]:
         self._machine.events.append("end")
+        self.poller_cpu_s += 0.004 * (ended_s - started_s)
         return (Measured("cpu_package", "scripted", 20 * (ended_s - started_s), 0.1),)
 
     def cancel(self) -> None:

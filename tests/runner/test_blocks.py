@@ -8,7 +8,7 @@ from runner.crew import BackendLostError
 from runner.interruption import InterruptedRunError
 from runner.plan import PROFILES
 from runner.prepare import prepare_cells
-from runner.report.journal import BlockLine, CellLine, WindowLine
+from runner.report.journal import BlockLine, CellLine, Line, WindowLine
 from runner.so_far import LATE_FLAG, ModelSoFar
 from runner.visits import UNSETTLED_FLAG
 from runner.workers import CellFailedError, WorkerLostError
@@ -50,6 +50,7 @@ def test_a_window_holds_what_worker_and_meters_said() -> None:
     assert window.wall_s == pytest.approx(3 * 0.0625)
     assert energy.status == "measured"
     assert energy.energy_j == pytest.approx(20 * window.wall_s)
+    assert [each.poller_cpu_s for each in on.journal.windows] == pytest.approx([0.004 * window.wall_s] * 3)
     assert window.flags == ()
     assert not window.paired
     latencies = [line.latencies_s for line in on.journal.lines if isinstance(line, WindowLine)]
@@ -88,6 +89,41 @@ def test_a_window_that_fails_cancels_the_meters_and_takes_its_cell_out(
     cell = on.journal.cells[_key("A")]
     assert (cell.status, cell.reason) == ("failed", str(fault).removesuffix("."))
     assert [window.cell for window in on.journal.windows] == [_key("B")] * QUICK.min_blocks
+
+
+def test_a_lost_worker_is_replaced_before_the_meters_begin() -> None:
+    on = scene({"A": 0.01})
+    on.crew.lost = {"A"}
+    _ran(on)
+    assert on.machine.events[:4] == ["refresh A b0", "begin", "measure A b1", "end"]
+    on = scene({"A": 0.01, "B": 0.01})
+    on.crew.lost = {"A"}
+    on.crew.faults["refresh", "A", 0] = BackendLostError("a fresh worker failed too")
+    _ran(on)
+    assert on.journal.cells[_key("A")].status == "failed"
+    assert [window.cell for window in on.journal.windows] == [_key("B")] * QUICK.min_blocks
+
+
+def test_nothing_is_drawn_or_written_between_the_begin_of_the_meters_and_their_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on = scene({"A": 0.01, "B": 0.01})
+    events, write = on.machine.events, on.journal.write
+
+    def journal(line: Line) -> None:
+        events.append("written")
+        write(line)
+
+    monkeypatch.setattr(on.roster.bench.progress, "visit", lambda cell, block: events.append("drawn"))
+    monkeypatch.setattr(on.roster.bench.progress, "say", lambda text: events.append("drawn"))
+    monkeypatch.setattr(on.journal, "write", journal)
+    _ran(on)
+    begins = [index for index, event in enumerate(events) if event == "begin"]
+    assert len(begins) == 2 * QUICK.min_blocks
+    for begin in begins:
+        assert events[begin - 1] == "drawn"
+        assert events[begin + 1].startswith("measure")
+        assert events[begin + 2 : begin + 4] == ["end", "written"]
 
 
 def test_a_backend_lost_in_a_window_takes_all_its_cells_out() -> None:

@@ -47,6 +47,7 @@ def test_csv_has_a_row_per_cell_in_full_precision(report: Report) -> None:
         ratios = {c.metric: c.ratio for c in report.comparisons if c.cell == cell.key}
         assert number(row["latency_ratio"]) == ratios.get("latency")
         assert number(row["energy_per_image_ratio"]) == ratios.get("energy_per_image")
+        assert number(row["energy_bound_ratio"]) == (energy.bound_ratio if energy else None)
         net = energy.net_per_image_j if energy else None
         assert number(row["low_net_energy_per_image_j"]) == (net.low if net else None)
         assert row["net_energy_reliable"] == (str(energy.net_reliable) if energy and net else "")

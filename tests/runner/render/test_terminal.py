@@ -196,7 +196,16 @@ def test_meters_and_gpus_show_what_they_read() -> None:
     gpu = GpuState(GPU.uuid, 61.0, 1.98e9, 700.0, ())
     state = MachineState(55.0, 2.7e9, "performance", (gpu,))
     lines = [
-        line.model_copy(update={"entry": line.entry.model_copy(update={"conditions": _conditions(state)})})
+        line.model_copy(
+            update={
+                "entry": line.entry.model_copy(
+                    update={
+                        "conditions": _conditions(state),
+                        "poller_cpu_s": 0.004 * line.entry.wall_s,
+                    }
+                )
+            }
+        )
         if isinstance(line, WindowLine)
         else line
         for line in rest
@@ -205,6 +214,7 @@ def test_meters_and_gpus_show_what_they_read() -> None:
     assert (
         "meter of CPU package: measured through pyRAPL of package-0, ticks of 61.0 uJ every 1.00 ms" in text
     )
+    assert "reading the meters took 0.4 % of a core's time during windows" in text
     [row] = [line.split() for line in text.splitlines() if "25 %" in line and line.startswith("cpu  ")][:1]
     assert row[-10:] == ["25", "%", "50", "%", "0", "7", "55.0", "2.70", "61.0", "1.98"]
 

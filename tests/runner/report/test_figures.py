@@ -129,10 +129,16 @@ def test_sampled_power_is_compared_with_the_counter_where_both_were_read() -> No
     assert energy_of(WINDOWS).sampled_ratio is None
 
 
+def test_the_bound_is_the_worst_windows_over_what_it_counts() -> None:
+    gpu = Measured("gpu", "nvml-counter", 3000, 500)
+    windows = (window(0, package(20), dram(5), gpu), window(1, package(7), dram(1), gpu))
+    assert energy_of(windows).bound_ratio == pytest.approx(0.2 / 8)
+
+
 def test_an_estimate_has_no_net() -> None:
     windows = (window(0, Estimated("cpu_package", "cpu-watts", 10, 5, 20)),)
     found = energy_of(windows, idle("before", package(90), dram(30)), idle("after", package(90), dram(30)))
-    assert (found.status, found.net_per_image_j) == ("estimated", None)
+    assert (found.status, found.net_per_image_j, found.bound_ratio) == ("estimated", None, None)
 
 
 def summary_of(latencies_s: list[float]) -> CellSummary:
