@@ -2,9 +2,9 @@
 
 Run from the checkout: ``python -m benchmarks.against_peers [--model M --batch-size N --minutes M]``. Every way has a
 process of its own (`ways.py` says what each does); between its windows it is stopped, so that no thread pool spins
-into another's window. Short windows of all ways alternate in random order. Twelve times in a run all processes are
-replaced: below 1 % a process's memory layout is part of its speed, so a set of processes gives one ratio, and the
-intervals are over these twelve.
+into another's window. Short windows of all ways alternate in random order. Twice a minute, and twelve times at least,
+all processes are replaced: below 1 % a process's memory layout is part of its speed, so a set of processes gives one
+ratio, and the intervals are over these sets.
 
 The rule, fixed before anything was measured: noise is the distance from 1 of the farther limit of a second bound loop
 / the first. The goal is met when the whole interval of joulebatch / bound loop lies within 1 % plus noise of 1, for the
@@ -37,8 +37,10 @@ from runner.report.environment import read_cpu
 from runner.stats.intervals import RatioInterval, ratio_interval
 
 GOAL_RATIO = 0.01
-CASTS = 12
+LEAST_CASTS = 12
 """sets of fresh processes in a run: Student's t is 2.2 then, with six it would be 2.6"""
+CASTS_PER_MINUTE = 2
+"""Near the optimum where a set takes 8 s to start, pairs of windows scatter by 8 % and layouts by 1 %."""
 WINDOW_S = 0.05
 """short ones alternate sooner, and for the same total time do as well as long ones (docs/measurement.md, section 4)"""
 MIN_INFERENCES = 3
@@ -127,6 +129,11 @@ def measure_cast(cast: int, ways: Sequence[str], task: Task, until_s: float) -> 
     return rounds
 
 
+def cast_count(minutes: float) -> int:
+    """Return how many sets of processes a run has."""
+    return max(LEAST_CASTS, round(minutes * CASTS_PER_MINUTE))
+
+
 def compare(rounds: Sequence[Round], way: str, plain: str, figure: Figure) -> RatioInterval:
     """Return a way / its plain loop: paired over rounds within a cast, then over casts."""
     logs: dict[int, tuple[list[float], list[float]]] = {}
@@ -205,9 +212,10 @@ def main() -> int:
     ways = installed()
     rounds: list[Round] = []
     began_s = monotonic()
-    for cast in range(CASTS):
-        rounds += measure_cast(cast, ways, task, began_s + (cast + 1) / CASTS * args.minutes * 60)
-    print(f"{file.name} b{task.batch_size}, {task.threads} threads, {len(rounds)} rounds of {CASTS} casts\n")
+    casts = cast_count(args.minutes)
+    for cast in range(casts):
+        rounds += measure_cast(cast, ways, task, began_s + (cast + 1) / casts * args.minutes * 60)
+    print(f"{file.name} b{task.batch_size}, {task.threads} threads, {len(rounds)} rounds of {casts} casts\n")
     print("\n".join(table(rounds)))
     print(f"\njoulebatch / {PLAIN}, goal <= 1 % beyond A/A noise")
     verdicts = {

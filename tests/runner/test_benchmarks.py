@@ -292,6 +292,11 @@ def test_peers_that_are_absent_are_named_with_their_command_and_left_out_of_the_
     assert " 1.25" in against_peers.table(a_race(1.25))[-1]
 
 
+@pytest.mark.parametrize(("minutes", "casts"), [(1, 12), (6, 12), (15, 30)])
+def test_a_longer_run_takes_more_sets_of_processes(minutes: float, casts: int) -> None:
+    assert against_peers.cast_count(minutes) == casts
+
+
 @pytest.mark.parametrize(("ours", "code"), [(1.001, 0), (1.1, 1)])
 def test_the_exit_code_of_against_peers_is_its_goal(
     ours: float,
@@ -300,14 +305,15 @@ def test_the_exit_code_of_against_peers_is_its_goal(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["against_peers", "--model", "tiny", "--models-dir", str(exported)])
+    asked = ["--model", "tiny", "--models-dir", str(exported), "--minutes", "10"]
+    monkeypatch.setattr("sys.argv", ["against_peers", *asked])
     monkeypatch.setattr(
         against_peers,
         "measure_cast",
-        lambda cast, *_: [each for each in a_race(ours) if each.cast == cast],
+        lambda cast, *_: [each for each in a_race(ours, casts=20) if each.cast == cast],
     )
     assert against_peers.main() == code
-    assert f"{12 * 20} rounds of 12 casts" in capsys.readouterr().out
+    assert f"{20 * 20} rounds of 20 casts" in capsys.readouterr().out
 
 
 # time_to_answer
