@@ -28,7 +28,7 @@ def run_blocks(roster: Roster) -> None:
         if blocks.due_for_fresh_workers():
             blocks.refresh()
         blocks.run()
-    while (old := blocks.to_repeat()) is not None and blocks.fits():
+    while (old := blocks.to_repeat()) is not None and blocks.fits(repeat=True):
         blocks.run(repeats=old)
     blocks.say_what_is_missing()
     blocks.close_late_cells()
@@ -43,6 +43,8 @@ class _Blocks:
         self._last_s = 0.0
         self._shift = ceil(self._bench.profile.min_blocks / self._bench.profile.workers)
         """blocks by one set of workers"""
+        self._fresh_at = self.number
+        """the first block of the present workers; those of a resumed run are fresh"""
 
     @property
     def number(self) -> int:
@@ -61,19 +63,21 @@ class _Blocks:
             return False
         return self._first_time < profile.min_blocks or self._width() > self._bench.target_ci_ratio
 
-    def fits(self) -> bool:
-        """Return whether the budget holds another block as long as the last one."""
+    def fits(self, *, repeat: bool = False) -> bool:
+        """Return whether the budget holds another block as long as the last one, and its fresh workers if it is due."""
         budget = self._bench.budget
         left_s = (
             budget.for_needs_s if self._first_time < self._bench.profile.min_blocks else budget.for_more_s
         )
-        return bool(self._roster.ready) and max(self._last_s, _block_s(self._roster, self._counts)) <= left_s
+        fresh_s = self._roster.setup_s if self.due_for_fresh_workers() and not repeat else 0.0
+        block_s = max(self._last_s, _block_s(self._roster, self._counts))
+        return bool(self._roster.ready) and fresh_s + block_s <= left_s
 
     def run(self, repeats: int | None = None) -> None:
         """Visit every ready cell once, in random order."""
         bench, plan, number = self._bench, self._roster.plan, self.number
-        self._cool_down()
         began_s = bench.budget.now_s()
+        self._cool_down()
         windows = []
         for cell in plan.block(number, bench.terms.seed):
             if cell.key in self._roster.ready:
@@ -93,16 +97,22 @@ class _Blocks:
 
     def due_for_fresh_workers(self) -> bool:
         """Return whether the workers have done their share of blocks."""
-        return self._bench.profile.workers > 1 and self.number > 0 and self.number % self._shift == 0
+        return (
+            self._bench.profile.workers > 1
+            and self.number > self._fresh_at
+            and self.number % self._shift == 0
+        )
 
     def refresh(self) -> None:
         """Replace every backend's worker, because the memory layout of a process is part of its speed."""
+        began_s, self._fresh_at = self._bench.budget.now_s(), self.number
         for label in dict.fromkeys(cell.backend for cell in self._roster.ready.values()):
             self._bench.progress.say(f"starting a fresh worker of {label}")
             try:
                 self._roster.crew.refresh(label)
             except BackendLostError as error:
                 self._roster.fail(self._roster.cells_of(label), error)
+        self._roster.setup_s = self._bench.budget.now_s() - began_s
 
     def forecast(self) -> None:
         """Say whether the target can be reached in the budget."""
@@ -196,9 +206,10 @@ def _window_counts(roster: Roster) -> Mapping[str, int]:
     target_s = max(WINDOW_S, bench.meters.minimum_window_s)
     asked = (target_s, MIN_INFERENCES, LONGEST_SHARED_WINDOW)
     shorter = ((max(WINDOW_S, target_s / part), 1, LONGEST_SHARED_WINDOW) for part in _WINDOW_PARTS)
+    left_s = bench.budget.for_needs_s - (bench.profile.workers - 1) * roster.setup_s
     for size in dict.fromkeys((asked, *shorter, (WINDOW_S, 1, 1.0))):
         counts = share_windows(cells, roster.inference_s, *size)
-        if bench.profile.min_blocks * _block_s(roster, counts) <= bench.budget.for_needs_s:
+        if bench.profile.min_blocks * _block_s(roster, counts) <= left_s:
             break
     if cells and size != asked:
         of = f" {size[0]:g} s instead of {target_s:g} s and" if size[0] < target_s else ""

@@ -69,6 +69,7 @@ def prepare_cells(roster: Roster) -> None:
             prepared[shape] = done
         if shape in prepared:
             _admit(roster, cell, prepared[shape])
+    roster.setup_s = roster.bench.budget.now_s() - roster.began_s
 
 
 def check_parity(roster: Roster) -> None:
@@ -118,8 +119,8 @@ def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
 def _admit(roster: Roster, cell: Cell, prepared: Prepared) -> None:
     """Take a cell whose shape is bound and warm into the blocks, unless its pace is above its capacity."""
     roster.inference_s[cell.key] = prepared.inference_s
-    known = roster.so_far.cells.get(cell.key)
-    if known and known.inferences_per_window:  # it was in the blocks of an earlier stretch
+    if roster.so_far.was_visited(cell):
+        known = roster.so_far.cells[cell.key]
         roster.ready[cell.key] = known.model_copy(update={"status": cell.status, "reason": cell.reason})
         return
     period = period_s(cell.load)
@@ -141,7 +142,7 @@ def _admit(roster: Roster, cell: Cell, prepared: Prepared) -> None:
 
 def _does_not_fit(roster: Roster, cell: Cell) -> bool:
     """Skip a cell whose smallest run is predicted not to fit beside those already admitted."""
-    if cell.key in roster.so_far.means_s:  # it did fit
+    if roster.so_far.was_visited(cell):
         return False
     profile, budget = roster.bench.profile, roster.bench.budget
     predicted_s = _predict_s(roster, cell)
@@ -149,7 +150,8 @@ def _does_not_fit(roster: Roster, cell: Cell) -> bool:
         visit_s(each, each_s, fewest_inferences(each, each_s, WINDOW_S, 1))
         for each, each_s in ((each, roster.inference_s[key]) for key, each in roster.ready.items())
     )
-    need_s = admitted_s + smallest_run_s((cell,), {cell.key: predicted_s}, profile)
+    fresh_s = (profile.workers - 1) * (budget.now_s() - roster.began_s)
+    need_s = admitted_s + fresh_s + smallest_run_s((cell,), {cell.key: predicted_s}, profile)
     left_s = budget.for_needs_s
     if need_s <= left_s:
         return False
@@ -160,6 +162,8 @@ def _does_not_fit(roster: Roster, cell: Cell) -> bool:
 
 def _needs_too_much_memory(roster: Roster, cell: Cell) -> bool:
     """Skip a cell that would wake the kernel's out-of-memory killer, which may not stop at our worker."""
+    if roster.so_far.was_visited(cell):
+        return False
     need_bytes = roster.memory.need_bytes(cell.backend, cell.load.batch_size)
     left_bytes = available_bytes()
     if need_bytes is None or need_bytes <= left_bytes:

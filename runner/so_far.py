@@ -53,6 +53,11 @@ class ModelSoFar:
             return False
         return (latest.status, latest.reason) != (planned.status, planned.reason)
 
+    def was_visited(self, planned: Cell) -> bool:
+        """Return whether a planned cell was taken into the blocks of an earlier stretch: what fitted then stays in."""
+        latest = self.cells.get(planned.key)
+        return latest is not None and latest.inferences_per_window is not None
+
     def finish_block(self, line: BlockLine, windows: Sequence[Window]) -> None:
         """Count a block whose line is in the journal."""
         self.blocks = line.block + 1

@@ -76,6 +76,8 @@ class ScriptedCrew:
         self.settled = True
         """whether other workers rest"""
         self.refreshed: Counter[str] = Counter()
+        self.refresh_s = 0.0
+        """what a fresh worker takes"""
         self.stops: list[int] = []
         """of the next windows"""
         self.capped = False
@@ -107,6 +109,7 @@ class ScriptedCrew:
 
     def refresh(self, label: str) -> None:
         self._happens("refresh", label, 0)
+        self._machine.now_s += self.refresh_s
         self.lost.discard(label)
         self.refreshed[label] += 1
 

@@ -325,6 +325,37 @@ def test_workers_are_replaced_between_blocks_where_the_profile_asks_for_several(
     assert refreshes == ["refresh A b0", "refresh B b0"] * 4
 
 
+def test_fresh_workers_are_paid_from_the_budget() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, profile="publication", budget_s=100)
+    on.crew.refresh_s = 10.0
+    on.crew.noise_ratio = 0.5
+    prepare_cells(on.roster)
+    on.roster.setup_s = 20.0
+    run_blocks(on.roster)
+    assert on.machine.now_s <= 1000 + 100
+    assert len(on.journal.blocks) == 30, "the fewest, by five pairs of workers; there is no time for a sixth"
+    assert on.crew.refreshed == {"A": 4, "B": 4}
+
+
+def test_room_for_fresh_workers_is_kept_before_windows_are_long_and_cells_let_in() -> None:
+    on = scene({"A": 0.5}, sizes="1,2", profile="publication", budget_s=200)
+    on.machine.now_s += 30  # opening took so long
+    _ran(on)
+    assert set(on.journal.cells[_key("A", "b2")].reason.split()) >= {"budget:", "needs"}
+    on = scene({"A": 0.05}, profile="publication", budget_s=100, minimum_window_s=2)
+    prepare_cells(on.roster)
+    on.roster.setup_s = 15.0
+    run_blocks(on.roster)
+    assert on.journal.windows[0].wall_s < 2
+
+
+def test_a_resumed_run_begins_with_fresh_workers_and_replaces_them_when_their_shift_ends() -> None:
+    so_far = ModelSoFar(blocks=6)
+    on = _ran(scene({"A": 0.01}, profile="publication", so_far=so_far))
+    assert on.journal.blocks == list(range(6, 30))
+    assert [w.worker for w in on.journal.windows] == [b // 6 - 1 for b in range(6, 30)]
+
+
 def test_a_backend_whose_fresh_worker_does_not_open_goes_out_alone() -> None:
     on = scene({"A": 0.01, "B": 0.01}, profile="publication", target_ci_ratio="99%")
     on.crew.faults["refresh", "B", 0] = BackendLostError("a fresh worker failed too")

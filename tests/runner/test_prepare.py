@@ -2,11 +2,13 @@ from pathlib import Path
 
 import pytest
 
+from runner import prepare
 from runner.crew import BackendLostError
 from runner.errors import JoulebatchError
 from runner.modelfile import ModelFile, open_model
 from runner.prepare import check_parity, open_sessions, prepare_cells
 from runner.protocol import Opened
+from runner.so_far import ModelSoFar
 from runner.workers import CellFailedError, WorkerLostError
 from tests.models import write_exported
 from tests.runner.simulated_bench import CPU, Scene, scene
@@ -210,3 +212,19 @@ def test_a_warm_up_that_was_cut_off_is_noted() -> None:
     assert on.journal.notes == [
         "net: A at batch 1 reached no steady state in 10 s of warm-up; rerun on a quieter machine"
     ]
+
+
+def test_what_was_visited_before_a_run_went_on_stays_in_whatever_the_forecasts_say_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prepare, "available_bytes", lambda: 0)
+    new = scene({"A": 0.01}, sizes="1,2", budget_s=0.01)
+    small, large = new.roster.plan.cells
+    so_far = ModelSoFar(
+        cells={large.key: large.model_copy(update={"inferences_per_window": 10}), small.key: small}
+    )
+    on = scene({"A": 0.01}, sizes="1,2", budget_s=0.01, so_far=so_far)
+    monkeypatch.setattr(on.roster.memory, "need_bytes", lambda backend, batch_size: 1)
+    prepare_cells(on.roster)
+    assert list(on.roster.ready) == [large.key]
+    assert on.journal.cells[small.key].reason.startswith("budget: ")
