@@ -12,7 +12,10 @@ _STEP_S = 1.0
 
 
 class CoolDown:
-    """Waits for the temperature of its first call; one that is lower needs no waiting."""
+    """Waits for the temperature of its first call; one that is lower needs no waiting.
+
+    A machine that does not cool down to it has become another: what it reached then is waited for from there on.
+    """
 
     def __init__(self, read_celsius: Callable[[], float | None], clock: Clock) -> None:
         self._read_celsius, self._clock = read_celsius, clock
@@ -27,13 +30,12 @@ class CoolDown:
         if self.reference_celsius is None:
             self.reference_celsius = self._read_celsius()
             return 0.0
-        while self._is_too_hot(self.reference_celsius):
+        while (
+            celsius := self._read_celsius()
+        ) is not None and celsius > self.reference_celsius + _WITHIN_CELSIUS:
             self.hit_cap = self._clock.now_s() - began_s >= _CAP_S
             if self.hit_cap:
+                self.reference_celsius = celsius
                 break
             self._clock.sleep_s(_STEP_S)
         return self._clock.now_s() - began_s
-
-    def _is_too_hot(self, reference_celsius: float) -> bool:
-        celsius = self._read_celsius()
-        return celsius is not None and celsius > reference_celsius + _WITHIN_CELSIUS

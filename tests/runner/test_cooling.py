@@ -55,6 +55,16 @@ def test_it_gives_up_after_30_s_says_so_and_forgets_it_with_the_next_wait() -> N
     assert not cool_down.hit_cap
 
 
+def test_a_machine_that_stays_hot_is_waited_for_once() -> None:
+    clock = FakeClock()
+    cool_down, sensor = _after_reference(50.0, clock)
+    sensor.shows = lambda: 60.0
+    assert cool_down.wait() == pytest.approx(30.0)
+    assert (cool_down.wait(), cool_down.hit_cap) == (0.0, False)
+    sensor.shows = _cooling(clock, start_celsius=65.0, per_s=1.0)
+    assert cool_down.wait() == pytest.approx(3.0)
+
+
 def test_without_a_sensor_nothing_is_waited_for() -> None:
     cool_down = CoolDown(lambda: None, FakeClock())
     assert (cool_down.wait(), cool_down.wait(), cool_down.hit_cap) == (0.0, 0.0, False)
@@ -76,3 +86,4 @@ def test_a_wait_ends_cool_or_at_the_cap(start_celsius: float, per_s: float) -> N
     waited_s = cool_down.wait()
     assert 0.0 <= waited_s <= 30.0
     assert cool_down.hit_cap == ((sensor.read() or 0.0) > 52.0)
+    assert cool_down.reference_celsius == (sensor.read() if cool_down.hit_cap else 50.0)
