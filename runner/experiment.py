@@ -23,7 +23,7 @@ from runner.report.journal import EndLine, HeaderLine, IdleLine, Journal, ModelE
 from runner.report.schema import Moment, Report, Resume
 from runner.resume import check_unchanged, read_so_far
 from runner.selection import Selection, select_meters
-from runner.so_far import ModelSoFar, SoFar, so_far_of
+from runner.so_far import SoFar, so_far_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +95,12 @@ def measure_models(plan: tuple[ModelPlan, ...], bench: Bench, so_far: SoFar) -> 
     began_s = monotonic()
     signum = None
     try:
-        if not any(idle.moment == "before" for idle in so_far.idle):
-            measure_idle(bench, "before")
+        measure_idle(bench, so_far, "before")
         for number, model in enumerate(plan, start=1):
-            known = so_far.models[model.identity]
-            if not known.done:
+            if not so_far.models[model.identity].done:
                 bench.progress.begin_model(model.file.name, number, len(plan))
-                measure_model(model, bench, known)
-        if not any(idle.moment == "after" for idle in so_far.idle):
-            measure_idle(bench, "after")
+                measure_model(model, bench, so_far)
+        measure_idle(bench, so_far, "after")
     except InterruptedRunError as interrupted:
         signum = interrupted.signum
         bench.journal.write(
@@ -119,7 +116,7 @@ def measure_models(plan: tuple[ModelPlan, ...], bench: Bench, so_far: SoFar) -> 
     return signum
 
 
-def measure_model(plan: ModelPlan, bench: Bench, so_far: ModelSoFar) -> None:
+def measure_model(plan: ModelPlan, bench: Bench, so_far: SoFar) -> None:
     """Measure one model and journal what was learned.
 
     Raises:
@@ -127,18 +124,21 @@ def measure_model(plan: ModelPlan, bench: Bench, so_far: ModelSoFar) -> None:
         FileError: the journal cannot be written, or a resumed run finds another session than it left.
     """
     bench.budget.begin_model()
-    with Crew(plan.file, bench.specs, bench.terms, so_far.workers) as crew:
-        roster = Roster(plan, bench, crew, so_far)
+    known = so_far.models[plan.identity]
+    with Crew(plan.file, bench.specs, bench.terms, known.workers) as crew:
+        roster = Roster(plan, bench, crew, known)
         open_sessions(roster)
         prepare_cells(roster)
         check_parity(roster)
-        measure_idle(bench, "loaded", plan.file.name)
+        measure_idle(bench, so_far, "loaded", plan.file.name)
         run_blocks(roster)
     bench.journal.write(ModelEndLine(model=plan.file.name, variant=plan.file.variant))
 
 
-def measure_idle(bench: Bench, moment: Moment, model: str | None = None) -> None:
-    """Measure the machine at rest and journal it; without meters nothing happens."""
+def measure_idle(bench: Bench, so_far: SoFar, moment: Moment, model: str | None = None) -> None:
+    """Measure the machine at rest and journal it, once in a run; without meters nothing happens."""
+    if any((idle.moment, idle.model) == (moment, model) for idle in so_far.idle):
+        return
     if bench.meters.measures:
         bench.progress.say("measuring the idle machine")
     duration_s = idle_duration_s(moment, bench.profile.name, bench.meters)

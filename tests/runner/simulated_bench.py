@@ -162,7 +162,7 @@ class ScriptedMeters:
 
     def __init__(self, machine: Machine, minimum_window_s: float) -> None:
         self._machine, self.minimum_window_s = machine, minimum_window_s
-        self.poller_cpu_s = 0.0
+        self.poller_cpu_s, self.measures = 0.0, True
 
     def begin(self) -> None:
         self._machine.events.append("begin")
