@@ -6,6 +6,9 @@ import sys
 import time
 from pathlib import Path
 
+from runner.report.archive import load
+from runner.report.schema import Report
+
 ROOT = Path(__file__).parent.parent
 THIRD_PARTY = Path(__file__).parent / "third_party"
 
@@ -38,6 +41,12 @@ def start(*arguments: str | Path, cwd: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def report_of(home: Path) -> Report:
+    """Return the only report that was written below a folder."""
+    (folder,) = (home / "reports").iterdir()
+    return load(folder)
 
 
 def wait_for_windows(reports_dir: Path, count: int) -> None:

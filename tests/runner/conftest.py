@@ -27,3 +27,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     write_exported(folder)
     return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return a working folder of a user who has exported a model ``tiny``."""
+    write_exported(tmp_path / "models")
+    return tmp_path

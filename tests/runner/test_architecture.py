@@ -139,7 +139,11 @@ def test_reports_are_made_of_journals_and_not_of_processes() -> None:
         "runner.crew",
         "runner.bench",
         "runner.blocks",
+        "runner.visits",
         "runner.prepare",
+        "runner.idle",
+        "runner.so_far",
+        "runner.resume",
     )
     for name in _modules("runner.report"):
         assert not any(

@@ -13,12 +13,11 @@ import pytest
 
 from runner.report.archive import load
 from runner.report.journal import BlockLine, WindowLine, read_journal
-from runner.report.schema import Report
-from tests.models import write_exported
 from tests.processes import (
     children_of,
     environment,
     joulebatch,
+    report_of,
     start,
     state_of,
     wait_for_windows,
@@ -31,17 +30,6 @@ LONG = (
 """ten blocks of ten windows"""
 AS_A_USER = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--") if os.geteuid() == 0 else ()
 """root, too, is to be refused what the permissions forbid"""
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    write_exported(tmp_path / "models")
-    return tmp_path
-
-
-def report_of(home: Path) -> Report:
-    (folder,) = (home / "reports").iterdir()
-    return load(folder)
 
 
 def python(home: Path, *before: str) -> "subprocess.Popen[bytes]":

@@ -15,7 +15,6 @@ from runner.errors import UsageError
 from runner.report.archive import load
 from runner.report.journal import JOURNAL_NAME
 from runner.report.schema import Report
-from tests.models import write_exported
 from tests.processes import joulebatch, start, wait_for_windows
 
 RUN = (
@@ -25,12 +24,6 @@ RUN = (
 """ten blocks of four windows of 0.1 s"""
 LONG = ("--pace", "5")
 """and of two more of 0.6 s"""
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    write_exported(tmp_path / "models")
-    return tmp_path
 
 
 def interrupted(home: Path, *flags: str) -> Path:
