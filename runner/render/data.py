@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping
 from typing import TextIO
 
-from runner.report.schema import Cell, Comparison, Interval, Report, SessionEntry
+from runner.report.schema import Cell, Comparison, Interval, Limits, Report, SessionEntry
 
 
 def write_json(report: Report, stream: TextIO, *, details: bool, width: int | None = None) -> None:
@@ -48,7 +48,9 @@ def _cell(cell: Cell) -> dict[str, object]:
         "inference_count": summary.inference_count if summary else None,
         **_interval("latency_s", summary.latency_s if summary else None),
         "latency_p50_s": summary.latency_p50_s if summary else None,
+        **_limits("latency_p50_s", summary.latency_p50_limits_s if summary else None),
         "latency_p90_s": summary.latency_p90_s if summary else None,
+        **_limits("latency_p90_s", summary.latency_p90_limits_s if summary else None),
         **_interval("images_per_s", summary.images_per_s if summary else None),
         **_interval("cpu_s_per_image", summary.cpu_s_per_image if summary else None),
         "cpu_occupancy": summary.cpu_occupancy if summary else None,
@@ -81,10 +83,13 @@ def _session(session: SessionEntry | None) -> dict[str, object]:
 
 def _interval(name: str, figure: Interval | None) -> dict[str, object]:
     """Return a figure and its 95 % limits, the limits named before the unit: the suffix stays the unit."""
+    return {name: figure.mean if figure else None, **_limits(name, figure)}
+
+
+def _limits(name: str, limits: Interval | Limits | None) -> dict[str, object]:
     return {
-        name: figure.mean if figure else None,
-        f"low_{name}": figure.low if figure else None,
-        f"high_{name}": figure.high if figure else None,
+        f"low_{name}": limits.low if limits else None,
+        f"high_{name}": limits.high if limits else None,
     }
 
 

@@ -15,6 +15,7 @@ from runner.report.schema import (
     CellSummary,
     EnergySummary,
     Interval,
+    Limits,
     ModelEntry,
     Report,
     SessionEntry,
@@ -45,8 +46,8 @@ _RUN_COLUMNS = (
 _INTERVAL_COLUMNS = (
     *_CELL,
     Column("latency\n{time}", "left"),
-    Column("p50\n{time}"),
-    Column("p90\n{time}"),
+    Column("p50\n{time}", "left"),
+    Column("p90\n{time}", "left"),
     Column("images/s", "left"),
     Column("CPU\n{time}/image", "left"),
     Column("energy\n{energy}/image", "left"),
@@ -171,13 +172,19 @@ def _intervals(summary: CellSummary, time: Scale, energy: Scale) -> tuple[str, .
     mark = numbers.ESTIMATE if joules and joules.status == "estimated" else ""
     return (
         _interval(summary.latency_s, time),
-        time.text(summary.latency_p50_s),
-        time.text(summary.latency_p90_s),
+        _percentile(summary.latency_p50_s, summary.latency_p50_limits_s, time),
+        _percentile(summary.latency_p90_s, summary.latency_p90_limits_s, time),
         _interval(summary.images_per_s, Scale("", 1.0)),
         _interval(summary.cpu_s_per_image, time),
         mark + _interval(joules.per_image_j, energy) if joules else NOTHING,
         _net_text(joules, energy),
     )
+
+
+def _percentile(value: float | None, limits: Limits | None, scale: Scale) -> str:
+    if value is None or limits is None:
+        return scale.text(value)
+    return numbers.interval(value, limits.low, limits.high, scale)
 
 
 def _net_text(joules: EnergySummary | None, scale: Scale) -> str:

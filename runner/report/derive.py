@@ -4,7 +4,6 @@
 the report already holds.
 """
 
-from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import compress
@@ -84,11 +83,8 @@ def _summarised(report: Report, cell: Cell, places: Sequence[int], latencies_s: 
         return cell.model_copy(update={"summary": None})
     device = next(backend.device for backend in report.backends if backend.label == cell.backend)
     metered = tuple(meter.domain for meter in report.meters if meter.status == "measured")
-    pooled_s = array("d")
-    for place in places:
-        pooled_s.extend(latencies_s[place])
-    windows = [report.windows[place] for place in places]
-    summary = summarise(cell, windows, pooled_s, Metering(device, metered, report.idle))
+    windows, own_s = [report.windows[place] for place in places], [latencies_s[place] for place in places]
+    summary = summarise(cell, windows, own_s, Metering(device, metered, report.idle))
     return cell.model_copy(update={"summary": summary})
 
 

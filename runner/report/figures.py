@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+import numpy as np
+
 from runner.meters.interface import DOMAINS, Domain, Energy, Estimated, Measured
 from runner.report.schema import (
     OWN_DOMAIN,
@@ -13,8 +15,10 @@ from runner.report.schema import (
     EnergySummary,
     IdleWindow,
     Interval,
+    Limits,
     Window,
 )
+from runner.stats.bootstrap import quantile_limits
 from runner.stats.intervals import mean_interval
 from runner.stats.outliers import outliers
 from runner.stats.summary import Numbers, quantile
@@ -53,23 +57,29 @@ def energy_per_image_j(cell: Cell, window: Window, domains: Sequence[Domain]) ->
     return _joules(window.energy, domains) / image_count(cell, window)
 
 
-def summarise(cell: Cell, windows: Sequence[Window], latencies_s: Numbers, metering: Metering) -> CellSummary:
+def summarise(
+    cell: Cell, windows: Sequence[Window], latencies_s: Sequence[Numbers], metering: Metering
+) -> CellSummary:
     """Return the figures of one cell.
 
     Args:
         cell: what was run.
         windows: at least one, in order of time.
-        latencies_s: of every inference in these windows.
+        latencies_s: of every inference, by window.
         metering: how their energy was taken.
     """
     wall_s = sum(window.wall_s for window in windows)
     means_s = [window.latency_mean_s for window in windows]
+    pooled_s = np.concatenate(latencies_s)
+    p50_s, p90_s = quantile(pooled_s, 0.5), quantile(pooled_s, 0.9)
     return CellSummary(
         window_count=len(windows),
         inference_count=sum(window.inference_count for window in windows),
         latency_s=_interval(means_s),
-        latency_p50_s=quantile(latencies_s, 0.5),
-        latency_p90_s=quantile(latencies_s, 0.9),
+        latency_p50_s=p50_s,
+        latency_p90_s=p90_s,
+        latency_p50_limits_s=None if p50_s is None else _limits(latencies_s, 0.5),
+        latency_p90_limits_s=None if p90_s is None else _limits(latencies_s, 0.9),
         images_per_s=_interval([image_count(cell, window) / window.wall_s for window in windows]),
         cpu_s_per_image=_interval([cpu_s_per_image(cell, window) for window in windows]),
         cpu_occupancy=cell.load.pace_hz is None,
@@ -193,6 +203,11 @@ def _is_measured(energy: Sequence[Energy], domain: Domain) -> bool:
     """Return whether every meter of a domain was read; one unread package makes no total."""
     statuses = [entry.status for entry in energy if entry.domain == domain]
     return bool(statuses) and set(statuses) == {"measured"}
+
+
+def _limits(windows: Sequence[Numbers], p: float) -> Limits | None:
+    limits = quantile_limits(windows, p)
+    return Limits(low=limits[0], high=limits[1]) if limits else None
 
 
 def _interval(values: Numbers) -> Interval:

@@ -198,6 +198,13 @@ class EnergySummary(Record):
     """largest over windows of the error that the meters' update periods allow / the energy; null for estimates"""
 
 
+class Limits(Record):
+    """95 % limits of a figure."""
+
+    low: float
+    high: float
+
+
 class CellSummary(Record):
     """What the paired and unpaired windows of a cell say; absolute figures hold for this run only."""
 
@@ -208,6 +215,9 @@ class CellSummary(Record):
     """null below 20 inferences (10 / (1 - p))"""
     latency_p90_s: float | None
     """null below 100 inferences"""
+    latency_p50_limits_s: Limits | None = None
+    """by bootstrap over windows; null below 30 of them, as are the next"""
+    latency_p90_limits_s: Limits | None = None
     images_per_s: Interval
     cpu_s_per_image: Interval
     cpu_occupancy: bool

@@ -4,7 +4,9 @@ import io
 import pytest
 
 from runner.render import FORMATS, render
+from runner.report.assemble import assemble
 from runner.report.schema import Report
+from tests.fakes import make_journal
 from tests.runner.render.conftest import RUNS
 
 
@@ -73,3 +75,17 @@ def test_the_report_exercises_what_a_long_run_adds(report: Report) -> None:
 def test_the_report_exercises_what_the_csv_can_say(report: Report) -> None:
     assert {cell.status for cell in report.cells} == {"measured", "failed", "skipped", "overloaded"}
     assert any(comparison.metric == "energy_per_image" for comparison in report.comparisons)
+
+
+@pytest.mark.parametrize("blocks", [29, 30])
+def test_percentiles_have_limits_from_thirty_windows_on(blocks: int) -> None:
+    report = assemble(make_journal(blocks=blocks, inferences=30))
+    for row, cell in zip(csv.DictReader(io.StringIO(written(report, "csv"))), report.cells, strict=True):
+        assert cell.summary
+        for name, limits in (
+            ("latency_p50_s", cell.summary.latency_p50_limits_s),
+            ("latency_p90_s", cell.summary.latency_p90_limits_s),
+        ):
+            assert (limits is not None) == (blocks == 30)
+            assert number(row[f"low_{name}"]) == (limits.low if limits else None)
+            assert number(row[f"high_{name}"]) == (limits.high if limits else None)

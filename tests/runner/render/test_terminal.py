@@ -5,7 +5,7 @@ from pytest_regressions.file_regression import FileRegressionFixture
 
 from runner.conditions import Conditions, MachineState
 from runner.meters.gpu_state import GpuState
-from runner.render import render
+from runner.render import numbers, render
 from runner.report.assemble import assemble
 from runner.report.journal import BlockLine, HeaderLine, WindowLine
 from runner.report.schema import Cell, Report
@@ -221,4 +221,17 @@ def test_meters_and_gpus_show_what_they_read() -> None:
 
 def _conditions(state: MachineState) -> Conditions:
     """A second of which half a core's time was others' and half of the time was waited, with 7 faults."""
-    return Conditions(state, state, 1.0, 0.5, None, 0.5, None, 4, 0, 0, 7, 0)
+    return Conditions(state, state, 1.0, 2, 0.5, None, 0.5, None, 4, 0, 0, 7, 0)
+
+
+def test_percentiles_of_thirty_windows_show_their_limits() -> None:
+    report = assemble(make_journal(blocks=30, inferences=30))
+    summary = report.cells[0].summary
+    assert summary
+    limits = summary.latency_p50_limits_s
+    assert limits
+    assert summary.latency_p50_s
+    milli = numbers.scale_for("s", (0.08,))
+    assert limits.low <= summary.latency_p50_s <= limits.high
+    said = numbers.interval(summary.latency_p50_s, limits.low, limits.high, milli)
+    assert f" {said} " in shown(report, 400, details=True)

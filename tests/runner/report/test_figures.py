@@ -55,7 +55,7 @@ def idle(moment: str, *energy: Energy) -> IdleWindow:
 
 
 def energy_of(windows: tuple[Window, ...], *resting: IdleWindow) -> EnergySummary:
-    energy = summarise(CELL, windows, LATENCIES_S, replace(METERING, idle=resting)).energy
+    energy = summarise(CELL, windows, (LATENCIES_S,), replace(METERING, idle=resting)).energy
     assert energy is not None
     return energy
 
@@ -143,7 +143,7 @@ def test_an_estimate_has_no_net() -> None:
 
 def summary_of(latencies_s: list[float]) -> CellSummary:
     windows = [window(number, latency_s=each) for number, each in enumerate(latencies_s)]
-    return summarise(CELL, windows, LATENCIES_S, METERING)
+    return summarise(CELL, windows, (LATENCIES_S,), METERING)
 
 
 def test_a_steady_cell_says_how_much_it_varies_and_nothing_else() -> None:
