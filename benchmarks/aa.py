@@ -25,7 +25,6 @@ from scipy.stats import binomtest
 
 from runner.backends.spec import parse_specs
 from runner.conditions import Observer, disturbance
-from runner.cpu import allowed_cores
 from runner.crew import Crew, Terms
 from runner.interruption import InterruptedRunError, Interruption
 from runner.load.warmup import VISIT_S
@@ -68,7 +67,7 @@ def compare_with_itself(model: str, batch_size: int, models_dir: Path, seed: str
     """Return one comparison by a fresh pair of workers."""
     began_s, rng = monotonic(), random.Random(seed)  # noqa: S311 - an order, no secret
     specs = parse_specs(("A=cpu", "B=cpu"))
-    observer, cores = Observer(), len(allowed_cores())
+    observer = Observer()
     means_s: dict[str, list[float]] = {"A": [], "B": []}
     disturbed, foreign = [], []
     with (
@@ -88,9 +87,9 @@ def compare_with_itself(model: str, batch_size: int, models_dir: Path, seed: str
                 )
                 conditions = observer.end(crew.cpu_s(label), measured)
                 means_s[label].append(fmean(measured.latencies_s))
-                causes.append(disturbance(conditions, cores))
+                causes.append(disturbance(conditions))
                 if conditions.foreign_cpu_s is not None:
-                    shares.append(conditions.foreign_cpu_s / conditions.span_s / cores)
+                    shares.append(conditions.foreign_cpu_s / conditions.span_s / conditions.cores)
             disturbed.append(next(filter(None, causes), ""))
             foreign.append(max(shares, default=None))
     a_s, b_s = (tuple(means_s[label]) for label in "AB")

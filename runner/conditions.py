@@ -36,11 +36,13 @@ class Conditions:
     before: MachineState
     after: MachineState
     span_s: float
-    """what the CPU times of the machine cover: the window and the untimed inferences before it"""
+    """what the CPU times cover: the window and the untimed inferences before it"""
+    cores: int
+    """that we may run on: the CPU times are theirs"""
     foreign_cpu_s: float | None
-    """CPU time of everything but the worker on the cores that we may run on, in steps of /proc/stat"""
+    """CPU time of everything but the worker, rounded to steps of /proc/stat"""
     steal_s: float | None
-    """CPU time of those cores that the hypervisor gave to others"""
+    """CPU time that the hypervisor gave to others"""
     pressure_s: float | None
     """time in which some task of the machine waited for a CPU"""
     throttled_s: float | None
@@ -70,7 +72,8 @@ class Observer:
         root: Path = ROOT,
     ) -> None:
         self._gpus, self._now_s = gpus, now_s
-        self._counters, self._sensors = CpuCounters(root, allowed_cores()), CpuSensors(root)
+        self._cores = allowed_cores()
+        self._counters, self._sensors = CpuCounters(root, self._cores), CpuSensors(root)
         self._began: _Moment | None = None
 
     def begin(self, worker_cpu_s: float | None) -> None:
@@ -88,6 +91,7 @@ class Observer:
             before=began.state,
             after=self._state(),
             span_s=ended_s - began.at_s,
+            cores=len(self._cores),
             foreign_cpu_s=None if busy_s is None or own_s is None else max(0.0, busy_s - own_s),
             steal_s=_since(began.times.steal_s, times.steal_s),
             pressure_s=_since(began.times.pressure_s, times.pressure_s),
@@ -117,27 +121,23 @@ def _since(before_s: float | None, now_s: float | None) -> float | None:
     return None if before_s is None or now_s is None or now_s < before_s else now_s - before_s
 
 
-def disturbance(conditions: Conditions, cores: int) -> str:
+def disturbance(conditions: Conditions) -> str:
     """Return what disturbed a window, for people; empty when nothing is known to have.
 
     The rule is fixed beforehand and knows neither the backend nor what the window showed, so that repeating disturbed
     blocks prefers nobody (docs/measurement.md, section 4). What the machine does not say disturbs nothing. CPU
     pressure is no cause: a worker's own threads wait for each other too.
-
-    Args:
-        conditions: of the window.
-        cores: that we may run on, whose CPU times the conditions hold.
     """
-    return "; ".join(_causes(conditions, cores))
+    return "; ".join(_causes(conditions))
 
 
-def _causes(conditions: Conditions, cores: int) -> Iterator[str]:
+def _causes(conditions: Conditions) -> Iterator[str]:
     if conditions.stops:
         yield f"a signal stopped the worker {'once' if conditions.stops == 1 else f'{conditions.stops} times'}"
     if conditions.throttled_s:
         yield f"the CPU quota of our cgroup was spent (throttled for {conditions.throttled_s:.2g} s)"
-    span = f"in {conditions.span_s:.2g} s on {cores} cores"
-    core_s = cores * conditions.span_s
+    span = f"in {conditions.span_s:.2g} s on {conditions.cores} cores"
+    core_s = conditions.cores * conditions.span_s
     if (conditions.foreign_cpu_s or 0.0) > _FOREIGN_RATIO * core_s + _ROUNDING_S:
         yield f"other processes took {conditions.foreign_cpu_s:.2g} s of CPU time {span}"
     if (conditions.steal_s or 0.0) > _STEAL_RATIO * core_s + _ROUNDING_S:

@@ -4,7 +4,6 @@ from statistics import fmean
 
 from runner.bench import Roster
 from runner.conditions import disturbance
-from runner.cpu import allowed_cores
 from runner.crew import BackendLostError
 from runner.plan import period_s, visit_s
 from runner.protocol import Measure, Measurement
@@ -49,7 +48,7 @@ def take_window(roster: Roster, cell: Cell, block: int, count: int) -> Window | 
         latency_mean_s=fmean(measured.latencies_s),
         cpu_s=measured.cpu_s,
         conditions=conditions,
-        disturbed=disturbance(conditions, len(allowed_cores())),
+        disturbed=disturbance(conditions),
         flags=_flags(measured, rested=rested),
         energy=energy,
         poller_cpu_s=bench.meters.poller_cpu_s - poller_before_s,

@@ -278,7 +278,7 @@ def _window(  # noqa: PLR0913, PLR0917 - what a window is made of
 
 def _conditions(foreign_cpu_s: float, wall_s: float) -> Conditions:
     before, after = MachineState(55.0, 2.7e9, "performance"), MachineState(56.0, 2.9e9, "performance")
-    return Conditions(before, after, wall_s, foreign_cpu_s, 0.0, 0.0, None, 4, 1, 0, 0, 0)
+    return Conditions(before, after, wall_s, 2, foreign_cpu_s, 0.0, 0.0, None, 4, 1, 0, 0, 0)
 
 
 def _energy(cell: Cell, kind: EnergyKind, wall_s: float, busy_s: float) -> tuple[Energy, ...]:

@@ -39,8 +39,7 @@ def conditions_table(report: Report, cells: Iterable[Cell]) -> Table:
     by_cell: dict[str, list[Window]] = {}
     for window in report.windows:
         by_cell.setdefault(window.cell, []).append(window)
-    cores = report.environment.usable_cores
-    rows = (_row(cell, by_cell[cell.key], cores) for cell in cells if cell.key in by_cell)
+    rows = (_row(cell, by_cell[cell.key]) for cell in cells if cell.key in by_cell)
     return Table(_COLUMNS, tuple(rows)).without_empty_columns(NOTHING)
 
 
@@ -50,10 +49,10 @@ def machine_lines(report: Report) -> Iterator[str]:
     if polled_s := sum(window.poller_cpu_s for window in report.windows):
         wall_s = sum(window.wall_s for window in report.windows)
         yield f"reading the meters took {numbers.percent(polled_s / wall_s)} of a core's time during windows"
-    yield from (_idle_line(idle, report.environment.usable_cores) for idle in report.idle)
+    yield from (_idle_line(idle, report.environment.cores) for idle in report.idle)
 
 
-def _row(cell: Cell, windows: list[Window], cores: float) -> tuple[str, ...]:
+def _row(cell: Cell, windows: list[Window]) -> tuple[str, ...]:
     summary = cell.summary
     known = [(window.conditions, window.wall_s) for window in windows if window.conditions]
     taken = [conditions for conditions, _ in known]
@@ -65,8 +64,8 @@ def _row(cell: Cell, windows: list[Window], cores: float) -> tuple[str, ...]:
         cell.io,
         numbers.percent(summary.variation_ratio if summary else None),
         str(summary.outlier_count) if summary else NOTHING,
-        _share((each.foreign_cpu_s, each.span_s * cores) for each in taken),
-        _share((each.steal_s, each.span_s * cores) for each in taken),
+        _share((each.foreign_cpu_s, each.span_s * each.cores) for each in taken),
+        _share((each.steal_s, each.span_s * each.cores) for each in taken),
         _share((each.pressure_s, each.span_s) for each in taken),
         _share((each.throttled_s, each.span_s) for each in taken),
         numbers.digits(median(each.involuntary_switches / wall_s for each, wall_s in known))
@@ -97,7 +96,7 @@ def _meter_line(meter: MeterEntry) -> str:
     return f"meter of {DOMAINS[meter.domain]}: {meter.status} through {meter.source}{devices}{tick}"
 
 
-def _idle_line(idle: IdleWindow, cores: float) -> str:
+def _idle_line(idle: IdleWindow, cores: int) -> str:
     moment = f"with the sessions of {idle.model} open" if idle.model else f"{idle.moment} the run"
     powers = [
         f"{DOMAINS[entry.domain]} {numbers.quantity(entry.energy_j / idle.wall_s, 'W')}"

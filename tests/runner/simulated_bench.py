@@ -154,7 +154,9 @@ class StillObserver:
 
     def end(self, worker_cpu_s: float | None, measured: Measurement) -> Conditions:
         state = MachineState()
-        return Conditions(state, state, 0.1, self.foreign_cpu_s, None, None, None, 0, 0, 0, 0, measured.stops)
+        return Conditions(
+            state, state, 0.1, 8, self.foreign_cpu_s, None, None, None, 0, 0, 0, 0, measured.stops
+        )
 
 
 class ScriptedMeters:

@@ -1,8 +1,5 @@
-import os
-
 import pytest
 
-from runner import cpu
 from runner.blocks import run_blocks
 from runner.crew import BackendLostError
 from runner.interruption import InterruptedRunError
@@ -289,12 +286,7 @@ def test_a_disturbed_block_is_repeated_at_the_end_and_both_are_kept() -> None:
     assert on.journal.notes == []
 
 
-def test_what_others_may_take_goes_by_the_cores_that_we_share_with_them_and_not_by_our_quota(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
-    monkeypatch.setattr(cpu, "cgroup_quota_cores", lambda: 1.0)
-    # In 0.1 s: 11 % of the cores, 90 % of the quota.
+def test_a_window_is_disturbed_by_what_its_conditions_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StillObserver, "foreign_cpu_s", 0.09)
     on = _ran(scene({"A": 0.01}))
     assert not any(window.disturbed for window in on.journal.windows)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner import cpu
 from runner.conditions import Conditions, MachineState, Observer, disturbance
 from runner.meters.gpu_state import SLOWDOWNS, GpuState
 from runner.protocol import Measurement
@@ -27,6 +28,7 @@ QUIET = Conditions(
     before=MachineState(),
     after=MachineState(),
     span_s=2.0,
+    cores=2,
     foreign_cpu_s=0.0,
     steal_s=0.0,
     pressure_s=0.0,
@@ -108,13 +110,16 @@ def test_what_runs_on_cores_that_we_may_not_use_is_not_beside_us(
     machine: _Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1})
+    monkeypatch.setattr(cpu, "cgroup_quota_cores", lambda: 0.5)  # which throttling is the evidence of
     machine.cores = (0, 100)
     machine.set()
     observer = machine.observer()
     observer.begin(0.0)
     machine.cores = (800, 150)
     machine.set(user=1850)
-    assert observer.end(0.4, MEASURED).foreign_cpu_s == pytest.approx(0.1)
+    found = observer.end(0.4, MEASURED)
+    assert found.cores == 1
+    assert found.foreign_cpu_s == pytest.approx(0.1)
 
 
 def test_each_window_begins_anew(machine: _Machine) -> None:
@@ -171,7 +176,7 @@ def test_this_machine_is_observed_as_it_is() -> None:
 
 @pytest.mark.parametrize("conditions", [QUIET, SILENT, replace(QUIET, pressure_s=2.0)])
 def test_a_quiet_machine_and_one_that_says_nothing_disturb_nothing(conditions: Conditions) -> None:
-    assert disturbance(conditions, cores=2) == ""
+    assert disturbance(conditions) == ""
 
 
 @pytest.mark.parametrize(
@@ -184,7 +189,7 @@ def test_a_quiet_machine_and_one_that_says_nothing_disturb_nothing(conditions: C
     ],
 )
 def test_a_cause_is_named_with_its_numbers(change: dict[str, float], cause: str) -> None:
-    assert disturbance(replace(QUIET, **change), cores=2) == cause  # type: ignore[arg-type] # stops is an int
+    assert disturbance(replace(QUIET, **change)) == cause  # type: ignore[arg-type] # stops is an int
 
 
 @given(
@@ -200,8 +205,8 @@ def test_cpu_time_of_others_disturbs_above_its_share_of_the_cores_and_two_ticks(
     limit_s = ratio * cores * span_s + 0.02
     taken_s = of_limit * limit_s
     if not math.isclose(taken_s, limit_s):
-        taken = replace(QUIET, span_s=span_s, **{name: taken_s})  # type: ignore[arg-type] # a float field
-        assert bool(disturbance(taken, cores)) == (taken_s > limit_s)
+        taken = replace(QUIET, span_s=span_s, cores=cores, **{name: taken_s})  # type: ignore[arg-type] # a float field
+        assert bool(disturbance(taken)) == (taken_s > limit_s)
 
 
 @pytest.mark.parametrize("reason", SLOWDOWNS)
@@ -209,16 +214,16 @@ def test_cpu_time_of_others_disturbs_above_its_share_of_the_cores_and_two_ticks(
 def test_a_gpu_that_is_too_hot_or_short_of_supply_disturbs(reason: str, edge: str) -> None:
     state = MachineState(gpus=(_gpu("idle", reason),))
     conditions = replace(QUIET, **{edge: state})  # type: ignore[arg-type] # a state field
-    assert disturbance(conditions, cores=2) == f"GPU-a was throttled: {reason}"
+    assert disturbance(conditions) == f"GPU-a was throttled: {reason}"
 
 
 def test_a_power_cap_is_a_choice_and_what_a_gpu_does_not_say_disturbs_nothing() -> None:
     capped = MachineState(gpus=(_gpu("power cap", "application clocks", "idle"),))
     silent = MachineState(gpus=(GpuState("GPU-b", None, None, None, None),))
-    assert disturbance(replace(QUIET, before=capped, after=silent), cores=2) == ""
+    assert disturbance(replace(QUIET, before=capped, after=silent)) == ""
 
 
 def test_several_causes_stand_beside_each_other_each_once() -> None:
     hot = MachineState(gpus=(_gpu(SLOWDOWNS[0]),))
-    found = disturbance(replace(QUIET, before=hot, after=hot, stops=2), cores=2)
+    found = disturbance(replace(QUIET, before=hot, after=hot, stops=2))
     assert found == f"a signal stopped the worker 2 times; GPU-a was throttled: {SLOWDOWNS[0]}"

@@ -109,7 +109,7 @@ class StillObserver:
 
     def end(self, worker_cpu_s: float | None, measured: Measurement) -> Conditions:
         state = MachineState()
-        return Conditions(state, state, 0.1, None, None, None, None, 1, 1, 1, 0, measured.stops)
+        return Conditions(state, state, 0.1, 2, None, None, None, None, 1, 1, 1, 0, measured.stops)
 
 
 class SteppedClock:
