@@ -79,9 +79,13 @@ class ModelPlan:
 
 
 def profile_of(config: RunConfig) -> Profile:
-    """Return the profile that was asked for, with as many workers."""
+    """Return the profile that was asked for, with as many workers, and a block for each at the least."""
     profile = PROFILES[config.profile]
-    return profile if config.workers is None else replace(profile, workers=config.workers)
+    if config.workers is None:
+        return profile
+    fewest = max(profile.min_blocks, config.workers)
+    most = max(profile.max_blocks, fewest)
+    return replace(profile, workers=config.workers, min_blocks=fewest, max_blocks=most)
 
 
 def make_plan(

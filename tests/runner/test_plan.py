@@ -203,7 +203,13 @@ def test_predictions_grow_with_batches_blocks_and_cells() -> None:
 def test_workers_are_those_of_the_profile_unless_asked_for(profile: str) -> None:
     own = PROFILES[profile]
     assert profile_of(_config(profile=profile)) == own
-    assert profile_of(_config(profile=profile, workers=7)) == replace(own, workers=7)
+    assert profile_of(_config(profile=profile, workers=2)) == replace(own, workers=2)
+
+
+def test_each_worker_that_is_asked_for_takes_a_block_at_the_least() -> None:
+    quick = profile_of(_config(profile="quick", workers=12))
+    assert (quick.workers, quick.min_blocks, quick.max_blocks) == (12, 12, 12)
+    assert profile_of(_config(profile="publication", workers=12)).min_blocks == 30
 
 
 def test_more_workers_warm_up_again_but_take_no_more_blocks() -> None:
