@@ -33,7 +33,7 @@ class LineProgress(Progress):
 
     def say(self, text: str) -> None:
         """Tell what is done now."""
-        print(f"{self._model}: {text}", file=self._stream, flush=True)
+        print(f"{self._model}: {text}" if self._model else text, file=self._stream, flush=True)
 
     def visit(self, cell: Cell, block: int) -> None:
         """Tell which cell's window comes next."""

@@ -25,12 +25,11 @@ class TerminalProgress(Progress):
 
     def begin_model(self, name: str, number: int, models: int) -> None:
         """Turn to a model."""
-        self._live.start()
         self._model = f"{number}/{models} {name}"
 
     def say(self, text: str) -> None:
         """Tell what is done now."""
-        self._draw(f"{self._model}  {text}")
+        self._draw(f"{self._model}  {text}".lstrip())  # no model yet while the idle machine is measured
 
     def visit(self, cell: Cell, block: int) -> None:
         """Tell which cell's window comes next."""
@@ -42,6 +41,7 @@ class TerminalProgress(Progress):
         self._live.stop()
 
     def _draw(self, text: str) -> None:
+        self._live.start()
         spent = duration(monotonic() - self._began_s)
         of = f" of {duration(self._budget_s)}" if self._budget_s else ""
         self._live.update(Text(f"[{spent}{of}]  {text}", overflow="ellipsis", no_wrap=True), refresh=True)
