@@ -176,21 +176,18 @@ class _Blocks:
 
     def _width(self) -> float:
         """Return the widest half-width of a ratio to the baseline over blocks that repeat no other; 0 without any."""
-        ready, means_s = self._roster.ready, self._so_far.means_s
-        first = range(self._first_time)
-        cells = {
-            (c.backend, c.load, c.io): {b: s for b, s in means_s.get(key, {}).items() if b in first}
-            for key, c in ready.items()
-        }
-        baseline, widths = self._bench.baseline, [0.0]
-        for (backend, load, io), own in cells.items():
-            base = cells.get((baseline, load, io))
-            if backend == baseline or base is None:
+        so_far, baseline, widths = self._so_far, self._bench.baseline, [0.0]
+        keys = {(cell.backend, cell.load, cell.io): key for key, cell in self._roster.ready.items()}
+        for (backend, load, io), key in keys.items():
+            base_key = keys.get((baseline, load, io))
+            if backend == baseline or base_key is None:
                 continue
-            blocks = sorted(own.keys() & base.keys())
+            own, base = so_far.means_s.get(key, {}), so_far.means_s.get(base_key, {})
+            blocks = sorted(own.keys() & base.keys() & set(range(self._first_time)))
             if not blocks:
                 return inf
-            workers = [b // self._shift for b in blocks] if self._bench.profile.workers > 1 else None
+            takers = ([so_far.takers[each][block] for block in blocks] for each in (key, base_key))
+            workers = min(takers, key=lambda numbers: len(set(numbers)))
             ratio = ratio_interval([own[b] for b in blocks], [base[b] for b in blocks], workers)
             widths.append(
                 inf if ratio.low is None or ratio.high is None else sqrt(ratio.high / ratio.low) - 1

@@ -34,6 +34,8 @@ class ModelSoFar:
     """number of the next block: finished ones count on, repeats included"""
     means_s: dict[str, dict[int, float]] = field(default_factory=dict)
     """``latency_mean_s`` by cell and finished block"""
+    takers: dict[str, dict[int, int]] = field(default_factory=dict)
+    """number of the worker by cell and finished block"""
     late: dict[str, int] = field(default_factory=dict)
     """by cell: windows of finished blocks that ran late"""
     disturbed: dict[int, str] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class ModelSoFar:
             self.disturbed[line.block] = cause
         for window in windows:
             self.means_s.setdefault(window.cell, {})[line.block] = window.latency_mean_s
+            self.takers.setdefault(window.cell, {})[line.block] = window.worker
             self.late[window.cell] = self.late.get(window.cell, 0) + (LATE_FLAG in window.flags)
 
 

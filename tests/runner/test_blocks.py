@@ -1,5 +1,6 @@
 import pytest
 
+from runner import blocks
 from runner.blocks import run_blocks
 from runner.crew import BackendLostError
 from runner.interruption import InterruptedRunError
@@ -7,6 +8,7 @@ from runner.plan import PROFILES
 from runner.prepare import prepare_cells
 from runner.report.journal import BlockLine, CellLine, Line, WindowLine
 from runner.so_far import LATE_FLAG, ModelSoFar
+from runner.stats.intervals import RatioInterval, ratio_interval
 from runner.visits import UNSETTLED_FLAG
 from runner.workers import CellFailedError, WorkerLostError
 from tests.runner.simulated_bench import Scene, StillObserver, scene
@@ -346,6 +348,23 @@ def test_a_resumed_run_begins_with_fresh_workers_and_replaces_them_when_their_sh
     on = _ran(scene({"A": 0.01}, profile="publication", so_far=so_far))
     assert on.journal.blocks == list(range(6, 30))
     assert [w.worker for w in on.journal.windows] == [b // 6 - 1 for b in range(6, 30)]
+
+
+def test_the_target_goes_by_the_processes_that_took_the_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[int]] = []
+
+    def remember(values: list[float], baseline: list[float], workers: list[int]) -> RatioInterval:
+        asked.append(workers)
+        return ratio_interval(values, baseline, workers)
+
+    monkeypatch.setattr(blocks, "ratio_interval", remember)
+    so_far = ModelSoFar(blocks=8)  # two of the blocks that were planned for the second pair
+    so_far.means_s |= {_key(label): dict.fromkeys(range(8), 0.01) for label in "AB"}
+    so_far.takers |= {_key(label): {block: block // 6 for block in range(8)} for label in "AB"}
+    on = scene({"A": 0.01, "B": 0.01}, profile="publication", target_ci_ratio="99%", so_far=so_far)
+    on.crew.refreshed.update({"A": 2, "B": 2})
+    _ran(on)
+    assert asked[-1] == [0] * 6 + [1] * 2 + [2] * 4 + [3] * 6 + [4] * 6 + [5] * 6
 
 
 def test_a_backend_whose_fresh_worker_does_not_open_goes_out_alone() -> None:
