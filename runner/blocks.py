@@ -175,7 +175,7 @@ class _Blocks:
             )
 
     def _width(self) -> float:
-        """Return the widest half-width of a ratio to the baseline over blocks that repeat no other; 0 without any."""
+        """Return the widest half-width of a ratio to the baseline over the blocks that count; 0 without any."""
         so_far, baseline, widths = self._so_far, self._bench.baseline, [0.0]
         keys = {(cell.backend, cell.load, cell.io): key for key, cell in self._roster.ready.items()}
         for (backend, load, io), key in keys.items():
@@ -183,7 +183,7 @@ class _Blocks:
             if backend == baseline or base_key is None:
                 continue
             own, base = so_far.means_s.get(key, {}), so_far.means_s.get(base_key, {})
-            blocks = sorted(own.keys() & base.keys() & set(range(self._first_time)))
+            blocks = sorted((own.keys() & base.keys()) - so_far.repeated)
             if not blocks:
                 return inf
             takers = ([so_far.takers[each][block] for block in blocks] for each in (key, base_key))

@@ -40,10 +40,15 @@ class ModelSoFar:
     """by cell: windows of finished blocks that ran late"""
     disturbed: dict[int, str] = field(default_factory=dict)
     """by finished block that was disturbed and not repeated: the first cause"""
-    repeats: int = 0
-    """how many blocks stand in for a disturbed one"""
+    repeated: set[int] = field(default_factory=set)
+    """blocks that another one stands in for"""
     workers: dict[str, int] = field(default_factory=dict)
     """by backend: how many processes took its windows in earlier stretches"""
+
+    @property
+    def repeats(self) -> int:
+        """How many blocks stand in for another one."""
+        return len(self.repeated)
 
     def is_closed(self, planned: Cell) -> bool:
         """Return whether a planned cell failed, was skipped or was overloaded.
@@ -64,7 +69,7 @@ class ModelSoFar:
         """Count a block whose line is in the journal."""
         self.blocks = line.block + 1
         if line.repeats is not None:
-            self.repeats += 1
+            self.repeated.add(line.repeats)
             self.disturbed.pop(line.repeats, None)
         if cause := next((window.disturbed for window in windows if window.disturbed), ""):
             self.disturbed[line.block] = cause
