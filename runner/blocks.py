@@ -1,6 +1,6 @@
 """Block after block: every ready cell once in random order, until the model is known well enough or time is up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil, inf, sqrt
 
 from runner.bench import Roster
@@ -61,7 +61,9 @@ class _Blocks:
         profile = self._bench.profile
         if not self._roster.ready or self._so_far.repeats or self._first_time >= profile.max_blocks:
             return False
-        return self._first_time < profile.min_blocks or self._width() > self._bench.target_ci_ratio
+        # Without those that are to be repeated: their repeats can only narrow it.
+        width = self._width(leave_out=self._due())
+        return self._first_time < profile.min_blocks or width > self._bench.target_ci_ratio
 
     def fits(self, *, repeat: bool = False) -> bool:
         """Return whether the budget holds another block as long as the last one, and its fresh workers if it is due."""
@@ -91,9 +93,12 @@ class _Blocks:
 
     def to_repeat(self) -> int | None:
         """Return the disturbed block to be repeated next, or None when none is or enough were."""
-        if self._so_far.repeats >= ceil(self._first_time / _REPEATED_PART):
-            return None
-        return min(self._so_far.disturbed, default=None)
+        return next(iter(self._due()), None)
+
+    def _due(self) -> list[int]:
+        """Return the disturbed blocks that are still to be repeated."""
+        left = ceil(self._first_time / _REPEATED_PART) - self._so_far.repeats
+        return sorted(self._so_far.disturbed)[: max(0, left)]
 
     def due_for_fresh_workers(self) -> bool:
         """Return whether the workers have done their share of blocks."""
@@ -174,7 +179,7 @@ class _Blocks:
                 f"block {self.number + 1} began hot: {waited_s:.0f} s did not cool the CPU down"
             )
 
-    def _width(self) -> float:
+    def _width(self, leave_out: Sequence[int] = ()) -> float:
         """Return the widest half-width of a ratio to the baseline over the blocks that count; 0 without any."""
         so_far, baseline, widths = self._so_far, self._bench.baseline, [0.0]
         keys = {(cell.backend, cell.load, cell.io): key for key, cell in self._roster.ready.items()}
@@ -183,7 +188,7 @@ class _Blocks:
             if backend == baseline or base_key is None:
                 continue
             own, base = so_far.means_s.get(key, {}), so_far.means_s.get(base_key, {})
-            blocks = sorted((own.keys() & base.keys()) - so_far.repeated)
+            blocks = sorted((own.keys() & base.keys()) - so_far.repeated - set(leave_out))
             if not blocks:
                 return inf
             takers = ([so_far.takers[each][block] for block in blocks] for each in (key, base_key))

@@ -9,7 +9,9 @@ from runner.render.names import DOMAINS, load_text
 from runner.render.numbers import NOTHING
 from runner.report.schema import Cell, IdleWindow, MeterEntry, Report, Window
 
-CONDITIONS_NOTE = "other CPU time and steal: of the cores we may use; these and all rates: medians over the windows of a cell"
+CONDITIONS_NOTE = (
+    "other CPU time and steal: of the cores we may use; these and all rates: medians over the windows of a cell"
+)
 
 _COLUMNS = (
     Column("backend", "left"),

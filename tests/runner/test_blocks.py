@@ -407,3 +407,12 @@ def test_a_resumed_model_goes_on_where_it_was() -> None:
     assert on.journal.blocks == [1, 2]
     assert [w.cell for w in first + on.journal.windows] == [w.cell for w in whole.journal.windows]
     assert not on.journal.cells, "what is known of the cells is in the journal"
+
+
+def test_a_target_is_reached_by_the_blocks_that_count() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, profile="standard")
+    on.crew.noise_ratio = 0.02
+    on.crew.stops = [1 if place % 10 == 0 else 0 for place in range(400)]
+    _ran(on)
+    assert len(on.journal.repeats) >= 2
+    assert on.journal.notes[-1].startswith("net: after 3 blocks"), "no note that the target was missed"
