@@ -10,7 +10,8 @@ from runner.render.numbers import NOTHING
 from runner.report.schema import Cell, IdleWindow, MeterEntry, Report, Window
 
 CONDITIONS_NOTE = (
-    "other CPU time and steal: of the cores we may use; these and all rates: medians over the windows of a cell"
+    "other CPU time and steal: of the cores we may use; "
+    "these and all rates: medians over the windows of a cell"
 )
 
 _COLUMNS = (
