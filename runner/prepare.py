@@ -3,14 +3,19 @@
 from runner.bench import Bench, Roster, shape_of
 from runner.crew import BackendLostError
 from runner.errors import JoulebatchError
+from runner.load.warmup import STRETCH_S
 from runner.memory import available_bytes
 from runner.plan import WINDOW_S, fewest_inferences, period_s, predict_inference_s, smallest_run_s, visit_s
 from runner.protocol import Check, Opened, Prepare, Prepared
 from runner.report.journal import SessionLine
 from runner.report.schema import UNTRUSTED_PLACEMENTS, Cell, Parity, SessionEntry
 from runner.resume import check_session
+from runner.stats.stability import STRETCHES
 from runner.units import BYTES_PER_MB
 from runner.workers import CellFailedError, WorkerLostError
+
+_WARM_UP_PART = 0.1
+"""of a model's time, for warming up all its shapes"""
 
 
 def open_sessions(roster: Roster) -> None:
@@ -99,7 +104,8 @@ def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
     """Return what the worker saw, or None when the shape failed."""
     rule = roster.bench.profile.warm_up
     roster.bench.progress.say(f"warming up {cell.backend} at batch {cell.load.batch_size}")
-    request = Prepare(cell.load.batch_size, cell.io, rule.inferences, rule.cap_s, rule.steady)
+    cap_s = _warm_up_cap_s(roster)
+    request = Prepare(cell.load.batch_size, cell.io, rule.inferences, cap_s, rule.steady)
     try:
         done = roster.crew.prepare(cell.backend, request, _predict_s(roster, cell))
     except (CellFailedError, WorkerLostError, BackendLostError) as error:
@@ -110,10 +116,20 @@ def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
         roster.memory.saw(cell.backend, cell.load.batch_size, done.peak_memory_bytes)
     if done.capped:
         roster.note(
-            f"{cell.backend} at batch {cell.load.batch_size} reached no steady state in {rule.cap_s:g} s of warm-up; "
-            "rerun on a quieter machine"
+            f"{cell.backend} at batch {cell.load.batch_size} reached no steady state in {cap_s:.2g} s of warm-up; "
+            f"rerun on a quieter machine{', or with a larger --time-budget' if cap_s < rule.cap_s else ''}"
         )
     return done
+
+
+def _warm_up_cap_s(roster: Roster) -> float:
+    """Return how long a warm-up may last: the profile's cap, and a tenth of the time for all shapes together.
+
+    On a machine that is never steady every warm-up lasts to its cap, which would leave a minute half used.
+    """
+    rule, shapes = roster.bench.profile.warm_up, len({shape_of(cell) for cell in roster.plan.cells})
+    part_s = _WARM_UP_PART * roster.bench.budget.for_more_s / shapes
+    return min(rule.cap_s, max(STRETCHES * STRETCH_S, part_s))
 
 
 def _admit(roster: Roster, cell: Cell, prepared: Prepared) -> None:

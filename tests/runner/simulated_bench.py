@@ -83,6 +83,7 @@ class ScriptedCrew:
         self.capped = False
         self.asked: list[tuple[str, Measure]] = []
         self.predicted_s: dict[tuple[str, int], float] = {}
+        self.warm_up_caps_s: dict[tuple[str, int], float] = {}
 
     def open_all(self) -> dict[str, Opened | JoulebatchError]:
         full = Opened(
@@ -93,6 +94,7 @@ class ScriptedCrew:
     def prepare(self, label: str, request: Prepare, predicted_s: float) -> Prepared:
         self._happens("prepare", label, request.batch_size)
         self.predicted_s[label, request.batch_size] = predicted_s
+        self.warm_up_caps_s[label, request.batch_size] = request.warm_up_cap_s
         each_s = self._inference_s(label, request.batch_size)
         self._machine.now_s += 3 * each_s
         return Prepared(2 * each_s, 2, each_s, self.capped, 100_000_000)

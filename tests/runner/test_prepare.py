@@ -228,3 +228,14 @@ def test_what_was_visited_before_a_run_went_on_stays_in_whatever_the_forecasts_s
     prepare_cells(on.roster)
     assert list(on.roster.ready) == [large.key]
     assert on.journal.cells[small.key].reason.startswith("budget: ")
+
+
+@pytest.mark.parametrize(("budget_s", "cap_s"), [(None, 10.0), (60.0, 3.0), (30.0, 2.5)])
+def test_warming_up_takes_a_tenth_of_the_budget_and_time_enough_to_be_steady(
+    budget_s: float | None, cap_s: float
+) -> None:
+    on = scene({"A": 0.01, "B": 0.01}, profile="standard", budget_s=budget_s)
+    on.crew.capped = True
+    prepare_cells(on.roster)
+    assert on.crew.warm_up_caps_s["A", 1] == pytest.approx(cap_s)
+    assert ("larger --time-budget" in on.journal.notes[0]) == (budget_s is not None)
