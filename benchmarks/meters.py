@@ -20,12 +20,13 @@ from benchmarks import integrators
 from benchmarks.powercap_writer import UNIT_J, UPDATE_PERIOD_S, ZONES, powercap, written_tree, zone_path
 from benchmarks.waveforms import WAVEFORMS
 from runner.clock import SystemClock
+from runner.load.warmup import VISIT_S
 from runner.meters import recorder
 from runner.meters.domain import CounterChannel, DomainMeter
 from runner.meters.interface import Measured
 from runner.meters.powercap import OpenCounter, Zone
 from runner.meters.rapl import pyrapl_reader
-from runner.meters.recorder import MeterSet
+from runner.meters.recorder import Ahead, MeterSet
 from runner.meters.tick import Tick, WatchedCounter
 from runner.report.environment import read_cpu
 
@@ -162,7 +163,8 @@ def poller_ratio(meters: MeterSet, window_s: float, seconds: float) -> float:
     """Return the CPU time of the polling thread over the time of the windows it polled in."""
     before_s, wall_s = meters.poller_cpu_s, 0.0
     while wall_s < seconds:
-        meters.begin()
+        meters.begin(Ahead(VISIT_S, window_s))
+        time.sleep(VISIT_S)
         started_s = time.monotonic()
         time.sleep(window_s)
         ended_s = time.monotonic()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from runner.clock import Clock
 from runner.cpu import CpuCounters
-from runner.meters.recorder import MeterSet
+from runner.meters.recorder import Ahead, MeterSet
 from runner.report.schema import IdleWindow, Moment
 
 _IDLE_S = 30.0  # docs/measurement.md, section 3; so is the next
@@ -53,7 +53,7 @@ class IdleProbe:
         """
         if not self._meters.measures:
             return None
-        self._meters.begin()
+        self._meters.begin(Ahead(0.0, duration_s))
         try:
             busy_before_s, started_s = self._busy_s(), self._clock.now_s()
             self._clock.sleep_s(duration_s)

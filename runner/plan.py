@@ -51,8 +51,8 @@ class Profile:
 
 PROFILES: Mapping[str, Profile] = {
     "quick": Profile("quick", 3, 10, WarmUpRule(2, 1.0, steady=False), workers=1),
-    "standard": Profile("standard", 10, 200, WarmUpRule(2, 10.0, steady=True), workers=1),
-    "publication": Profile("publication", 30, 1000, WarmUpRule(2, 60.0, steady=True), workers=5),
+    "standard": Profile("standard", 10, 200, WarmUpRule(2, 10.0, steady=True), workers=5),
+    "publication": Profile("publication", 30, 1000, WarmUpRule(2, 60.0, steady=True), workers=10),
 }
 """Blocks and warm-up; the upper limits of blocks only end a run whose target no number of blocks would reach."""
 
@@ -119,7 +119,8 @@ def smallest_run_s(cells: Iterable[Cell], inference_s: Mapping[str, float], prof
     for cell in cells:
         each_s = inference_s[cell.key]
         if cell.load.pace_hz is None:
-            total_s += profile.workers * (each_s + profile.warm_up.least_s(each_s))
+            total_s += each_s + profile.warm_up.least_s(each_s)
+            total_s += (profile.workers - 1) * (each_s + profile.warm_up.again_s(each_s))
         total_s += profile.min_blocks * visit_s(cell, each_s, fewest_inferences(cell, each_s, WINDOW_S, 1))
     return total_s
 
@@ -136,10 +137,18 @@ def period_s(load: Load) -> float | None:
 
 def visit_s(cell: Cell, inference_s: float, count: int) -> float:
     """Return the predicted time of one visit: asking, the untimed begin, the window."""
+    return _ASK_S + untimed_s(cell, inference_s) + timed_s(cell, inference_s, count)
+
+
+def untimed_s(cell: Cell, inference_s: float) -> float:
+    """Return the predicted time of the begin of a visit: a period, or inferences back to back."""
     period = period_s(cell.load)
-    if period is not None:
-        return _ASK_S + (1 + count) * max(inference_s, period)
-    return _ASK_S + max(VISIT_S, inference_s) + count * inference_s
+    return max(VISIT_S, inference_s) if period is None else max(inference_s, period)
+
+
+def timed_s(cell: Cell, inference_s: float, count: int) -> float:
+    """Return the predicted time of a window."""
+    return count * max(inference_s, period_s(cell.load) or 0.0)
 
 
 def share_windows(

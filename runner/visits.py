@@ -5,7 +5,8 @@ from statistics import fmean
 from runner.bench import Roster
 from runner.conditions import disturbance
 from runner.crew import BackendLostError
-from runner.plan import period_s, visit_s
+from runner.meters.recorder import Ahead
+from runner.plan import period_s, timed_s, untimed_s, visit_s
 from runner.protocol import Measure, Measurement
 from runner.report.journal import WindowLine
 from runner.report.schema import Cell, Window
@@ -22,12 +23,13 @@ def take_window(roster: Roster, cell: Cell, block: int, count: int) -> Window | 
     """
     bench, crew, label = roster.bench, roster.crew, cell.backend
     request = Measure(cell.load.batch_size, cell.io, count, period_s(cell.load))
-    predicted_s = visit_s(cell, roster.inference_s[cell.key], count)
+    each_s = roster.inference_s[cell.key]
+    predicted_s = visit_s(cell, each_s, count)
     try:
         if crew.cpu_s(label) is None:  # lost in another window; opening a fresh one is no part of this one
-            crew.refresh(label)
+            crew.replace(label)
         others_before_s, poller_before_s = crew.others_cpu_s(label), bench.meters.poller_cpu_s
-        bench.meters.begin()
+        bench.meters.begin(Ahead(untimed_s(cell, each_s), timed_s(cell, each_s, count)))
         bench.observer.begin(crew.cpu_s(label))
         measured = crew.measure(label, request, predicted_s)
     except (CellFailedError, WorkerLostError, BackendLostError) as error:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -11,29 +12,41 @@ from runner.meters.interface import DOMAINS, Energy, Meter, MeterStatus, Unavail
 POLL_S = 0.01
 """Of counters slower than this: half the update period of the fastest GPU counters (20 ms)."""
 _FAST_POLL_S = 0.02
-"""Of faster ones, at the start: ten polls in a fifth of a second."""
+"""Of faster ones, at most so often: beside a busy machine a poll of four counters takes 0.2 ms of CPU time."""
 _LONGEST_POLL_S = 0.1
-"""Ten a second, as the shortest window asks for, and far below what any counter takes to wrap."""
-_POLL_RATIO = 1 / 15
-"""Growing by so much each, 15 ln 2 = 10 polls fall between any moment and twice as long since the first."""
+"""far below what any counter takes to wrap"""
+_POLLS_PER_WINDOW = 16
+"""Ten changes must be seen, in a window of two thirds of the predicted length, too."""
 
 
-def poll_interval_s(elapsed_s: float, slowest_update_s: float) -> float:
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What is predicted of a window that is about to be asked for."""
+
+    untimed_s: float
+    """from then to its first timed inference, under the same load"""
+    window_s: float
+
+
+def poll_interval_s(elapsed_s: float, ahead: Ahead, slowest_update_s: float) -> float:
     """Return how long the next poll may wait.
 
     A counter that updates faster than it is polled shows what it is wherever the poll falls, so it needs polls near
-    the edges of the window only (rule 5), and ten in between. The end has one: ``MeterSet.end`` polls at once. The
-    parent is not told when the start is, but it comes after untimed inferences of the same load, and windows are at
-    least as long as those: polling may slow down with the time since ``begin``. Slower counters are polled densely
-    throughout, because their changes are seen as late as the polls are apart.
+    the edges of the window only (rule 5), and some in between. The end has one: ``MeterSet.end`` polls at once.
+    Around the start, polls are so close that those before and after it see the load of the window alone. Slower
+    counters are polled densely throughout, because their changes are seen as late as the polls are apart.
 
     Args:
         elapsed_s: since polling began.
+        ahead: what was predicted then.
         slowest_update_s: the longest update period of what is polled.
     """
     if slowest_update_s > POLL_S:
         return POLL_S
-    return min(max(_FAST_POLL_S, elapsed_s * _POLL_RATIO), _LONGEST_POLL_S)
+    interval_s = ahead.window_s / _POLLS_PER_WINDOW
+    if elapsed_s < ahead.untimed_s * 3 / 2:
+        interval_s = min(interval_s, ahead.untimed_s / 3)
+    return min(max(_FAST_POLL_S, interval_s), _LONGEST_POLL_S)
 
 
 class MeterSet:
@@ -75,10 +88,13 @@ class MeterSet:
         """Whether any of them measures, and does not merely estimate."""
         return any(meter.status.status == "measured" for meter in self._meters)
 
-    def begin(self) -> None:
+    def begin(self, ahead: Ahead) -> None:
         """Start polling; return once every counter was seen to change, or two of its update periods passed.
 
         A window that begins after this call lies behind an observed change of each counter.
+
+        Args:
+            ahead: how long it will take; a wrong prediction costs polls or precision.
         """
         self.cancel()
         if not self._meters:
@@ -90,7 +106,7 @@ class MeterSet:
         self._poll_until_changed(begun_s)
         self._stop = threading.Lock()
         self._stop.acquire()
-        self._thread = threading.Thread(target=self._poll_on, name="meters", daemon=True)
+        self._thread = threading.Thread(target=self._poll_on, args=(ahead,), name="meters", daemon=True)
         self._thread.start()
 
     def end(self, started_s: float, ended_s: float) -> tuple[Energy, ...]:
@@ -131,17 +147,17 @@ class MeterSet:
     ) -> None:
         self.close()
 
-    def _poll_on(self) -> None:
+    def _poll_on(self, ahead: Ahead) -> None:
         began_s = self._clock.now_s()
         try:
-            while not self._stop.acquire(timeout=self._interval_s(began_s)):
+            while not self._stop.acquire(timeout=self._interval_s(began_s, ahead)):
                 self._poll()
         except Exception as error:  # noqa: BLE001 - a thread's exception is lost unless the caller gets it
             self._error = error
         self.poller_cpu_s += time.thread_time()
 
-    def _interval_s(self, began_s: float) -> float:
-        return poll_interval_s(self._clock.now_s() - began_s, self._slowest_update_s)
+    def _interval_s(self, began_s: float, ahead: Ahead) -> float:
+        return poll_interval_s(self._clock.now_s() - began_s, ahead, self._slowest_update_s)
 
     def _poll(self) -> None:
         for meter in self._meters:

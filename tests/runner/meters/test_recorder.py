@@ -5,13 +5,15 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runner.clock import SystemClock
 from runner.meters.counter import LONGEST_GAP_S, MINIMUM_TICKS, Counter
 from runner.meters.domain import CounterChannel, DomainMeter
 from runner.meters.estimate import EstimateMeter
 from runner.meters.interface import Energy, Measured, Meter, MeterStatus, Unavailable
-from runner.meters.recorder import POLL_S, MeterSet, poll_interval_s
+from runner.meters.recorder import POLL_S, Ahead, MeterSet, poll_interval_s
 from runner.meters.tick import Tick, WatchedCounter
 
 POWER_W = 80.0
@@ -64,12 +66,15 @@ class ScriptedMeter:
         self.calls.append("close")
 
 
+AHEAD = Ahead(0.0, 0.3)
+
+
 def meter_set(*meters: Meter, absent: tuple[Unavailable, ...] = ()) -> MeterSet:
     return MeterSet(meters, absent, SystemClock())
 
 
 def run_window(meters: MeterSet, duration_s: float) -> tuple[tuple[Energy, ...], float]:
-    meters.begin()
+    meters.begin(Ahead(0.0, duration_s))
     started_s = time.monotonic()
     time.sleep(duration_s)
     ended_s = time.monotonic()
@@ -101,7 +106,7 @@ def test_one_energy_per_meter_and_one_entry_per_domain() -> None:
 def test_without_meters_there_is_no_thread_and_no_figure() -> None:
     before = threading.active_count()
     with meter_set(absent=(Unavailable("gpu", "none"),)) as meters:
-        meters.begin()
+        meters.begin(AHEAD)
         assert threading.active_count() == before
         assert meters.end(0.0, 1.0) == ()
         assert meters.minimum_window_s == 0.0
@@ -111,7 +116,7 @@ def test_without_meters_there_is_no_thread_and_no_figure() -> None:
 def test_polling_lasts_from_begin_to_end_and_no_longer() -> None:
     before, meter = threading.active_count(), ScriptedMeter()
     with meter_set(meter) as meters:
-        meters.begin()
+        meters.begin(AHEAD)
         assert threading.active_count() == before + 1
         meters.end(time.monotonic(), time.monotonic())
         assert threading.active_count() == before
@@ -119,8 +124,8 @@ def test_polling_lasts_from_begin_to_end_and_no_longer() -> None:
         assert meter.calls == ["start", *["poll"] * polls, "energy"]
         time.sleep(0.05)
         assert meter.calls.count("poll") == polls
-        meters.begin()
-        meters.begin()  # a window whose worker died is given up by the next
+        meters.begin(AHEAD)
+        meters.begin(AHEAD)  # a window whose worker died is given up by the next
         assert threading.active_count() == before + 1
         meters.cancel()
         meters.cancel()
@@ -148,7 +153,7 @@ class StarvedMeter(DomainMeter):
 def test_a_poller_without_a_processor_does_not_cost_the_window() -> None:
     meter = StarvedMeter("cpu_package", (steady_channel(),))
     with meter_set(meter) as meters:
-        meters.begin()
+        meters.begin(AHEAD)
         started_s = time.monotonic()
         time.sleep(0.3)
         meter.starves = True
@@ -161,7 +166,7 @@ def test_a_poller_without_a_processor_does_not_cost_the_window() -> None:
 def test_an_error_of_ours_while_polling_reaches_the_caller() -> None:
     meter = ScriptedMeter()
     with meter_set(meter) as meters:
-        meters.begin()
+        meters.begin(AHEAD)
         polls = len(meter.calls)
         meter.error = RuntimeError("our bug")
         while len(meter.calls) == polls:
@@ -177,29 +182,40 @@ def test_a_long_window_keeps_nothing_for_the_next() -> None:
     meter = counter_meter()
     with meter_set(meter) as meters:
         run_window(meters, 0.3)
-        meters.begin()
+        meters.begin(AHEAD)
         kept = meter._channels[0]._track._changes  # type: ignore[attr-defined]
         assert len(kept) <= 5
         meters.cancel()
 
 
 @pytest.mark.parametrize(
-    ("elapsed_s", "slowest_s", "interval_s"),
-    [(0.0, 0.001, 0.02), (0.3, 0.001, 0.02), (0.9, 0.001, 0.06), (30.0, 0.001, 0.1), (30.0, 0.1, 0.01)],
+    ("elapsed_s", "ahead", "slowest_s", "interval_s"),
+    [
+        (0.0, Ahead(0.05, 1.6), 0.001, 0.02),  # the start of the window is near
+        (0.07, Ahead(0.05, 1.6), 0.001, 0.02),
+        (0.08, Ahead(0.05, 1.6), 0.001, 0.1),
+        (0.5, Ahead(0.05, 0.8), 0.001, 0.05),
+        (0.5, Ahead(0.05, 0.1), 0.001, 0.02),  # no more often, however short
+        (1.0, Ahead(3.0, 30.0), 0.001, 0.1),  # no less often, however long
+        (30.0, Ahead(0.05, 1.6), 0.1, 0.01),
+    ],
 )
 def test_fast_counters_are_polled_densely_at_the_start_and_slow_ones_throughout(
-    elapsed_s: float, slowest_s: float, interval_s: float
+    elapsed_s: float, ahead: Ahead, slowest_s: float, interval_s: float
 ) -> None:
-    assert poll_interval_s(elapsed_s, slowest_s) == pytest.approx(interval_s)
+    assert poll_interval_s(elapsed_s, ahead, slowest_s) == pytest.approx(interval_s)
 
 
-def test_every_window_as_long_as_what_came_before_it_holds_ten_polls() -> None:
-    for before_s in (0.25, 0.5, 1.0, 5.0):
-        at_s, polls = 0.0, 0
-        while (at_s := at_s + poll_interval_s(at_s, 0.001)) < 2 * before_s:
-            polls += at_s > before_s
-        assert polls >= MINIMUM_TICKS
-        assert poll_interval_s(2 * before_s, 0.001) < LONGEST_GAP_S / 5
+@given(st.floats(0.02, 5.0), st.floats(0.35, 30.0), st.floats(0.67, 3.0))
+def test_a_window_holds_ten_polls_though_it_was_predicted_half_as_long_again(
+    untimed_s: float, predicted_s: float, longer_ratio: float
+) -> None:
+    ahead, at_s, polls = Ahead(untimed_s, predicted_s), 0.0, 0
+    end_s = untimed_s + predicted_s * longer_ratio
+    while (at_s := at_s + poll_interval_s(at_s, ahead, 0.001)) < end_s:
+        polls += at_s > untimed_s
+    assert polls >= MINIMUM_TICKS
+    assert poll_interval_s(end_s, ahead, 0.001) < LONGEST_GAP_S / 5
 
 
 def test_only_what_measures_is_said_to_measure() -> None:
