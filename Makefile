@@ -23,17 +23,21 @@ OTHER_ORT := 1.24.4
 OTHER_ENV := $(abspath $(VENV))/onnxruntime-$(OTHER_ORT)
 OTHER_STAMP := $(OTHER_ENV)/.installed
 
+# The wheel, installed as a user would: what an editable checkout cannot show is a file that the wheel lacks.
+WHEEL_ENV := $(abspath $(VENV))/wheel
+WHEEL_STAMP := $(WHEEL_ENV)/.installed
+
 .PHONY: compare test clean
 
 compare: $(USER_STAMP)
 	$(BIN)/joulebatch export
 	$(BIN)/joulebatch run --profile quick --batch-sizes 1,2,4,8 --pace 2 --time-budget 5m $(RUN_ARGS)
 
-test: $(DEV_STAMP) $(OTHER_STAMP)
+test: $(DEV_STAMP) $(OTHER_STAMP) $(WHEEL_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	JOULEBATCH_TEST_ORT124=$(OTHER_ENV)/bin/python $(BIN)/python -m pytest
+	JOULEBATCH_TEST_ORT124=$(OTHER_ENV)/bin/python JOULEBATCH_TEST_WHEEL=$(WHEEL_ENV) $(BIN)/python -m pytest
 
 clean:
 	rm -rf $(VENV)
@@ -60,6 +64,13 @@ $(OTHER_STAMP): constraints.txt | $(VENV)
 	$(PYTHON) -m venv --clear $(OTHER_ENV)
 	sed '/^onnxruntime/d' constraints.txt > $(OTHER_ENV)/constraints.txt
 	$(OTHER_ENV)/bin/python -m pip install $(PIP_ARGS) --constraint $(OTHER_ENV)/constraints.txt onnxruntime==$(OTHER_ORT)
+	touch $@
+
+$(WHEEL_STAMP): pyproject.toml constraints.txt $(shell find runner exporter -name '*.py') | $(VENV)
+	rm -rf build
+	$(PYTHON) -m venv --clear $(WHEEL_ENV)
+	$(WHEEL_ENV)/bin/python -m pip install $(PIP_ARGS) --constraint constraints.txt ".[cpu]"
+	rm -rf build
 	touch $@
 
 $(VENV):

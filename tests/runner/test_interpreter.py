@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 from venv import EnvBuilder
 
 import pytest
@@ -27,6 +28,8 @@ from tests.processes import joulebatch
 LIMIT_S = 60.0
 OTHER = "JOULEBATCH_TEST_ORT124"
 """names a Python with onnxruntime 1.24, which `make test` prepares"""
+WHEEL = "JOULEBATCH_TEST_WHEEL"
+"""names an environment with joulebatch's wheel and its base dependencies, which `make test` prepares"""
 
 
 def _site(env: Path) -> Path:
@@ -219,21 +222,27 @@ def other() -> Path:
     return Path(os.environ[OTHER])
 
 
-def test_two_versions_are_measured_side_by_side_in_one_run(
-    other: Path, exported: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def wheel() -> Path:
+    if WHEEL not in os.environ:
+        pytest.skip(f"{WHEEL} names no environment with joulebatch installed; make test prepares one")
+    return Path(os.environ[WHEEL])
+
+
+def _side_by_side(exported: Path, other: Path) -> list[str]:
+    """Return the arguments of a run on both versions."""
+    return [
+        *("run", "-m", "tiny", "--models-dir", str(exported), "--batch-sizes", "1", "--profile", "quick"),
+        *("--backend", "cpu", "--backend", "cpu@old:threads=1", "--interpreter", f"old={other}"),
+        *("--time-budget", "10s", "--meter", "none", "-f", "json"),
+    ]
+
+
+def _check_both_were_measured(report: dict[str, Any], other: Path) -> None:
     version = "import onnxruntime; print(onnxruntime.__version__)"
     old = subprocess.run([other, "-c", version], capture_output=True, text=True, check=True).stdout.strip()
     new = _own_version()
     assert old != new
-    ran = joulebatch(
-        *("run", "-m", "tiny", "--models-dir", exported, "--batch-sizes", "1", "--profile", "quick"),
-        *("--backend", "cpu", "--backend", "cpu@old:threads=1", "--interpreter", f"old={other}"),
-        *("--time-budget", "10s", "--meter", "none", "-f", "json"),
-        cwd=tmp_path,
-    )
-    assert ran.returncode == 0, ran.stderr
-    report = json.loads(ran.stdout)
     backends = {each["label"]: each for each in report["backends"]}
     assert backends["cpu"]["interpreter"] is None
     assert Path(backends["cpu@old:threads=1"]["interpreter"]).samefile(other)
@@ -250,3 +259,29 @@ def test_two_versions_are_measured_side_by_side_in_one_run(
     }
     assert by_block
     assert by_block == {(block, label) for block, _ in by_block for label in backends}
+
+
+def test_two_versions_are_measured_side_by_side_in_one_run(
+    other: Path, exported: Path, tmp_path: Path
+) -> None:
+    ran = joulebatch(*_side_by_side(exported, other), cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    _check_both_were_measured(json.loads(ran.stdout), other)
+
+
+def test_an_installed_wheel_measures_two_versions_too(
+    other: Path, wheel: Path, exported: Path, tmp_path: Path
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def said(program: str, *arguments: str) -> str:
+        ran = subprocess.run(
+            [wheel / "bin" / program, *arguments],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    where = Path(said("python", "-P", "-c", "import runner; print(runner.__file__)"))
+    assert where.is_relative_to(_site(wheel)), "this is the checkout"
+    _check_both_were_measured(json.loads(said("joulebatch", *_side_by_side(exported, other))), other)
