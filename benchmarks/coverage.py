@@ -17,7 +17,7 @@ from math import log
 
 import numpy as np
 
-from benchmarks.simulated_pairs import DRAWS, Draw, Drawn, fresh_workers
+from benchmarks.simulated_pairs import BLOCKS_EACH, DRAWS, Draw, Drawn, fresh_workers
 from runner.plan import PROFILES
 from runner.stats.compare import LEAST_PAIRS, verdict
 from runner.stats.intervals import LAYOUT_SD, LEAST_WORKERS, POWER, RatioInterval, ratio_interval
@@ -45,7 +45,6 @@ AS_PROMISED = Accepted()
 LASTING = (
     "blocks are taken as independent: what lasts over blocks and hits one backend only cannot be told from it"
 )
-POOLED = "3 or 5 pairs of processes tell layout from noise badly: a little too wide without layout, too narrow at 1 %"
 ONE_PAIR = (
     "one pair of processes: covers the ratio of this pair only, so what its layout explains is not claimed"
 )
@@ -59,13 +58,8 @@ EXPECTED: Mapping[str, Accepted] = {
     "10% of windows spike, one side": Accepted(
         0.75, 0.97, "10 blocks often hold no spike: their share of the mean is then unseen"
     ),
-    "workers: 1, layout SD 0.5%": Accepted(0.77, 0.97, ONE_PAIR),
     "workers: 1, layout SD 1%": Accepted(0.50, 0.97, ONE_PAIR),
-    "workers: 3, layout SD 0%": Accepted(0.93, 0.98, POOLED),
-    "workers: 3, layout SD 0.5%": Accepted(0.93, 0.98, POOLED),
-    "workers: 3, layout SD 1%": Accepted(0.92, 0.97, POOLED),
-    "workers: 5, layout SD 0%": Accepted(0.93, 0.98, POOLED),
-    "workers: 5, layout SD 0.5%": Accepted(0.93, 0.98, POOLED),
+    "workers: 1, layout SD 3%": Accepted(0.15, 0.97, ONE_PAIR),
 }
 """Exceptions, each with what it may show. Anything else outside 93 to 97 % misses the goal."""
 
@@ -73,7 +67,8 @@ EXPECTED: Mapping[str, Accepted] = {
 def judge(drawn: Drawn, run: int) -> RatioInterval:
     """Return the interval that a report would hold for a simulated run."""
     logs = drawn.logs[run, : drawn.counts[run] if drawn.counts else None]
-    return ratio_interval(TRUE_RATIO * np.exp(logs), np.ones(logs.size), drawn.workers)
+    workers = drawn.workers[: logs.size] if drawn.workers else None
+    return ratio_interval(TRUE_RATIO * np.exp(logs), np.ones(logs.size), workers)
 
 
 def limits_hold(interval: RatioInterval) -> bool:
@@ -98,10 +93,17 @@ def coverage(
     return float(np.mean([holds(judge(drawn, run)) for run in range(runs)]))
 
 
-def power(runs: int, blocks: int) -> float:
-    """Return the share of simulated runs of so many blocks in which the slowdown is found."""
+def power(runs: int, blocks: int, each: int | None = None) -> float:
+    """Return the share of simulated runs of so many blocks in which the slowdown is found.
+
+    Args:
+        runs: to be simulated.
+        blocks: of each.
+        each: blocks by one set of workers; None is all.
+    """
     rng = np.random.default_rng(blocks)
-    drawn = Drawn(PAIR_SD * rng.standard_normal((runs, blocks)))
+    workers = None if each is None else tuple((np.arange(blocks) // each).tolist())
+    drawn = Drawn(PAIR_SD * rng.standard_normal((runs, blocks)), workers=workers)
     return float(np.mean([verdict(judge(drawn, run)) == "more" for run in range(runs)]))
 
 
@@ -144,11 +146,16 @@ def print_claims(runs: int) -> bool:
 
 def print_power(runs: int) -> bool:
     """Print how often the slowdown is found and return whether that is often enough."""
-    enough = next(n for n in count(LEAST_PAIRS) if power(runs, n) >= POWER)
-    shares = ", ".join(f"{power(runs, n):.1%} in {n}" for n in (5, *BLOCKS[:1], 20, POWER_BLOCKS))
-    print(f"\na slowdown of 5 % at a pair SD of 5 % is found by {shares} blocks")
-    met = enough <= POWER_BLOCKS
-    print(f"found in 80 % from {enough} blocks on, goal <= {POWER_BLOCKS}: {'met' if met else 'MISSED'}")
+    latest = 0
+    print("\na slowdown of 5 % at a pair SD of 5 % is found by")
+    for name, each in (("one set of workers", None), (f"fresh ones each {BLOCKS_EACH} blocks", BLOCKS_EACH)):
+        counts = count(LEAST_PAIRS) if each is None else count(LEAST_WORKERS * each, each)
+        enough = next(n for n in counts if power(runs, n, each) >= POWER)
+        shares = ", ".join(f"{power(runs, n, each):.1%} in {n}" for n in (*BLOCKS[:1], 20, POWER_BLOCKS))
+        print(f"{name}: {shares} blocks; 80 % from {enough} on")
+        latest = max(latest, enough)
+    met = latest <= POWER_BLOCKS
+    print(f"found in 80 % from {latest} blocks on, goal <= {POWER_BLOCKS}: {'met' if met else 'MISSED'}")
     return met
 
 

@@ -22,6 +22,10 @@ INFERENCES = 10
 """of a window, where their own skew is drawn"""
 TARGET_RATIO = 0.02
 """the default of --target-ci"""
+STANDARD = PROFILES["standard"]
+"""the profile that goes on until its target is met"""
+BLOCKS_EACH = STANDARD.min_blocks // STANDARD.workers
+"""by one set of its workers, throughout where fresh ones cost as much as half a block"""
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator
@@ -95,23 +99,30 @@ def spiky_windows(rng: Rng, runs: int, blocks: int, share: float, *, both: bool)
     return Drawn(noise(rng, runs, blocks) + own - (base if both else share * SPIKE_RATIO))
 
 
-def stopped_early(rng: Rng, runs: int, blocks: int, pair_sd: float) -> Drawn:
+def stopped_early(rng: Rng, runs: int, blocks: int, pair_sd: float, layout_sd: float) -> Drawn:
     """Draw runs that stop, as a standard run does, once the worse of two ratios to one baseline meets the target."""
+    of_block = np.arange(blocks) // BLOCKS_EACH
     windows = pair_sd / np.sqrt(2) * rng.standard_normal((3, runs, blocks))
-    logs = windows[:2] - windows[2]
-    return Drawn(logs[0], counts=stops(logs))
+    layouts = layout_sd / np.sqrt(2) * rng.standard_normal((3, runs, of_block[-1] + 1))
+    figures = windows + layouts[..., of_block]
+    logs = figures[:2] - figures[2]
+    return Drawn(logs[0], counts=stops(logs), workers=tuple(of_block.tolist()))
 
 
 def stops(logs: Floats) -> Sequence[int]:
-    """Return at how many blocks each run stops; the axes of ``logs`` are ratios, runs and blocks."""
-    taken = np.arange(2, logs.shape[-1] + 1)
-    means = logs.cumsum(axis=-1)[..., 1:] / taken
-    squares = (logs**2).cumsum(axis=-1)[..., 1:] - taken * means**2
-    half = stdtrit(taken - 1, (1 + CONFIDENCE) / 2) * np.sqrt(np.maximum(squares, 0) / (taken - 1) / taken)
+    """Return at how many blocks each run stops; the axes of ``logs`` are ratios, runs and blocks.
+
+    Asked where a set of workers took all its blocks, for there the interval is that of their equally long means.
+    """
+    sets = logs.shape[-1] // BLOCKS_EACH
+    means = logs[..., : sets * BLOCKS_EACH].reshape(*logs.shape[:-1], sets, BLOCKS_EACH).mean(axis=-1)
+    taken = np.arange(STANDARD.workers, sets + 1)
+    sums, squares = (part.cumsum(axis=-1)[..., taken - 1] for part in (means, means**2))
+    variances = np.maximum(squares - sums**2 / taken, 0) / (taken - 1)
+    half = stdtrit(taken - 1, (1 + CONFIDENCE) / 2) * np.sqrt(variances / taken)
     content = np.expm1(half).max(axis=0) <= TARGET_RATIO
-    content[:, taken < PROFILES["standard"].min_blocks] = False
     content[:, -1] = True
-    return tuple(taken[content.argmax(axis=1)].tolist())
+    return tuple((BLOCKS_EACH * taken[content.argmax(axis=1)]).tolist())
 
 
 def fresh_workers(rng: Rng, runs: int, blocks: int, workers: int, layout_sd: float) -> Drawn:
@@ -133,12 +144,14 @@ DRAWS: Mapping[str, Draw] = {
     "10% of windows spike, both sides": partial(spiky_windows, share=0.1, both=True),
     "10% of windows spike, one side": partial(spiky_windows, share=0.1, both=False),
     **{
-        f"stopped at 2%, pair SD {sd:.0%}": partial(stopped_early, pair_sd=sd)
-        for sd in (0.02, 0.03, 0.05, 0.1)
+        f"stopped at 2%, pair SD {pair:.0%}, layout SD {layout:.0%}": partial(
+            stopped_early, pair_sd=pair, layout_sd=layout
+        )
+        for pair, layout in ((0.02, 0), (0.05, 0), (0.1, 0), (0.02, 0.01), (0.05, 0.02))
     },
     **{
         f"workers: {workers}, layout SD {sd:g}%": partial(fresh_workers, workers=workers, layout_sd=sd / 100)
-        for sd in (0, 0.5, 1)
+        for sd in (0, 1, 3)
         for workers in (1, 3, 5)
     },
 }

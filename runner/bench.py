@@ -98,9 +98,8 @@ class Roster:
         """by cell: as seen at the end of the warm-up"""
         self.sessions: dict[str, SessionEntry] = {}
         """by backend: those that opened"""
-        self.began_s = bench.budget.now_s()
-        self.setup_s = 0.0
-        """what it took to open and warm up all workers, and takes again for fresh ones"""
+        self.fresh_s = 0.0
+        """what fresh workers in the place of all take: predicted, and then as the last ones took"""
 
     def close(
         self, cell: Cell, status: Literal["failed", "skipped", "overloaded"], reason: str, **facts: float

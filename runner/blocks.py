@@ -1,14 +1,14 @@
 """Block after block: every ready cell once in random order, until the model is known well enough or time is up."""
 
 from collections.abc import Mapping, Sequence
-from math import ceil, inf, sqrt
+from math import ceil, inf
 
 from runner.bench import Roster
-from runner.crew import BackendLostError
 from runner.plan import LONGEST_SHARED_WINDOW, MIN_INFERENCES, PROFILES, WINDOW_S, share_windows, visit_s
 from runner.report.journal import BlockLine, CellLine
+from runner.shifts import Shifts
 from runner.stats.effort import blocks_needed
-from runner.stats.intervals import ratio_interval
+from runner.stats.intervals import UNKNOWN, RatioInterval, ratio_interval
 from runner.visits import take_window
 
 _WINDOW_PARTS = (1, 2, 4, inf)
@@ -25,8 +25,6 @@ def run_blocks(roster: Roster) -> None:
     while blocks.wanted() and blocks.fits():
         if blocks.number == _FORECAST_BLOCK:
             blocks.forecast()
-        if blocks.due_for_fresh_workers():
-            blocks.refresh()
         blocks.run()
     while (old := blocks.to_repeat()) is not None and blocks.fits(repeat=True):
         blocks.run(repeats=old)
@@ -41,10 +39,7 @@ class _Blocks:
         self._roster, self._bench, self._so_far = roster, roster.bench, roster.so_far
         self._counts = _window_counts(roster)
         self._last_s = 0.0
-        self._shift = ceil(self._bench.profile.min_blocks / self._bench.profile.workers)
-        """blocks by one set of workers"""
-        self._fresh_at = self.number
-        """the first block of the present workers; those of a resumed run are fresh"""
+        self._shifts = Shifts(roster, self.number)
 
     @property
     def number(self) -> int:
@@ -62,8 +57,8 @@ class _Blocks:
         if not self._roster.ready or self._so_far.repeats or self._first_time >= profile.max_blocks:
             return False
         # Without those that are to be repeated: their repeats can only narrow it.
-        width = self._width(leave_out=self._due())
-        return self._first_time < profile.min_blocks or width > self._bench.target_ci_ratio
+        widest = self._widest(leave_out=self._due())
+        return self._first_time < profile.min_blocks or self._misses(widest)
 
     def fits(self, *, repeat: bool = False) -> bool:
         """Return whether the budget holds another block as long as the last one, and its fresh workers if it is due."""
@@ -71,13 +66,19 @@ class _Blocks:
         left_s = (
             budget.for_needs_s if self._first_time < self._bench.profile.min_blocks else budget.for_more_s
         )
-        fresh_s = self._roster.setup_s if self.due_for_fresh_workers() and not repeat else 0.0
-        block_s = max(self._last_s, _block_s(self._roster, self._counts))
-        return bool(self._roster.ready) and fresh_s + block_s <= left_s
+        fresh_s = self._roster.fresh_s if self._shifts.due(self.number, self._block_s) and not repeat else 0.0
+        return bool(self._roster.ready) and fresh_s + self._block_s <= left_s
+
+    @property
+    def _block_s(self) -> float:
+        """What the next block is predicted to take."""
+        return max(self._last_s, _block_s(self._roster, self._counts))
 
     def run(self, repeats: int | None = None) -> None:
-        """Visit every ready cell once, in random order."""
+        """Visit every ready cell once, in random order; by fresh workers where these took their share."""
         bench, plan, number = self._bench, self._roster.plan, self.number
+        if repeats is None and self._shifts.due(number, self._block_s):
+            self._shifts.change(number)
         began_s = bench.budget.now_s()
         self._cool_down()
         windows = []
@@ -100,32 +101,13 @@ class _Blocks:
         left = ceil(self._first_time / _REPEATED_PART) - self._so_far.repeats
         return sorted(self._so_far.disturbed)[: max(0, left)]
 
-    def due_for_fresh_workers(self) -> bool:
-        """Return whether the workers have done their share of blocks."""
-        return (
-            self._bench.profile.workers > 1
-            and self.number > self._fresh_at
-            and self.number % self._shift == 0
-        )
-
-    def refresh(self) -> None:
-        """Replace every backend's worker, because the memory layout of a process is part of its speed."""
-        began_s, self._fresh_at = self._bench.budget.now_s(), self.number
-        for label in dict.fromkeys(cell.backend for cell in self._roster.ready.values()):
-            self._bench.progress.say(f"starting a fresh worker of {label}")
-            try:
-                self._roster.crew.refresh(label)
-            except BackendLostError as error:
-                self._roster.fail(self._roster.cells_of(label), error)
-        self._roster.setup_s = self._bench.budget.now_s() - began_s
-
     def forecast(self) -> None:
         """Say whether the target can be reached in the budget."""
-        bench, width = self._bench, self._width()
-        if not bench.target_ci_ratio < width < inf:
+        bench, widest = self._bench, self._widest()
+        if widest is None or not self._misses(widest) or widest.half_width_ratio == inf:
             return
-        needed = blocks_needed(width, self.number, bench.target_ci_ratio)
-        need_s = max(0, needed - self.number) * max(self._last_s, _block_s(self._roster, self._counts))
+        needed = blocks_needed(widest, bench.target_ci_ratio)
+        need_s = max(0, needed - self.number) * self._block_s
         reach = "needs" if need_s <= bench.budget.for_more_s else "would need"
         limits = "" if need_s <= bench.budget.for_more_s else ", more than the time budget holds"
         if needed > bench.profile.max_blocks:
@@ -134,6 +116,10 @@ class _Blocks:
             f"after {self.number} blocks: the target of ±{bench.target_ci_ratio * 100:.2g} % {reach} about {needed} "
             f"blocks, {need_s:.0f} s more{limits}"
         )
+
+    def _misses(self, widest: RatioInterval | None) -> bool:
+        """Return whether a ratio is known less well than asked for."""
+        return widest is not None and widest.half_width_ratio > self._bench.target_ci_ratio
 
     def close_late_cells(self) -> None:
         """Call a paced cell overloaded when most of its windows ran past their schedule."""
@@ -156,14 +142,16 @@ class _Blocks:
                 )
         elif blocks < profile.min_blocks and roster.ready:
             roster.note(f"{blocks} blocks of {profile.min_blocks} fitted the time budget")
-        elif self._bench.target_ci_ratio < (width := self._width()) < inf:
-            self._say_precision(width, blocks)
+        elif (widest := self._widest()) is not None and self._misses(widest):
+            self._say_precision(widest)
 
-    def _say_precision(self, width: float, blocks: int) -> None:
-        target = self._bench.target_ci_ratio
-        needed = blocks_needed(width, blocks, target)
+    def _say_precision(self, widest: RatioInterval) -> None:
+        width, target = widest.half_width_ratio, self._bench.target_ci_ratio
+        if width == inf:
+            return
+        needed = blocks_needed(widest, target)
         advice = (
-            f"about {needed} blocks instead of {blocks} would reach it (a larger --profile or --time-budget)"
+            f"about {needed} blocks instead of {self._first_time} would reach it (a larger --profile or --time-budget)"
             if needed <= PROFILES["publication"].max_blocks
             else "this machine is too unsteady for it now"
         )
@@ -179,10 +167,11 @@ class _Blocks:
                 f"block {self.number + 1} began hot: {waited_s:.0f} s did not cool the CPU down"
             )
 
-    def _width(self, leave_out: Sequence[int] = ()) -> float:
-        """Return the widest half-width of a ratio to the baseline over the blocks that count; 0 without any."""
-        so_far, baseline, widths = self._so_far, self._bench.baseline, [0.0]
+    def _widest(self, leave_out: Sequence[int] = ()) -> RatioInterval | None:
+        """Return the ratio to the baseline that is known least, over the blocks that count; None without any."""
+        so_far, baseline = self._so_far, self._bench.baseline
         keys = {(cell.backend, cell.load, cell.io): key for key, cell in self._roster.ready.items()}
+        ratios = []
         for (backend, load, io), key in keys.items():
             base_key = keys.get((baseline, load, io))
             if backend == baseline or base_key is None:
@@ -190,14 +179,11 @@ class _Blocks:
             own, base = so_far.means_s.get(key, {}), so_far.means_s.get(base_key, {})
             blocks = sorted((own.keys() & base.keys()) - so_far.repeated - set(leave_out))
             if not blocks:
-                return inf
+                return UNKNOWN
             takers = ([so_far.takers[each][block] for block in blocks] for each in (key, base_key))
             workers = min(takers, key=lambda numbers: len(set(numbers)))
-            ratio = ratio_interval([own[b] for b in blocks], [base[b] for b in blocks], workers)
-            widths.append(
-                inf if ratio.low is None or ratio.high is None else sqrt(ratio.high / ratio.low) - 1
-            )
-        return max(widths)
+            ratios.append(ratio_interval([own[b] for b in blocks], [base[b] for b in blocks], workers))
+        return max(ratios, key=lambda ratio: ratio.half_width_ratio, default=None)
 
 
 def _window_counts(roster: Roster) -> Mapping[str, int]:
@@ -208,7 +194,7 @@ def _window_counts(roster: Roster) -> Mapping[str, int]:
     target_s = max(WINDOW_S, bench.meters.minimum_window_s)
     asked = (target_s, MIN_INFERENCES, LONGEST_SHARED_WINDOW)
     shorter = ((max(WINDOW_S, target_s / part), 1, LONGEST_SHARED_WINDOW) for part in _WINDOW_PARTS)
-    left_s = bench.budget.for_needs_s - (bench.profile.workers - 1) * roster.setup_s
+    left_s = bench.budget.for_needs_s - (bench.profile.workers - 1) * roster.fresh_s
     for size in dict.fromkeys((asked, *shorter, (WINDOW_S, 1, 1.0))):
         counts = share_windows(cells, roster.inference_s, *size)
         if bench.profile.min_blocks * _block_s(roster, counts) <= left_s:

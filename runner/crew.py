@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import inf
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -69,7 +69,11 @@ class Crew:
                 self._start(label).send("open", self._open_request(spec))
             except WorkerLostError as error:
                 lost[label] = error
-        return {label: lost.get(label) or self._opened(label) for label in self._specs}
+        opened = {label: lost.get(label) or self._opened(label) for label in self._specs}
+        self._placements = {
+            label: each.placement for label, each in opened.items() if isinstance(each, Opened)
+        }
+        return opened
 
     def prepare(self, label: str, request: Prepare, predicted_s: float) -> Prepared:
         """Bind and warm up a batch.
@@ -80,7 +84,9 @@ class Crew:
         """
         limit_s = self._limit_s(predicted_s + request.warm_up_cap_s)
         prepared = self._ask(label, lambda worker: worker.prepare(request, limit_s))
-        self._prepared[label][request.batch_size, request.io] = (request, predicted_s)
+        # A fresh worker need not find out again how long it takes until the machine is steady.
+        again = replace(request, warm_up_steady=False)
+        self._prepared[label][request.batch_size, request.io] = (again, predicted_s)
         return prepared
 
     def check(self, label: str, request: Check) -> Checked:
@@ -110,18 +116,33 @@ class Crew:
         """Return which process of a backend is its current one, or was its last; 0 is the first."""
         return max(0, self._started[label] - 1)
 
-    def refresh(self, label: str) -> None:
-        """Put a fresh worker, as warm as the old one, in its place.
+    def replace(self, label: str) -> Worker:
+        """Return a fresh worker, in the place of one that is gone.
 
         Raises:
             BackendLostError: the model does not open any more.
         """
-        if label in self._workers:
-            self._workers.pop(label).close()
-        self._replace(label).park()
+        if error := self.refresh(label).get(label):
+            raise error
+        return self._workers[label]
+
+    def refresh(self, *labels: str) -> dict[str, BackendLostError]:
+        """Put fresh workers, with every batch bound and run, in the places of these; return those that are lost."""
+        for label in labels:
+            if label in self._workers:
+                self._workers.pop(label).close()
+        lost: dict[str, BackendLostError] = {}
+        for do in (self._start_fresh, self._open_fresh, self._prepare_fresh):
+            for label in labels:
+                if label not in lost:
+                    try:
+                        do(label)
+                    except BackendLostError as error:
+                        lost[label] = error
+        return lost
 
     def _ask(self, label: str, ask: Callable[[Worker], _Reply]) -> _Reply:
-        worker = self._workers.get(label) or self._replace(label)
+        worker = self._workers.get(label) or self.replace(label)
         worker.wake()
         try:
             reply = ask(worker)
@@ -146,24 +167,28 @@ class Crew:
             self._workers.pop(label).kill()
             return error
         self._workers[label].park()
-        self._placements[label] = opened.placement
         return opened
 
-    def _replace(self, label: str) -> Worker:
-        """Return a fresh worker in which every batch that worked before is bound and warm, or is given up."""
+    def _start_fresh(self, label: str) -> None:
         try:
-            worker = self._start(label)
-            opened = worker.open(self._open_request(self._specs[label]), self._within_budget_s(_OPEN_LIMIT_S))
-        except (CellFailedError, WorkerLostError) as error:
-            if label in self._workers:
-                self._workers.pop(label).kill()
+            self._start(label).send("open", self._open_request(self._specs[label]))
+        except WorkerLostError as error:
             raise BackendLostError(f"a fresh worker failed too: {error}") from error
-        if opened.placement != self._placements.get(label):
+
+    def _open_fresh(self, label: str) -> None:
+        opened = self._opened(label)
+        if not isinstance(opened, Opened):
+            raise BackendLostError(f"a fresh worker failed too: {opened}") from opened
+        if opened.placement != self._placements[label]:
             # What was proven of the first worker would not hold for this one's figures.
             self._workers.pop(label).kill()
             raise BackendLostError(
                 f"a fresh worker placed the model differently: {opened.placement['label']}"
             )
+
+    def _prepare_fresh(self, label: str) -> None:
+        worker = self._workers[label]
+        worker.wake()
         for shape, (request, predicted_s) in list(self._prepared[label].items()):
             try:
                 worker.prepare(request, self._limit_s(predicted_s + request.warm_up_cap_s))
@@ -172,8 +197,9 @@ class Crew:
             except WorkerLostError:
                 del self._prepared[label][shape]
                 self._workers.pop(label).kill()
-                return self._replace(label)
-        return worker
+                self.replace(label)
+                return
+        worker.park()
 
     def _limit_s(self, predicted_s: float) -> float:
         return self._within_budget_s(self._terms.patience.limit_s(predicted_s))

@@ -21,6 +21,7 @@ _WARM_UP_PART = 0.1
 def open_sessions(roster: Roster) -> None:
     """Open the model everywhere; a backend that cannot, or that fell back, costs its own cells."""
     file, bench = roster.plan.file, roster.bench
+    began_s = bench.budget.now_s()
     bench.progress.say("opening")
     for label, opened in roster.crew.open_all().items():
         entry = SessionEntry(
@@ -38,6 +39,7 @@ def open_sessions(roster: Roster) -> None:
             roster.sessions[label] = entry
         for cell in roster.cells_of(label) if entry.status == "failed" else ():
             roster.close(cell, "failed", entry.reason)
+    roster.fresh_s = bench.budget.now_s() - began_s
 
 
 def _facts(opened: Opened | JoulebatchError, bench: Bench) -> dict[str, object]:
@@ -74,7 +76,6 @@ def prepare_cells(roster: Roster) -> None:
             prepared[shape] = done
         if shape in prepared:
             _admit(roster, cell, prepared[shape])
-    roster.setup_s = roster.bench.budget.now_s() - roster.began_s
 
 
 def check_parity(roster: Roster) -> None:
@@ -112,6 +113,7 @@ def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
         shape = shape_of(cell)
         roster.fail([each for each in roster.live.values() if shape_of(each) == shape], error)
         return None
+    roster.fresh_s += done.first_inference_s + rule.again_s(done.inference_s)
     if done.peak_memory_bytes:
         roster.memory.saw(cell.backend, cell.load.batch_size, done.peak_memory_bytes)
     if done.capped:
@@ -166,7 +168,7 @@ def _does_not_fit(roster: Roster, cell: Cell) -> bool:
         visit_s(each, each_s, fewest_inferences(each, each_s, WINDOW_S, 1))
         for each, each_s in ((each, roster.inference_s[key]) for key, each in roster.ready.items())
     )
-    fresh_s = (profile.workers - 1) * (budget.now_s() - roster.began_s)
+    fresh_s = (profile.workers - 1) * roster.fresh_s
     need_s = admitted_s + fresh_s + smallest_run_s((cell,), {cell.key: predicted_s}, profile)
     left_s = budget.for_needs_s
     if need_s <= left_s:

@@ -125,7 +125,7 @@ Examples:
     "--workers",
     type=click.IntRange(1),
     metavar="N",
-    show_default="5 for publication, else 1",
+    show_default="quick 1, standard 5, publication 10",
     help="Fresh processes per backend that the blocks are spread over: claims of 2 % and less need 3 or more.",
 )
 @click.option("--seed", type=click.IntRange(0), metavar="N", default=0, help="Of inputs and order.")

@@ -9,8 +9,10 @@ from runner.stats.stability import STRETCHES, is_steady
 
 VISIT_S = 0.05
 """After another worker ran, the first inference took 1.6 times as long: a visit begins with this, or one inference."""
-STRETCH_S = 0.5
-"""Longer ones would scatter no less: windows of 0.05 to 2 s all did by 7 to 16 % on 2 shared cores."""
+STRETCH_S = 0.1
+"""Longer ones would scatter no less: windows of 0.05 to 2 s all did by 7 to 16 % on 2 shared cores. What a warm-up has
+to outlast is over within (arenas, first touches, clocks that rise); a machine that slows down over minutes is none of
+its business, because the windows of a block share that."""
 STRETCH_INFERENCES = 2
 """The fewest that are a mean; with more, slow networks would reach the cap before the fifth stretch."""
 
@@ -26,7 +28,11 @@ class WarmUpRule:
     def least_s(self, inference_s: float) -> float:
         """Return the predicted time of the shortest warm-up: steady at once, or not steady before the cap."""
         stretches_s = STRETCHES * max(STRETCH_S, STRETCH_INFERENCES * inference_s)
-        return min(self.cap_s, stretches_s if self.steady else self.inferences * inference_s)
+        return min(self.cap_s, stretches_s if self.steady else self.again_s(inference_s))
+
+    def again_s(self, inference_s: float) -> float:
+        """Return the predicted time of the warm-up of a fresh worker, which does not wait until all is steady."""
+        return min(self.cap_s, self.inferences * inference_s)
 
 
 @dataclass(frozen=True, slots=True)

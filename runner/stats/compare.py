@@ -48,9 +48,8 @@ def best_set(table: Table, workers: Sequence[Hashable] | None = None) -> tuple[i
 
     Every pair's mean log ratio is studentised with its own spread; one critical value covers the largest |t|
     over all pairs, so the lowest may be picked after looking, and a true tie is kept whole in 95 % of runs.
-    The worker is a level of that spread as in ``ratio_interval``: five keep a tie of four cells whole in 92 to 97 %,
-    three, which tell layout from noise badly, in 85 % at worst (simulated). With fewer their layout is added in
-    quadrature.
+    The worker is a level of that spread as in ``ratio_interval``: from three on a tie of four cells is kept whole in
+    95 to 97 % (simulated). With fewer their layout is added in quadrature.
 
     Args:
         table: at least ``LEAST_PAIRS`` rows and two columns.

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from math import exp, hypot, log, sqrt
+from math import exp, hypot, inf, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,13 @@ class RatioInterval:
     """pairs of processes that took them"""
 
     @property
+    def half_width_ratio(self) -> float:
+        """How far either limit lies from the ratio, as ``--target-ci`` means it; infinite below two pairs."""
+        if self.low is None or self.high is None:
+            return inf
+        return sqrt(self.high / self.low) - 1
+
+    @property
     def claimed_log(self) -> float | None:
         """Half-width of the log ratio that holds for other processes, too; None below two pairs.
 
@@ -53,6 +60,10 @@ class RatioInterval:
         if self.low is None or self.high is None:
             return None
         return beyond_processes(log(self.high / self.low) / 2, self.worker_count, _NORMAL_95)
+
+
+UNKNOWN = RatioInterval(1.0, None, None, 0)
+"""before any pair"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +143,9 @@ def estimate_mean(samples: NDArray[np.float64], workers: Sequence[Hashable] | No
     mean, count = float(samples.mean()), samples.size
     if count < 2:  # noqa: PLR2004 - one value has no spread
         return Estimate(mean, None, 0, len(groups))
-    if LEAST_WORKERS <= len(groups) < count:
-        error = _error_between_groups(groups, mean)
-        if error is not None:
-            return Estimate(mean, error, len(groups) - 1, len(groups))
-    # Pooled: every pair stands for itself.
+    if len(groups) >= LEAST_WORKERS:
+        return Estimate(mean, _error_between_groups(groups, mean), len(groups) - 1, len(groups))
+    # Too few to know their spread: every pair of windows stands for itself, and a claim adds `LAYOUT_SD`.
     return Estimate(mean, float(samples.std(ddof=1)) / sqrt(count), count - 1, len(groups))
 
 
@@ -153,28 +162,19 @@ def beyond_processes(reach: float, worker_count: int, quantile: float) -> float:
     return hypot(reach, quantile * LAYOUT_SD / sqrt(worker_count))
 
 
-def _error_between_groups(groups: Sequence[NDArray[np.float64]], mean: float) -> float | None:
-    """Return the standard error of the mean over all values, or None where groups differ no more than values do.
+def _error_between_groups(groups: Sequence[NDArray[np.float64]], mean: float) -> float:
+    """Return the standard error of the mean over all values, each group being one independent piece of evidence.
 
-    One-way random effects: with mean squares B between and W within groups, the groups' variance is (B - W) / n0,
-    n0 being the group size, corrected for its spread. For equal sizes this is sqrt(B / count). Where B is not above
-    W, no effect of the worker is seen and pooling is the better estimate.
+    Whatever the values of a group share widens it. For groups of one size it is that of the mean of their means.
+    Pooling where groups seem alike would narrow it, but a handful of groups shows too little for such a test.
 
     Source:
-        Searle, Casella and McCulloch, Variance Components (1992), chapter 3 (the one-way classification; n0 is that
-        of unequal sizes). Pooling after a preliminary test: Bancroft, Analysis and inference for incompletely
-        specified models involving the use of preliminary test(s) of significance, Biometrics 20 (1964).
+        Cochran, Sampling Techniques, 3rd ed. (1977), section 11.8: the ratio-to-size estimate of clusters of unequal
+        sizes, with k - 1 degrees of freedom.
     """
-    sizes = np.array([group.size for group in groups], dtype=np.float64)
-    means = np.array([group.mean() for group in groups])
-    count = sizes.sum()
-    between = float((sizes * (means - mean) ** 2).sum()) / (len(groups) - 1)
-    within = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / (count - len(groups))
-    if between <= within:
-        return None
-    typical = (count - (sizes**2).sum() / count) / (len(groups) - 1)
-    variance = (between - within) / typical * (sizes**2).sum() / count**2 + within / count
-    return float(np.sqrt(variance))
+    count = sum(group.size for group in groups)
+    squares = sum((group.size / count * (float(group.mean()) - mean)) ** 2 for group in groups)
+    return sqrt(len(groups) / (len(groups) - 1) * squares)
 
 
 def _grouped(samples: NDArray[np.float64], workers: Sequence[Hashable] | None) -> list[NDArray[np.float64]]:

@@ -13,9 +13,10 @@ from runner.budget import Budget
 from runner.conditions import Conditions, MachineState
 from runner.config import RunConfig
 from runner.cooling import CoolDown
-from runner.crew import Crew, Terms
+from runner.crew import BackendLostError, Crew, Terms
 from runner.errors import JoulebatchError
 from runner.meters.interface import Energy, Measured
+from runner.meters.recorder import Ahead
 from runner.modelfile import ModelFile, TensorSpec
 from runner.plan import PROFILES, make_plan
 from runner.progress import Progress
@@ -109,11 +110,20 @@ class ScriptedCrew:
     def worker_number(self, label: str) -> int:
         return self.refreshed[label]
 
-    def refresh(self, label: str) -> None:
+    def replace(self, label: str) -> None:
         self._happens("refresh", label, 0)
         self._machine.now_s += self.refresh_s
         self.lost.discard(label)
         self.refreshed[label] += 1
+
+    def refresh(self, *labels: str) -> dict[str, BackendLostError]:
+        lost = {}
+        for label in labels:
+            try:
+                self.replace(label)
+            except BackendLostError as error:
+                lost[label] = error
+        return lost
 
     def measure(self, label: str, request: Measure, predicted_s: float) -> Measurement:
         self._happens("measure", label, request.batch_size)
@@ -168,7 +178,7 @@ class ScriptedMeters:
         self._machine, self.minimum_window_s = machine, minimum_window_s
         self.poller_cpu_s, self.measures = 0.0, True
 
-    def begin(self) -> None:
+    def begin(self, ahead: Ahead) -> None:
         self._machine.events.append("begin")
 
     def end(self, started_s: float, ended_s: float) -> tuple[Energy, ...]:

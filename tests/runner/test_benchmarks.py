@@ -371,7 +371,17 @@ def test_the_goal_is_a_third_of_the_time_and_a_failure_of_ours_misses_it(
     ours: Sequence[tuple[float, float]], usual: Sequence[tuple[float, float]], said: str
 ) -> None:
     first, second = ([an_answer(wall_s, half, half) for wall_s, half in runs] for runs in (ours, usual))
-    assert judge(first, second, CELLS, 0.02).endswith(f"ours / usual: {said}")
+    reference = an_answer(60, 0.01, 0.01, ratio=1.01)
+    assert judge(first, second, CELLS, 0.02, reference).endswith(f"half-width: {said}")
+
+
+def test_half_the_error_is_worth_four_times_the_time() -> None:
+    reference = an_answer(60, 0.01, 0.01)
+    ours, usual = an_answer(20, 0.019, 0.019, ratio=1.01), an_answer(20, 0.019, 0.019, ratio=1.01**2)
+    verdict = judge([ours], [usual], CELLS, 0.02, reference)
+    assert "by its own word: 1.00" in verdict
+    assert verdict.endswith("for the same achieved half-width: 0.25, goal <= 1/3: met")
+    assert "achieved half-width: ±1.97% of ours, ±3.98% of the usual" in verdict
 
 
 def test_both_sides_answer_about_the_same_cells(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,8 +426,13 @@ def test_the_exit_code_of_time_to_answer_is_its_goal_and_both_take_turns(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["time_to_answer", "--model", "tiny", "--models-dir", str(exported)])
     file = open_model(exported, "tiny")
-    limits = dict.fromkeys(time_to_answer.compared_cells(file), Limits(0.995, 1.005))
-    monkeypatch.setattr(time_to_answer, "run_ours", lambda *_: Answer(10, limits))
+    cells = time_to_answer.compared_cells(file)
+    true, limits = (dict.fromkeys(cells, Limits(0.995 * ratio, 1.005 * ratio)) for ratio in (1, 1.002))
+    monkeypatch.setattr(
+        time_to_answer,
+        "run_ours",
+        lambda _, __, target_ratio, ___: Answer(10, limits if target_ratio == 0.02 else true),
+    )
     for usual_s, code in ((29.0, 1), (31.0, 0)):
         monkeypatch.setattr(time_to_answer, "run_usual", lambda *_, s=usual_s: Answer(s, limits))
         assert time_to_answer.main() == code

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 
 from runner import blocks
@@ -314,31 +316,46 @@ def test_workers_are_replaced_between_blocks_where_the_profile_asks_for_several(
     on = scene({"A": 0.01, "B": 0.01}, profile="publication", target_ci_ratio="99%")
     _ran(on)
     assert len(on.journal.blocks) == 30
-    assert [w.worker for w in on.journal.windows] == [b // 6 for b in range(30) for _ in range(2)]
+    assert [w.worker for w in on.journal.windows] == [b // 3 for b in range(30) for _ in range(2)]
     refreshes = [event for event in on.machine.events if event.startswith("refresh")]
-    assert refreshes == ["refresh A b0", "refresh B b0"] * 4
+    assert refreshes == ["refresh A b0", "refresh B b0"] * 9
 
 
 def test_fresh_workers_are_paid_from_the_budget() -> None:
-    on = scene({"A": 0.01, "B": 0.01}, profile="publication", budget_s=100)
-    on.crew.refresh_s = 10.0
+    on = scene({"A": 0.01, "B": 0.01}, profile="publication", budget_s=110)
+    on.crew.refresh_s = 5.0
     on.crew.noise_ratio = 0.5
     prepare_cells(on.roster)
-    on.roster.setup_s = 20.0
+    on.roster.fresh_s = 10.0
     run_blocks(on.roster)
-    assert on.machine.now_s <= 1000 + 100
-    assert len(on.journal.blocks) == 30, "the fewest, by five pairs of workers; there is no time for a sixth"
-    assert on.crew.refreshed == {"A": 4, "B": 4}
+    assert on.machine.now_s <= 1000 + 110
+    assert len(on.journal.blocks) > 30, (
+        "more than the fewest, by ten pairs; there is no time for another pair"
+    )
+    assert on.crew.refreshed == {"A": 9, "B": 9}
+
+
+def test_the_dearer_fresh_workers_are_the_more_blocks_each_takes() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, profile="standard", target_ci_ratio="0.1%")
+    on.crew.noise_ratio = 0.5
+    cheap = list(Counter(w.worker for w in _ran(on).journal.windows).values())
+    assert cheap[:4] == [4] * 4, "two blocks of two windows each, so that the fewest blocks have five pairs"
+    assert set(cheap[5:-1]) == {2}, "fresh workers that cost nothing take every block"
+    on = scene({"A": 0.01, "B": 0.01}, profile="standard", target_ci_ratio="0.1%")
+    on.crew.noise_ratio, on.crew.refresh_s = 0.5, 4 * 0.34 / 2  # both take as long as four blocks
+    dear = list(Counter(w.worker for w in _ran(on).journal.windows).values())
+    assert dear[:4] == [4] * 4
+    assert set(dear[5:-1]) <= {10, 12, 14}, "three times the square root of four"
 
 
 def test_room_for_fresh_workers_is_kept_before_windows_are_long_and_cells_let_in() -> None:
     on = scene({"A": 0.5}, sizes="1,2", profile="publication", budget_s=200)
-    on.machine.now_s += 30  # opening took so long
+    on.roster.fresh_s = 10.0  # opening took so long
     _ran(on)
     assert set(on.journal.cells[_key("A", "b2")].reason.split()) >= {"budget:", "needs"}
     on = scene({"A": 0.05}, profile="publication", budget_s=100, minimum_window_s=2)
     prepare_cells(on.roster)
-    on.roster.setup_s = 15.0
+    on.roster.fresh_s = 5.0
     run_blocks(on.roster)
     assert on.journal.windows[0].wall_s < 2
 
@@ -347,7 +364,7 @@ def test_a_resumed_run_begins_with_fresh_workers_and_replaces_them_when_their_sh
     so_far = ModelSoFar(blocks=6)
     on = _ran(scene({"A": 0.01}, profile="publication", so_far=so_far))
     assert on.journal.blocks == list(range(6, 30))
-    assert [w.worker for w in on.journal.windows] == [b // 6 - 1 for b in range(6, 30)]
+    assert [w.worker for w in on.journal.windows] == [b // 3 - 2 for b in range(6, 30)]
 
 
 def test_the_target_goes_by_the_processes_that_took_the_windows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,13 +375,13 @@ def test_the_target_goes_by_the_processes_that_took_the_windows(monkeypatch: pyt
         return ratio_interval(values, baseline, workers)
 
     monkeypatch.setattr(blocks, "ratio_interval", remember)
-    so_far = ModelSoFar(blocks=8)  # two of the blocks that were planned for the second pair
+    so_far = ModelSoFar(blocks=8)  # two of the blocks that were planned for the third pair
     so_far.means_s |= {_key(label): dict.fromkeys(range(8), 0.01) for label in "AB"}
-    so_far.takers |= {_key(label): {block: block // 6 for block in range(8)} for label in "AB"}
+    so_far.takers |= {_key(label): {block: block // 3 for block in range(8)} for label in "AB"}
     on = scene({"A": 0.01, "B": 0.01}, profile="publication", target_ci_ratio="99%", so_far=so_far)
-    on.crew.refreshed.update({"A": 2, "B": 2})
+    on.crew.refreshed.update({"A": 3, "B": 3})
     _ran(on)
-    assert asked[-1] == [0] * 6 + [1] * 2 + [2] * 4 + [3] * 6 + [4] * 6 + [5] * 6
+    assert asked[-1] == [block // 3 for block in range(8)] + [3 + block // 3 for block in range(22)]
 
 
 def test_a_backend_whose_fresh_worker_does_not_open_goes_out_alone() -> None:
@@ -372,7 +389,7 @@ def test_a_backend_whose_fresh_worker_does_not_open_goes_out_alone() -> None:
     on.crew.faults["refresh", "B", 0] = BackendLostError("a fresh worker failed too")
     _ran(on)
     assert on.journal.cells[_key("B")].status == "failed"
-    assert sum(window.cell == _key("B") for window in on.journal.windows) == 6
+    assert sum(window.cell == _key("B") for window in on.journal.windows) == 3
     assert sum(window.cell == _key("A") for window in on.journal.windows) == 30
 
 

@@ -77,7 +77,7 @@ def test_a_backend_whose_interpreter_goes_away_costs_no_other(exported: Path, tm
             assert "the worker did not start" in str(opened["B"])
             crew.prepare("A", _prepare(1), 0.01)
             with pytest.raises(BackendLostError, match="a fresh worker failed too: the worker did not start"):
-                crew.refresh("B")
+                crew.replace("B")
             assert len(_measure(crew, "A", 1)) == 3
 
 

@@ -25,6 +25,7 @@ from runner import bench, experiment
 from runner.budget import Budget
 from runner.conditions import Conditions, MachineState
 from runner.config import RunConfig
+from runner.crew import BackendLostError
 from runner.errors import FileError
 from runner.experiment import run_experiment
 from runner.progress import Progress
@@ -89,8 +90,8 @@ class InstantCrew:
     def worker_number(self, label: str) -> int:
         return 0
 
-    def refresh(self, label: str) -> None:
-        pass
+    def refresh(self, *labels: str) -> dict[str, BackendLostError]:
+        return {}
 
     def __enter__(self) -> Self:
         return self

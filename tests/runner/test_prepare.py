@@ -230,7 +230,7 @@ def test_what_was_visited_before_a_run_went_on_stays_in_whatever_the_forecasts_s
     assert on.journal.cells[small.key].reason.startswith("budget: ")
 
 
-@pytest.mark.parametrize(("budget_s", "cap_s"), [(None, 10.0), (60.0, 3.0), (30.0, 2.5)])
+@pytest.mark.parametrize(("budget_s", "cap_s"), [(None, 10.0), (60.0, 3.0), (6.0, 0.5)])
 def test_warming_up_takes_a_tenth_of_the_budget_and_time_enough_to_be_steady(
     budget_s: float | None, cap_s: float
 ) -> None:

@@ -236,7 +236,7 @@ def test_explain_prints_the_plan_and_measures_nothing(home: Path) -> None:
 def test_a_budget_too_small_skips_with_the_prediction_and_says_so(home: Path) -> None:
     result = joulebatch(
         "run", "-m", "tiny", "--backend", "cpu", "--batch-sizes", "1,4096", "--profile", "standard",
-        "--time-budget", "6s", cwd=home,
+        "--time-budget", "3s", cwd=home,
     )  # fmt: skip
     assert result.returncode in (0, 3), result.stderr
     skipped = [cell for cell in report_of(home).cells if cell.status == "skipped"]
