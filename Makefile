@@ -66,7 +66,7 @@ $(OTHER_STAMP): constraints.txt | $(VENV)
 	$(OTHER_ENV)/bin/python -m pip install $(PIP_ARGS) --constraint $(OTHER_ENV)/constraints.txt onnxruntime==$(OTHER_ORT)
 	touch $@
 
-$(WHEEL_STAMP): pyproject.toml constraints.txt $(shell find runner exporter -name '*.py') | $(VENV)
+$(WHEEL_STAMP): pyproject.toml constraints.txt $(shell find runner exporter -name __pycache__ -prune -o -print) | $(VENV)
 	rm -rf build
 	$(PYTHON) -m venv --clear $(WHEEL_ENV)
 	$(WHEEL_ENV)/bin/python -m pip install $(PIP_ARGS) --constraint constraints.txt ".[cpu]"

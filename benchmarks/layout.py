@@ -4,7 +4,7 @@ Run from the checkout: ``python -m benchmarks.layout [--pairs 8] [--seconds 30] 
 workers of one backend take turns in windows of 0.1 s, and every pair gives a ratio that ought to be 1. Every other
 pair runs without address space randomisation (``setarch -R``), where both have the same addresses. What the windows
 do not explain of the spread of these ratios is that of the processes. There is no goal: the figures are what
-``LAYOUT_SD`` in runner/stats/intervals.py and ``_SCATTER_RATIO`` in runner/shifts.py stand on.
+``LAYOUT_SD`` in runner/stats/intervals.py and the fresh workers of runner/shifts.py stand on.
 """
 
 import argparse

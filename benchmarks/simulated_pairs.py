@@ -25,7 +25,7 @@ TARGET_RATIO = 0.02
 STANDARD = PROFILES["standard"]
 """the profile that goes on until its target is met"""
 BLOCKS_EACH = STANDARD.min_blocks // STANDARD.workers
-"""by one set of its workers, throughout where fresh ones cost as much as half a block"""
+"""by one set of its workers"""
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator

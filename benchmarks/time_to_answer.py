@@ -201,7 +201,7 @@ def describe(name: str, answer: Answer, cells: Sequence[str], target_ratio: floa
 def achieved_half_width_log(answers: Sequence[Answer], reference: Answer) -> float:
     """Return what holds 95 % of the errors, were they normal."""
     errors = [error for answer in answers for error in answer.errors(reference)]
-    return NORMAL_95 * math.sqrt(fmean(error**2 for error in errors))
+    return NORMAL_95 * math.sqrt(fmean(error**2 for error in errors)) if errors else math.inf
 
 
 def judge(
@@ -217,7 +217,7 @@ def judge(
     )
     ratio = median(each.wall_s for each in ours) / median(each.wall_s for each in usual)
     own_log, their_log = (achieved_half_width_log(answers, reference) for answers in (ours, usual))
-    same = ratio * (own_log / their_log) ** 2
+    same = ratio * (own_log / their_log) ** 2 if their_log else math.inf
     most = "at most " if usual_failed else ""
     met = not failed and same <= GOAL_RATIO
     return (

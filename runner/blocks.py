@@ -8,7 +8,7 @@ from runner.plan import LONGEST_SHARED_WINDOW, MIN_INFERENCES, PROFILES, WINDOW_
 from runner.report.journal import BlockLine, CellLine
 from runner.shifts import Shifts
 from runner.stats.effort import blocks_needed
-from runner.stats.intervals import UNKNOWN, RatioInterval, ratio_interval
+from runner.stats.intervals import LEAST_WORKERS, UNKNOWN, RatioInterval, ratio_interval
 from runner.visits import take_window
 
 _WINDOW_PARTS = (1, 2, 4, inf)
@@ -22,12 +22,15 @@ _REPEATED_PART = 4
 def run_blocks(roster: Roster) -> None:
     """Visit all cells until the profile is content or the budget ends, and repeat the blocks that were disturbed."""
     blocks = _Blocks(roster)
-    while blocks.wanted() and blocks.fits():
-        if blocks.number == _FORECAST_BLOCK:
-            blocks.forecast()
-        blocks.run()
-    while (old := blocks.to_repeat()) is not None and blocks.fits(repeat=True):
-        blocks.run(repeats=old)
+    while blocks.fits():
+        if blocks.wanted():
+            if blocks.number == _FORECAST_BLOCK:
+                blocks.forecast()
+            blocks.run()
+        elif (old := blocks.to_repeat()) is not None:
+            blocks.run(repeats=old)
+        else:
+            break
     blocks.say_what_is_missing()
     blocks.close_late_cells()
 
@@ -48,25 +51,25 @@ class _Blocks:
 
     @property
     def _first_time(self) -> int:
-        """Finished blocks that repeat no other; they come first, so these are the numbers below it."""
+        """How many finished blocks repeat no other."""
         return self._so_far.blocks - self._so_far.repeats
 
     def wanted(self) -> bool:
         """Return whether the profile asks for another block that is no repeat."""
         profile = self._bench.profile
-        if not self._roster.ready or self._so_far.repeats or self._first_time >= profile.max_blocks:
+        if not self._roster.ready or self._first_time >= profile.max_blocks:
             return False
-        # Without those that are to be repeated: their repeats can only narrow it.
         widest = self._widest(leave_out=self._due())
-        return self._first_time < profile.min_blocks or self._misses(widest)
+        few = widest is not None and widest.worker_count < min(profile.workers, LEAST_WORKERS)
+        return self._first_time < profile.min_blocks or few or self._misses(widest)
 
-    def fits(self, *, repeat: bool = False) -> bool:
+    def fits(self) -> bool:
         """Return whether the budget holds another block as long as the last one, and its fresh workers if it is due."""
         budget = self._bench.budget
         left_s = (
             budget.for_needs_s if self._first_time < self._bench.profile.min_blocks else budget.for_more_s
         )
-        fresh_s = self._roster.fresh_s if self._shifts.due(self.number, self._block_s) and not repeat else 0.0
+        fresh_s = self._roster.fresh_s if self._shifts.due(self.number) else 0.0
         return bool(self._roster.ready) and fresh_s + self._block_s <= left_s
 
     @property
@@ -77,7 +80,7 @@ class _Blocks:
     def run(self, repeats: int | None = None) -> None:
         """Visit every ready cell once, in random order; by fresh workers where these took their share."""
         bench, plan, number = self._bench, self._roster.plan, self.number
-        if repeats is None and self._shifts.due(number, self._block_s):
+        if self._shifts.due(number):
             self._shifts.change(number)
         began_s = bench.budget.now_s()
         self._cool_down()
@@ -107,7 +110,7 @@ class _Blocks:
         if widest is None or not self._misses(widest) or widest.half_width_ratio == inf:
             return
         needed = blocks_needed(widest, bench.target_ci_ratio)
-        need_s = max(0, needed - self.number) * self._block_s
+        need_s = max(0, needed - self.number) * (self._block_s + self._shifts.cost_s)
         reach = "needs" if need_s <= bench.budget.for_more_s else "would need"
         limits = "" if need_s <= bench.budget.for_more_s else ", more than the time budget holds"
         if needed > bench.profile.max_blocks:

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from runner.backends.spec import BackendSpec
 from runner.errors import JoulebatchError
 from runner.interruption import Interruption
+from runner.load.warmup import AGAIN_INFERENCES
 from runner.modelfile import ModelFile, manifest_path
 from runner.protocol import Check, Checked, Measure, Measurement, Open, Opened, Prepare, Prepared
 from runner.workers import CellFailedError, Patience, Worker, WorkerLostError
@@ -84,8 +85,8 @@ class Crew:
         """
         limit_s = self._limit_s(predicted_s + request.warm_up_cap_s)
         prepared = self._ask(label, lambda worker: worker.prepare(request, limit_s))
-        # A fresh worker need not find out again how long it takes until the machine is steady.
-        again = replace(request, warm_up_steady=False)
+        # A fresh worker need not find out again how long it takes until all is steady.
+        again = replace(request, warm_up_inferences=AGAIN_INFERENCES, warm_up_steady=False)
         self._prepared[label][request.batch_size, request.io] = (again, predicted_s)
         return prepared
 
@@ -179,7 +180,7 @@ class Crew:
         opened = self._opened(label)
         if not isinstance(opened, Opened):
             raise BackendLostError(f"a fresh worker failed too: {opened}") from opened
-        if opened.placement != self._placements[label]:
+        if opened.placement != self._placements.get(label):
             # What was proven of the first worker would not hold for this one's figures.
             self._workers.pop(label).kill()
             raise BackendLostError(

@@ -10,7 +10,7 @@ from runner.backends.spec import BackendSpec
 from runner.config import RunConfig
 from runner.cpu import usable_cores
 from runner.errors import UsageError
-from runner.load.warmup import VISIT_S, WarmUpRule
+from runner.load.warmup import AGAIN_INFERENCES, VISIT_S, WarmUpRule
 from runner.modelfile import ModelFile
 from runner.report.schema import Cell, Load
 
@@ -79,11 +79,11 @@ class ModelPlan:
 
 
 def profile_of(config: RunConfig) -> Profile:
-    """Return the profile that was asked for, with as many workers, and a block for each at the least."""
+    """Return the profile that was asked for, with as many workers, and equally many blocks for each."""
     profile = PROFILES[config.profile]
     if config.workers is None:
         return profile
-    fewest = max(profile.min_blocks, config.workers)
+    fewest = config.workers * ceil(profile.min_blocks / config.workers)
     most = max(profile.max_blocks, fewest)
     return replace(profile, workers=config.workers, min_blocks=fewest, max_blocks=most)
 
@@ -120,7 +120,7 @@ def smallest_run_s(cells: Iterable[Cell], inference_s: Mapping[str, float], prof
         each_s = inference_s[cell.key]
         if cell.load.pace_hz is None:
             total_s += each_s + profile.warm_up.least_s(each_s)
-            total_s += (profile.workers - 1) * (each_s + profile.warm_up.again_s(each_s))
+            total_s += (profile.workers - 1) * (1 + AGAIN_INFERENCES) * each_s
         total_s += profile.min_blocks * visit_s(cell, each_s, fewest_inferences(cell, each_s, WINDOW_S, 1))
     return total_s
 
@@ -141,9 +141,9 @@ def visit_s(cell: Cell, inference_s: float, count: int) -> float:
 
 
 def untimed_s(cell: Cell, inference_s: float) -> float:
-    """Return the predicted time of the begin of a visit: a period, or inferences back to back."""
+    """Return the predicted time of the begin of a visit: a period, or whole inferences back to back."""
     period = period_s(cell.load)
-    return max(VISIT_S, inference_s) if period is None else max(inference_s, period)
+    return inference_s * ceil(VISIT_S / inference_s) if period is None else max(inference_s, period)
 
 
 def timed_s(cell: Cell, inference_s: float, count: int) -> float:

@@ -31,6 +31,11 @@ def parse_duration_s(text: str, flag: str) -> float:
     return seconds
 
 
+def duration_text(seconds: float) -> str:
+    """Return seconds as ``parse_duration_s`` reads them: ``50ms`` below a second, else ``1.5s``."""
+    return f"{seconds * 1000:g}ms" if seconds < 1 else f"{seconds:g}s"
+
+
 def parse_percent_ratio(text: str, flag: str) -> float:
     """Return a ratio (0.02) from a percentage such as ``2%``.
 

@@ -23,7 +23,7 @@ def take_window(roster: Roster, cell: Cell, block: int, count: int) -> Window | 
     """
     bench, crew, label = roster.bench, roster.crew, cell.backend
     request = Measure(cell.load.batch_size, cell.io, count, period_s(cell.load))
-    each_s = roster.inference_s[cell.key]
+    each_s = _latest_s(roster, cell)
     predicted_s = visit_s(cell, each_s, count)
     try:
         if crew.cpu_s(label) is None:  # lost in another window; opening a fresh one is no part of this one
@@ -57,6 +57,12 @@ def take_window(roster: Roster, cell: Cell, block: int, count: int) -> Window | 
     )
     bench.journal.write(WindowLine(entry=window, latencies_s=measured.latencies_s))
     return window
+
+
+def _latest_s(roster: Roster, cell: Cell) -> float:
+    """Return what an inference took in the last window that counts, or in the warm-up."""
+    means_s = roster.so_far.means_s.get(cell.key)
+    return means_s[max(means_s)] if means_s else roster.inference_s[cell.key]
 
 
 def _flags(measured: Measurement, *, rested: bool) -> tuple[str, ...]:

@@ -17,6 +17,10 @@ STRETCH_INFERENCES = 2
 """The fewest that are a mean; with more, slow networks would reach the cap before the fifth stretch."""
 
 
+AGAIN_INFERENCES = 1
+"""of a fresh worker, after the first of each shape: with the one that begins each visit, an arena has seen three"""
+
+
 @dataclass(frozen=True, slots=True)
 class WarmUpRule:
     """When a cell counts as warm: after so many inferences or so long, or in steady state before the cap."""
@@ -28,11 +32,7 @@ class WarmUpRule:
     def least_s(self, inference_s: float) -> float:
         """Return the predicted time of the shortest warm-up: steady at once, or not steady before the cap."""
         stretches_s = STRETCHES * max(STRETCH_S, STRETCH_INFERENCES * inference_s)
-        return min(self.cap_s, stretches_s if self.steady else self.again_s(inference_s))
-
-    def again_s(self, inference_s: float) -> float:
-        """Return the predicted time of the warm-up of a fresh worker, which does not wait until all is steady."""
-        return min(self.cap_s, self.inferences * inference_s)
+        return min(self.cap_s, stretches_s if self.steady else self.inferences * inference_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,8 @@ def best_set(table: Table, workers: Sequence[Hashable] | None = None) -> tuple[i
 
     Every pair's mean log ratio is studentised with its own spread; one critical value covers the largest |t|
     over all pairs, so the lowest may be picked after looking, and a true tie is kept whole in 95 % of runs.
-    The worker is a level of that spread as in ``ratio_interval``: from three on a tie of four cells is kept whole in
-    95 to 97 % (simulated). With fewer their layout is added in quadrature.
+    The worker is a level of that spread as in ``ratio_interval``: from three equal shares on a tie of four cells is
+    kept whole in 95 to 97 % (simulated). With fewer their layout is added in quadrature.
 
     Args:
         table: at least ``LEAST_PAIRS`` rows and two columns.
@@ -67,7 +67,7 @@ def best_set(table: Table, workers: Sequence[Hashable] | None = None) -> tuple[i
     reach = []
     for estimate in (estimate_mean(column, workers) for column in differences.T):
         assert estimate.standard_error is not None, "fewer than two rows"
-        seen = critical_t(table.shape[1], estimate.freedom + 1) * estimate.standard_error
+        seen = critical_t(table.shape[1], int(estimate.freedom) + 1) * estimate.standard_error
         reach.append(beyond_processes(seen, estimate.worker_count, layout))
     return tuple(int(column) for column in np.flatnonzero(differences.mean(axis=0) <= reach))
 

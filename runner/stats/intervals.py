@@ -73,7 +73,7 @@ class Estimate:
     mean: float
     standard_error: float | None
     """None below two blocks"""
-    freedom: int
+    freedom: float
     """degrees of freedom of the standard error"""
     worker_count: int
     """pairs of processes that took the blocks"""
@@ -144,7 +144,7 @@ def estimate_mean(samples: NDArray[np.float64], workers: Sequence[Hashable] | No
     if count < 2:  # noqa: PLR2004 - one value has no spread
         return Estimate(mean, None, 0, len(groups))
     if len(groups) >= LEAST_WORKERS:
-        return Estimate(mean, _error_between_groups(groups, mean), len(groups) - 1, len(groups))
+        return _between_groups(groups, mean)
     # Too few to know their spread: every pair of windows stands for itself, and a claim adds `LAYOUT_SD`.
     return Estimate(mean, float(samples.std(ddof=1)) / sqrt(count), count - 1, len(groups))
 
@@ -162,19 +162,23 @@ def beyond_processes(reach: float, worker_count: int, quantile: float) -> float:
     return hypot(reach, quantile * LAYOUT_SD / sqrt(worker_count))
 
 
-def _error_between_groups(groups: Sequence[NDArray[np.float64]], mean: float) -> float:
-    """Return the standard error of the mean over all values, each group being one independent piece of evidence.
+def _between_groups(groups: Sequence[NDArray[np.float64]], mean: float) -> Estimate:
+    """Return how well a mean over all values is known when each group is one independent piece of evidence.
 
-    Whatever the values of a group share widens it. For groups of one size it is that of the mean of their means.
-    Pooling where groups seem alike would narrow it, but a handful of groups shows too little for such a test.
+    Whatever the values of a group share widens it. Pooling where groups seem alike would narrow it, but a handful of
+    groups shows too little for such a test. For k groups of one size this is the t interval of their means. Unequal
+    ones are worth fewer: 1 / (sum of squared shares) of them, which is k for equal shares.
 
     Source:
         Cochran, Sampling Techniques, 3rd ed. (1977), section 11.8: the ratio-to-size estimate of clusters of unequal
-        sizes, with k - 1 degrees of freedom.
+        sizes. Kish, Survey Sampling (1965), section 8.2: the effective number of unequally weighted units.
     """
     count = sum(group.size for group in groups)
-    squares = sum((group.size / count * (float(group.mean()) - mean)) ** 2 for group in groups)
-    return sqrt(len(groups) / (len(groups) - 1) * squares)
+    shares = np.array([group.size / count for group in groups])
+    off = np.array([float(group.mean()) - mean for group in groups])
+    alike = float((shares**2).sum())
+    error = sqrt(float(((shares * off) ** 2).sum()) / (1 - alike))
+    return Estimate(mean, error, max(1.0, 1 / alike - 1), len(groups))
 
 
 def _grouped(samples: NDArray[np.float64], workers: Sequence[Hashable] | None) -> list[NDArray[np.float64]]:
@@ -190,7 +194,7 @@ def _log_ratios(values: Numbers, baseline: Numbers) -> NDArray[np.float64]:
     return np.log(np.asarray(values, dtype=np.float64)) - np.log(np.asarray(baseline, dtype=np.float64))
 
 
-def _t_quantile(p: float, freedom: int) -> float:
+def _t_quantile(p: float, freedom: float) -> float:
     from scipy.special import stdtrit  # noqa: PLC0415 - costs 0.1 s, and only a finished run needs it
 
     return float(stdtrit(freedom, p))

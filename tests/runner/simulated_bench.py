@@ -18,7 +18,7 @@ from runner.errors import JoulebatchError
 from runner.meters.interface import Energy, Measured
 from runner.meters.recorder import Ahead
 from runner.modelfile import ModelFile, TensorSpec
-from runner.plan import PROFILES, make_plan
+from runner.plan import make_plan, profile_of
 from runner.progress import Progress
 from runner.protocol import Check, Checked, Measure, Measurement, Opened, Prepare, Prepared
 from runner.report.journal import BlockLine, CellLine, Journal, Line, NoteLine, SessionLine, WindowLine
@@ -265,7 +265,7 @@ def scene(  # noqa: PLR0913 - each argument is one thing a test varies
     bench = Bench(
         specs=specs,
         baseline=specs[0].label,
-        profile=PROFILES[profile],
+        profile=profile_of(config),
         target_ci_ratio=config.target_ci_ratio,
         allow_fallback=allow_fallback,
         terms=Terms(cast("Interruption", None), seed=0),

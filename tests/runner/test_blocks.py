@@ -9,6 +9,7 @@ from runner.interruption import InterruptedRunError
 from runner.plan import PROFILES
 from runner.prepare import prepare_cells
 from runner.report.journal import BlockLine, CellLine, Line, WindowLine
+from runner.shifts import Shifts
 from runner.so_far import LATE_FLAG, ModelSoFar
 from runner.stats.intervals import RatioInterval, ratio_interval
 from runner.visits import UNSETTLED_FLAG
@@ -329,23 +330,60 @@ def test_fresh_workers_are_paid_from_the_budget() -> None:
     on.roster.fresh_s = 10.0
     run_blocks(on.roster)
     assert on.machine.now_s <= 1000 + 110
-    assert len(on.journal.blocks) > 30, (
-        "more than the fewest, by ten pairs; there is no time for another pair"
-    )
-    assert on.crew.refreshed == {"A": 9, "B": 9}
+    assert len(on.journal.blocks) > 30, "more than the fewest, by ten pairs; there is time for another"
+    assert on.crew.refreshed == {"A": 10, "B": 10}
 
 
-def test_the_dearer_fresh_workers_are_the_more_blocks_each_takes() -> None:
-    on = scene({"A": 0.01, "B": 0.01}, profile="standard", target_ci_ratio="0.1%")
+def test_every_set_of_workers_takes_as_many_blocks_repeats_included() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, profile="standard", target_ci_ratio="0.1%", workers=3)
     on.crew.noise_ratio = 0.5
-    cheap = list(Counter(w.worker for w in _ran(on).journal.windows).values())
-    assert cheap[:4] == [4] * 4, "two blocks of two windows each, so that the fewest blocks have five pairs"
-    assert set(cheap[5:-1]) == {2}, "fresh workers that cost nothing take every block"
-    on = scene({"A": 0.01, "B": 0.01}, profile="standard", target_ci_ratio="0.1%")
-    on.crew.noise_ratio, on.crew.refresh_s = 0.5, 4 * 0.34 / 2  # both take as long as four blocks
-    dear = list(Counter(w.worker for w in _ran(on).journal.windows).values())
-    assert dear[:4] == [4] * 4
-    assert set(dear[5:-1]) <= {10, 12, 14}, "three times the square root of four"
+    on.crew.stops = [1]
+    _ran(on)
+    shares = list(Counter(window.worker for window in on.journal.windows).values())
+    assert set(shares[:-1]) == {2 * 4}, "twelve blocks at the least, by three sets"
+    assert on.journal.repeats == {200: 0}
+    assert on.journal.windows[-1].worker == 200 // 4, "the repeat begins the next set"
+
+
+def test_a_run_does_not_end_for_a_set_of_workers_that_is_left_out() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, target_ci_ratio="99%", workers=3)
+    on.crew.stops = [*[0] * 4, 1]  # the block of the third set
+    _ran(on)
+    assert on.journal.repeats == {4: 2}
+    assert len(on.journal.blocks) == 5, "a fourth set, then the repeat"
+
+
+def test_a_backend_that_hangs_when_it_starts_anew_costs_the_others_no_blocks() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, profile="standard", budget_s=60)
+    on.crew.faults["refresh", "B", 0] = BackendLostError("no reply within 30 s")
+    on.crew.refresh_s = 0.1
+    prepare_cells(on.roster)
+    predicted_s = on.roster.fresh_s
+    shift = Shifts(on.roster, 0)
+    shift.change(2)
+    assert on.roster.fresh_s == predicted_s
+    on.crew.faults.clear()
+    shift.change(4)
+    assert on.roster.fresh_s == pytest.approx(0.1)
+
+
+def test_what_a_target_will_take_counts_fresh_workers() -> None:
+    notes = []
+    for refresh_s in (0.0, 2.0):
+        on = scene({"A": 0.01, "B": 0.01}, profile="standard", target_ci_ratio="1%")
+        on.crew.noise_ratio, on.crew.refresh_s = 0.03, refresh_s
+        notes.append(_ran(on).journal.notes[0])
+    plain_s, dear_s = (float(note.split(" blocks, ")[1].split(" s more")[0]) for note in notes)
+    assert dear_s > plain_s + 20
+
+
+def test_a_resumed_run_in_which_nothing_is_ready_ends_in_order() -> None:
+    so_far = ModelSoFar(blocks=10, disturbed={3: "stopped"})
+    on = scene({"A": 0.01}, profile="standard", so_far=so_far)
+    on.crew.faults["prepare", "A", 1] = CellFailedError("memory", "bad_alloc")
+    _ran(on)
+    assert on.journal.blocks == []
+    assert on.journal.cells[_key("A")].status == "failed"
 
 
 def test_room_for_fresh_workers_is_kept_before_windows_are_long_and_cells_let_in() -> None:

@@ -20,6 +20,7 @@ from runner.onnxfile import open_onnx
 from runner.protocol import Measure, Opened, Prepare
 from runner.workers import CellFailedError, Patience, Worker, WorkerLostError
 from tests.models import write_onnx
+from tests.processes import state_of
 
 FAULTY = "faulty:threads=1,at=2,fault="
 
@@ -229,6 +230,38 @@ def test_a_fresh_worker_takes_over_with_all_batches_warm(exported: Path) -> None
             _measure(crew, "A", 1)
         crew.refresh("A")
         assert crew.worker_number("A") == 2
+
+
+def test_fresh_workers_start_at_once_and_one_that_fails_costs_no_other(
+    exported: Path, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    own, gone, third = parse_specs(("A=cpu:threads=1", "B=cpu:threads=1", "C=cpu:threads=1"))
+    specs = (own, replace(gone, python=python), third)
+    labels = [spec.label for spec in specs]
+    with (
+        Interruption() as interruption,
+        Crew(open_model(exported, "tiny"), specs, Terms(interruption, seed=0)) as crew,
+    ):
+        crew.open_all()
+        for label in labels:
+            crew.prepare(label, _prepare(1), 0.01)
+        pids = {label: crew._workers[label].pid for label in labels}
+        python.unlink()
+        crew._prepared["C"][2, "host"] = (_prepare(-1), 0.01)  # a batch that does not run again
+        lost = crew.refresh(*labels)
+        assert list(lost) == ["B"]
+        assert crew.cpu_s("B") is None
+        for label in ("A", "C"):
+            pid = crew._workers[label].pid
+            assert pid != pids[label]
+            assert state_of(pid) == "T", "parked"
+            assert len(_measure(crew, label, 1)) == 3
+        with pytest.raises(CellFailedError, match="could not run this batch again"):
+            _measure(crew, "C", 2)
+        assert all(state_of(pid) == "Z" for pid in pids.values())
 
 
 def test_a_resumed_run_numbers_its_workers_on(exported: Path) -> None:
