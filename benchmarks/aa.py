@@ -25,13 +25,13 @@ from scipy.stats import binomtest
 
 from runner.backends.spec import parse_specs
 from runner.conditions import Observer, disturbance
-from runner.crew import Crew, Terms
 from runner.interruption import InterruptedRunError, Interruption
 from runner.load.warmup import VISIT_S
 from runner.modelfile import open_model
-from runner.protocol import Measure, Prepare
 from runner.stats.compare import verdict
 from runner.stats.intervals import beyond_processes, ratio_interval
+from runner.workers.crew import Crew, Terms
+from runner.workers.protocol import Measure, Prepare
 
 GOAL_RATE = 0.08
 CONFIDENCE = 0.95

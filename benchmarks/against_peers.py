@@ -31,7 +31,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from benchmarks.ways import WAYS, Task, Timing
-from runner.cpu import usable_cores
+from runner.machine.cpu import usable_cores
 from runner.modelfile import open_model
 from runner.report.environment import read_cpu
 from runner.stats.intervals import RatioInterval, ratio_interval

@@ -25,12 +25,12 @@ from unittest import mock
 import numpy as np
 
 from runner.backends.spec import parse_specs
-from runner.crew import Crew, Terms
 from runner.interruption import Interruption
 from runner.modelfile import ModelFile, open_model
 from runner.plan import WINDOW_S
-from runner.protocol import Measure, Prepare
 from runner.stats.intervals import estimate_mean
+from runner.workers.crew import Crew, Terms
+from runner.workers.protocol import Measure, Prepare
 
 WARM_UP_S = 1.0
 
@@ -53,7 +53,7 @@ def fixed_addresses() -> AbstractContextManager[object]:
     def started(command: Sequence[str], **options: Any) -> Any:  # noqa: ANN401 - as Popen
         return start(["setarch", "-R", *command], **options)
 
-    return mock.patch("runner.workers.subprocess.Popen", started)
+    return mock.patch("runner.workers.parent.subprocess.Popen", started)
 
 
 def measure_pair(file: ModelFile, batch_size: int, seconds: float, seed: int) -> Pair:

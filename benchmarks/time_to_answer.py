@@ -28,14 +28,14 @@ from statistics import fmean, median, variance
 from time import monotonic
 
 from runner.backends.spec import BackendSpec, parse_specs
-from runner.crew import Crew, Terms
 from runner.interruption import Interruption
 from runner.modelfile import ModelFile, open_model
 from runner.plan import MIN_INFERENCES, PROFILES, WINDOW_S
-from runner.protocol import Measure, Prepare
 from runner.report.archive import load
 from runner.stats.intervals import CONFIDENCE
 from runner.units import parse_duration_s, parse_percent_ratio
+from runner.workers.crew import Crew, Terms
+from runner.workers.protocol import Measure, Prepare
 
 GOAL_RATIO = 1 / 3
 NORMAL_95 = 1.959964

@@ -18,12 +18,12 @@ from typing import Any
 
 from runner.backends.cpu import BACKEND
 from runner.backends.interface import Array, Call, OpenRequest
-from runner.child import leave_with_parent
 from runner.inputs import make_inputs
 from runner.load.warmup import WarmUpRule, warm_up, warm_visit
 from runner.modelfile import TensorSpec
-from runner.protocol import Measure, Measurement
-from runner.worker import Worker
+from runner.workers.child import Worker
+from runner.workers.lineage import leave_with_parent
+from runner.workers.protocol import Measure, Measurement
 
 WARM_UP = WarmUpRule(inferences=1000, cap_s=1.0, steady=False)
 """until code and arenas are in place; the machine's own wandering meets all ways alike"""

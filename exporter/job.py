@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner import errors
-from runner.child import leave_with_parent
 from runner.errors import JoulebatchError
+from runner.workers.lineage import leave_with_parent
 
 _FIELDS = ("what", "expected", "got", "fix")
 

@@ -13,8 +13,8 @@ from typing import Protocol, Self
 
 from exporter.job import unpack_error
 from exporter.request import Request
-from runner.cpu import usable_cores
 from runner.errors import JoulebatchError
+from runner.machine.cpu import usable_cores
 from runner.modelfile import Manifest
 
 JOB_BYTES = 2_500_000_000

@@ -18,8 +18,8 @@ from runner.backends.interface import (
     Placement,
     Session,
 )
-from runner.cpu import usable_cores
 from runner.errors import AbsentError
+from runner.machine.cpu import usable_cores
 from runner.modelfile import read_manifest
 
 if TYPE_CHECKING:

@@ -9,20 +9,20 @@ from runner.budget import Budget
 from runner.clock import InterruptibleClock
 from runner.conditions import Observer
 from runner.config import RunConfig
-from runner.cooling import CoolDown
-from runner.crew import BackendLostError, Crew, Terms
 from runner.errors import JoulebatchError
 from runner.idle import IdleProbe, idle_duration_s
 from runner.interruption import Interruption
-from runner.memory import MemoryForecast
+from runner.machine.cooling import CoolDown
+from runner.machine.memory import MemoryForecast
+from runner.machine.sensors import CpuSensors
 from runner.meters.recorder import MeterSet
 from runner.plan import ModelPlan, Profile, profile_of
 from runner.progress import Progress
 from runner.report.journal import CellLine, Journal, NoteLine
 from runner.report.schema import Cell, SessionEntry
 from runner.selection import Selection
-from runner.sensors import CpuSensors
 from runner.so_far import ModelSoFar, SoFar
+from runner.workers.crew import BackendLostError, Crew, Terms
 
 
 @dataclass(frozen=True, slots=True)

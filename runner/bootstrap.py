@@ -33,9 +33,9 @@ def main() -> None:
         return
     load_runner()
     if sys.argv[1] == "probe":
-        from runner.probe import main as run  # noqa: PLC0415 - can only be imported now
+        from runner.workers.probe import main as run  # noqa: PLC0415 - can only be imported now
     else:
-        from runner.worker import main as run  # noqa: PLC0415 - the same
+        from runner.workers.child import main as run  # noqa: PLC0415 - the same
     run()
 
 

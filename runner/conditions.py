@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.cpu import TICK_S, CpuCounters, CpuTimes, allowed_cores
-from runner.kernel import ROOT
+from runner.machine.cpu import TICK_S, CpuCounters, CpuTimes, allowed_cores
+from runner.machine.kernel import ROOT
+from runner.machine.sensors import CpuSensors
 from runner.meters.gpu_state import SLOWDOWNS, GpuState
-from runner.protocol import Measurement
-from runner.sensors import CpuSensors
+from runner.workers.protocol import Measurement
 
 _FOREIGN_RATIO = 0.10  # of the cores' time; this and the next: docs/measurement.md, section 4
 _STEAL_RATIO = 0.05

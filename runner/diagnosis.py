@@ -8,7 +8,6 @@ from pathlib import Path
 from runner.backends.interface import Missing
 from runner.backends.registry import backend_names, find_backend
 from runner.backends.spec import describe, parse_specs
-from runner.crew import Crew, Terms
 from runner.errors import AbsentError, JoulebatchError
 from runner.interruption import Interruption
 from runner.meters.gpu_state import SLOWDOWNS, gpu_states
@@ -17,9 +16,10 @@ from runner.meters.nvml import GpuFacts, gpus
 from runner.meters.registry import open_meters
 from runner.modelfile import STUDY_MODELS, ModelFile, exported_models, open_model
 from runner.onnxfile import load_graph, opset_version, read_onnx
-from runner.protocol import Opened
 from runner.report.environment import read_environment
 from runner.report.schema import Environment
+from runner.workers.crew import Crew, Terms
+from runner.workers.protocol import Opened
 
 
 @dataclass(frozen=True, slots=True)

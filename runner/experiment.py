@@ -9,7 +9,6 @@ from runner.bench import Bench, Gear, Roster, equip
 from runner.blocks import run_blocks
 from runner.conditions import Observer
 from runner.config import RunConfig
-from runner.crew import Crew
 from runner.idle import idle_duration_s
 from runner.interruption import InterruptedRunError, Interruption
 from runner.meters.gpu_state import gpu_states
@@ -24,6 +23,7 @@ from runner.report.schema import Moment, Report, Resume
 from runner.resume import check_unchanged, read_so_far
 from runner.selection import Selection, select_meters
 from runner.so_far import SoFar, so_far_of
+from runner.workers.crew import Crew
 
 
 @dataclass(frozen=True, slots=True)

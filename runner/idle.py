@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from runner.clock import Clock
-from runner.cpu import CpuCounters
+from runner.machine.cpu import CpuCounters
 from runner.meters.recorder import Ahead, MeterSet
 from runner.report.schema import IdleWindow, Moment
 

@@ -8,9 +8,9 @@ from math import ceil
 from runner.backends.registry import find_backend
 from runner.backends.spec import BackendSpec
 from runner.config import RunConfig
-from runner.cpu import usable_cores
 from runner.errors import UsageError
 from runner.load.warmup import AGAIN_INFERENCES, VISIT_S, WarmUpRule
+from runner.machine.cpu import usable_cores
 from runner.modelfile import ModelFile
 from runner.report.schema import Cell, Load
 

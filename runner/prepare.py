@@ -1,18 +1,18 @@
 """Opens one model under every backend, runs every shape once, ascending, warms it up, and checks the outputs."""
 
 from runner.bench import Bench, Roster, shape_of
-from runner.crew import BackendLostError
 from runner.errors import JoulebatchError
 from runner.load.warmup import AGAIN_INFERENCES, STRETCH_S
-from runner.memory import available_bytes
+from runner.machine.memory import available_bytes
 from runner.plan import WINDOW_S, fewest_inferences, period_s, predict_inference_s, smallest_run_s, visit_s
-from runner.protocol import Check, Opened, Prepare, Prepared
 from runner.report.journal import SessionLine
 from runner.report.schema import UNTRUSTED_PLACEMENTS, Cell, Parity, SessionEntry
 from runner.resume import check_session
 from runner.stats.stability import STRETCHES
 from runner.units import BYTES_PER_MB
-from runner.workers import CellFailedError, WorkerLostError
+from runner.workers.crew import BackendLostError
+from runner.workers.parent import CellFailedError, WorkerLostError
+from runner.workers.protocol import Check, Opened, Prepare, Prepared
 
 _WARM_UP_PART = 0.1
 """of a model's time, for warming up all its shapes"""

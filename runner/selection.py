@@ -7,13 +7,13 @@ from runner.backends.registry import backend_names, find_backend
 from runner.backends.spec import BackendSpec, parse_specs
 from runner.config import RunConfig
 from runner.errors import AbsentError, UsageError, nearest
-from runner.interpreter import Interpreter, probe
 from runner.meters.estimate import parse_cpu_watts
 from runner.meters.recorder import MeterSet
 from runner.meters.registry import CHOICES, open_meters
 from runner.modelfile import STUDY_MODELS, ModelFile, open_model
 from runner.onnxfile import open_onnx
 from runner.plan import ModelPlan, make_plan
+from runner.workers.interpreter import Interpreter, probe
 
 DEFAULT_BACKENDS = ("cpu", "torch", "cuda")
 """in this order, as far as the machine has them"""

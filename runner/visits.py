@@ -4,14 +4,14 @@ from statistics import fmean
 
 from runner.bench import Roster
 from runner.conditions import disturbance
-from runner.crew import BackendLostError
 from runner.meters.recorder import Ahead
 from runner.plan import period_s, timed_s, untimed_s, visit_s
-from runner.protocol import Measure, Measurement
 from runner.report.journal import WindowLine
 from runner.report.schema import Cell, Window
 from runner.so_far import LATE_FLAG
-from runner.workers import CellFailedError, WorkerLostError
+from runner.workers.crew import BackendLostError
+from runner.workers.parent import CellFailedError, WorkerLostError
+from runner.workers.protocol import Measure, Measurement
 
 UNSETTLED_FLAG = "another worker was busy"
 

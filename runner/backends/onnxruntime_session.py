@@ -10,8 +10,8 @@ import numpy as np
 
 from runner.backends.interface import Array, Arrays, Call, Io, OpenRequest, Placement
 from runner.backends.placement import CPU_PROVIDER, placement_of
-from runner.cpu import usable_cores
 from runner.errors import AbsentError
+from runner.machine.cpu import usable_cores
 
 _WARNING = 2
 """onnxruntime's log severities: 0 verbose, 1 info, 2 warning"""

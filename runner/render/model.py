@@ -3,9 +3,9 @@
 from runner.diagnosis import ModelFacts
 from runner.errors import JoulebatchError
 from runner.modelfile import TensorSpec
-from runner.protocol import Opened
 from runner.render.layout import Section
 from runner.render.numbers import size
+from runner.workers.protocol import Opened
 
 _OPERATORS_SHOWN = 12
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 
-from runner.cpu import usable_cores
+from runner.machine.cpu import usable_cores
+from runner.machine.sensors import CpuSensors
 from runner.report.schema import Environment, Git, Gpu
-from runner.sensors import CpuSensors
 
 PACKAGES = (
     "joulebatch",

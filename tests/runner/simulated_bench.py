@@ -12,18 +12,18 @@ from runner.bench import Bench, Roster
 from runner.budget import Budget
 from runner.conditions import Conditions, MachineState
 from runner.config import RunConfig
-from runner.cooling import CoolDown
-from runner.crew import BackendLostError, Crew, Terms
 from runner.errors import JoulebatchError
+from runner.machine.cooling import CoolDown
 from runner.meters.interface import Energy, Measured
 from runner.meters.recorder import Ahead
 from runner.modelfile import ModelFile, TensorSpec
 from runner.plan import make_plan, profile_of
 from runner.progress import Progress
-from runner.protocol import Check, Checked, Measure, Measurement, Opened, Prepare, Prepared
 from runner.report.journal import BlockLine, CellLine, Journal, Line, NoteLine, SessionLine, WindowLine
 from runner.report.schema import Cell, SessionEntry, Window
 from runner.so_far import ModelSoFar
+from runner.workers.crew import BackendLostError, Crew, Terms
+from runner.workers.protocol import Check, Checked, Measure, Measurement, Opened, Prepare, Prepared
 
 if TYPE_CHECKING:
     from runner.conditions import Observer

@@ -78,7 +78,7 @@ def _stray(modules: list[str], *allowed: str) -> dict[str, set[str]]:
 
 
 def test_errors_clock_and_units_are_leaves() -> None:
-    assert _stray(["runner.errors", "runner.clock", "runner.protocol"]) == {}
+    assert _stray(["runner.errors", "runner.clock", "runner.workers.protocol"]) == {}
     assert _stray(["runner.units"], "runner.errors") == {}
 
 
@@ -95,7 +95,7 @@ def test_meters_know_nothing_of_models_backends_and_reports() -> None:
 
 def test_loads_and_backends_know_nothing_of_the_run_around_them() -> None:
     assert _stray(_modules("runner.load"), "runner.load", "runner.stats.stability", "runner.units") == {}
-    allowed = ("runner.backends", "runner.cpu", "runner.errors")
+    allowed = ("runner.backends", "runner.machine.cpu", "runner.errors")
     assert _stray(_modules("runner.backends"), *allowed) == {}
 
 
@@ -113,7 +113,7 @@ def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselv
         "runner.modelfile",
         "runner.plan",
         "runner.progress",
-        "runner.protocol",
+        "runner.workers.protocol",
         "runner.render",
         "runner.report.schema",
         "runner.selection",
@@ -134,9 +134,9 @@ def test_only_the_command_line_renders_and_nothing_imports_the_command_line() ->
 
 def test_reports_are_made_of_journals_and_not_of_processes() -> None:
     measuring = (
-        "runner.worker",
-        "runner.workers",
-        "runner.crew",
+        "runner.workers.child",
+        "runner.workers.parent",
+        "runner.workers.crew",
         "runner.bench",
         "runner.blocks",
         "runner.visits",
@@ -176,7 +176,7 @@ def test_only_the_command_line_prints_exits_or_colours() -> None:
 
 def _worker_files() -> set[str]:
     """Return what a worker loads: its imports, theirs, and the backends and sessions it looks up by name."""
-    todo = ["runner.worker", "runner.bootstrap", "runner.backends.cpu", "runner.backends.cuda"]
+    todo = ["runner.workers.child", "runner.bootstrap", "runner.backends.cpu", "runner.backends.cuda"]
     todo.append("runner.backends.onnxruntime_session")
     found: set[str] = set()
     while todo:
@@ -205,9 +205,9 @@ def test_a_worker_loads_in_an_interpreter_without_our_other_libraries() -> None:
         "from bootstrap import load_runner\n"
         "load_runner()\n"
         "assert not any(path.endswith('/runner') for path in sys.path)\n"
-        "import runner.worker\n"
+        "import runner.workers.child\n"
         "from runner.backends.registry import find_backend\n"
-        "print(runner.worker.__file__, find_backend('cpu').name, find_backend('cuda').name)\n"
+        "print(runner.workers.child.__file__, find_backend('cpu').name, find_backend('cuda').name)\n"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], cwd="/", capture_output=True, text=True, check=False, timeout=60

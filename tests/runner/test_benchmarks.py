@@ -21,8 +21,8 @@ from benchmarks.time_to_answer import Answer, Limits, judge, welch
 from benchmarks.ways import WAYS, Request, Task, Timing
 from runner.backends.interface import Call
 from runner.modelfile import open_model
-from runner.protocol import Measure, Measurement
 from runner.report.schema import Window
+from runner.workers.protocol import Measure, Measurement
 
 
 def a_round(added_us: float) -> harness.Round:

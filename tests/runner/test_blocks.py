@@ -4,7 +4,6 @@ import pytest
 
 from runner import blocks
 from runner.blocks import run_blocks
-from runner.crew import BackendLostError
 from runner.interruption import InterruptedRunError
 from runner.plan import PROFILES
 from runner.prepare import prepare_cells
@@ -13,7 +12,8 @@ from runner.shifts import Shifts
 from runner.so_far import LATE_FLAG, ModelSoFar
 from runner.stats.intervals import RatioInterval, ratio_interval
 from runner.visits import UNSETTLED_FLAG
-from runner.workers import CellFailedError, WorkerLostError
+from runner.workers.crew import BackendLostError
+from runner.workers.parent import CellFailedError, WorkerLostError
 from tests.runner.simulated_bench import Scene, StillObserver, scene
 
 QUICK = PROFILES["quick"]

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner import cpu
 from runner.conditions import Conditions, MachineState, Observer, disturbance
+from runner.machine import cpu
 from runner.meters.gpu_state import SLOWDOWNS, GpuState
-from runner.protocol import Measurement
+from runner.workers.protocol import Measurement
 
 MEASURED = Measurement(
     started_s=10.0,

@@ -25,16 +25,16 @@ from runner import bench, experiment
 from runner.budget import Budget
 from runner.conditions import Conditions, MachineState
 from runner.config import RunConfig
-from runner.crew import BackendLostError
 from runner.errors import FileError
 from runner.experiment import run_experiment
 from runner.progress import Progress
-from runner.protocol import Check, Checked, Measure, Measurement, Opened, Prepare, Prepared
 from runner.report.archive import REPORT_NAME, load
 from runner.report.journal import JOURNAL_NAME, torn_bytes
 from runner.report.schema import Cell, Report, Window
 from runner.resume import read_so_far
 from runner.selection import Selection, select
+from runner.workers.crew import BackendLostError
+from runner.workers.protocol import Check, Checked, Measure, Measurement, Opened, Prepare, Prepared
 from tests.models import write_exported
 
 KILLS = 100

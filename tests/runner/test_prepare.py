@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 
 from runner import prepare
-from runner.crew import BackendLostError
 from runner.errors import JoulebatchError
 from runner.modelfile import ModelFile, open_model
 from runner.prepare import check_parity, open_sessions, prepare_cells
-from runner.protocol import Opened
 from runner.so_far import ModelSoFar
-from runner.workers import CellFailedError, WorkerLostError
+from runner.workers.crew import BackendLostError
+from runner.workers.parent import CellFailedError, WorkerLostError
+from runner.workers.protocol import Opened
 from tests.models import write_exported
 from tests.runner.simulated_bench import CPU, Scene, scene
 

@@ -10,8 +10,8 @@ from runner.backends.interface import Missing
 from runner.backends.registry import backend_names, find_backend
 from runner.config import RunConfig
 from runner.errors import AbsentError, FileError, UsageError
-from runner.interpreter import Interpreter
 from runner.selection import Selection, default_backends, select, select_meters
+from runner.workers.interpreter import Interpreter
 from tests.models import write_exported, write_onnx
 
 

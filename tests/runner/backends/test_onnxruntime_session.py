@@ -14,9 +14,9 @@ from runner.backends.onnxruntime_session import OnnxRuntimeSession, _assigned, _
 from runner.backends.placement import CPU_PROVIDER, placement_of
 from runner.backends.registry import find_backend
 from runner.backends.spec import parse_spec
-from runner.cpu import usable_cores
 from runner.errors import AbsentError
 from runner.inputs import make_inputs
+from runner.machine.cpu import usable_cores
 from runner.modelfile import TensorSpec
 from tests.models import CLASSES, SIZE, write_onnx
 

@@ -16,11 +16,11 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from runner.cpu import process_cpu_s
 from runner.errors import JoulebatchError
-from runner.interpreter import BOOTSTRAP, environment_of_others
 from runner.interruption import Interruption
-from runner.protocol import (
+from runner.machine.cpu import process_cpu_s
+from runner.workers.interpreter import BOOTSTRAP, environment_of_others
+from runner.workers.protocol import (
     PROTOCOL_VERSION,
     Check,
     Checked,

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from runner import worker
 from runner.backends.interface import Call
 from runner.errors import AbsentError
 from runner.load.timed import Timed
-from runner.protocol import REQUESTS, Measure, Measurement, Prepare
-from runner.worker import Worker, _failure, _read_request
+from runner.workers import child as worker
+from runner.workers.child import Worker, _failure, _read_request
+from runner.workers.protocol import REQUESTS, Measure, Measurement, Prepare
 
 
 def _with_call(run: Any) -> Worker:

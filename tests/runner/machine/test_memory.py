@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.memory import MemoryForecast, available_bytes
+from runner.machine.memory import MemoryForecast, available_bytes
 
 GB = 10**9
 

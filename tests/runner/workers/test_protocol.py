@@ -15,11 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from runner import protocol, workers
 from runner.backends.spec import parse_spec
 from runner.interruption import Interruption
 from runner.modelfile import open_model
-from runner.protocol import (
+from runner.workers import parent as workers
+from runner.workers import protocol
+from runner.workers.child import _read_request
+from runner.workers.parent import Worker, WorkerLostError
+from runner.workers.protocol import (
     PROTOCOL_VERSION,
     REQUESTS,
     Check,
@@ -30,8 +33,6 @@ from runner.protocol import (
     Reply,
     Request,
 )
-from runner.worker import _read_request
-from runner.workers import Worker, WorkerLostError
 
 pytestmark = pytest.mark.usefixtures("third_party")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.cooling import CoolDown
+from runner.machine.cooling import CoolDown
 from tests.runner.meters.simulated import FakeClock
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.sensors import CpuSensors
+from runner.machine.sensors import CpuSensors
 
 
 @pytest.fixture(autouse=True)

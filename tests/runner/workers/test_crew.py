@@ -12,13 +12,13 @@ from threading import Timer
 import pytest
 
 from runner.backends.spec import parse_specs
-from runner.crew import BackendLostError, Crew, Terms
 from runner.errors import JoulebatchError
 from runner.interruption import Interruption
 from runner.modelfile import open_model
 from runner.onnxfile import open_onnx
-from runner.protocol import Measure, Opened, Prepare
-from runner.workers import CellFailedError, Patience, Worker, WorkerLostError
+from runner.workers.crew import BackendLostError, Crew, Terms
+from runner.workers.parent import CellFailedError, Patience, Worker, WorkerLostError
+from runner.workers.protocol import Measure, Opened, Prepare
 from tests.models import write_onnx
 from tests.processes import state_of
 

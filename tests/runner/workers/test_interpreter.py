@@ -14,15 +14,15 @@ from venv import EnvBuilder
 
 import pytest
 
-from runner import interpreter
 from runner.backends.spec import parse_spec
 from runner.backends.wheels import installed_wheels
 from runner.errors import AbsentError
-from runner.interpreter import BOOTSTRAP, probe
 from runner.interruption import Interruption
 from runner.modelfile import open_model
-from runner.protocol import Check, Measure, Open, Prepare
-from runner.workers import Worker
+from runner.workers import interpreter
+from runner.workers.interpreter import BOOTSTRAP, probe
+from runner.workers.parent import Worker
+from runner.workers.protocol import Check, Measure, Open, Prepare
 from tests.processes import joulebatch
 
 LIMIT_S = 60.0

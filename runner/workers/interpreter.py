@@ -12,7 +12,7 @@ from runner.backends.interface import Missing
 from runner.bootstrap import OLDEST_PYTHON
 from runner.errors import AbsentError
 
-BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
+BOOTSTRAP = Path(__file__).parents[1] / "bootstrap.py"
 _ANSWER_LIMIT_S = 60.0
 """as for a worker's start: well under a second, a few from a cold disk"""
 _OURS_ALONE = ("PYTHONPATH", "PYTHONHOME")

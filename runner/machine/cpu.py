@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.kernel import ROOT, flat_value, own_cgroups, read_text
+from runner.machine.kernel import ROOT, flat_value, own_cgroups, read_text
 from runner.units import NS_PER_S
 
 TICK_S = 0.01

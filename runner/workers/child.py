@@ -14,14 +14,14 @@ from typing import Any
 
 from runner.backends.interface import Call, Io, OpenRequest, Session
 from runner.backends.registry import find_backend
-from runner.child import leave_with_parent
 from runner.inputs import make_inputs
 from runner.load.back_to_back import run_back_to_back
 from runner.load.paced import run_paced
 from runner.load.warmup import WarmUpRule, warm_up, warm_visit
 from runner.modelfile import TensorSpec
 from runner.parity import compare, read_reference
-from runner.protocol import (
+from runner.workers.lineage import leave_with_parent
+from runner.workers.protocol import (
     PROTOCOL_VERSION,
     REQUESTS,
     Check,
@@ -36,7 +36,7 @@ from runner.protocol import (
     Reply,
     Request,
 )
-from runner.usage import UsageReader, forget_peak, peak_memory_bytes
+from runner.workers.usage import UsageReader, forget_peak, peak_memory_bytes
 
 _OUT_OF_MEMORY = (
     "bad_alloc",

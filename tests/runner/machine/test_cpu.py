@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from runner import cpu
-from runner.cpu import CpuCounters, CpuTimes, cgroup_quota_cores, process_cpu_s, usable_cores
-from runner.kernel import own_cgroups
+from runner.machine import cpu
+from runner.machine.cpu import CpuCounters, CpuTimes, cgroup_quota_cores, process_cpu_s, usable_cores
+from runner.machine.kernel import own_cgroups
 
 V2, V1 = "sys/fs/cgroup", "sys/fs/cgroup/cpu"
 
@@ -68,7 +68,7 @@ def test_usable_cores_obey_affinity_and_quota(
 def test_a_real_affinity_is_obeyed() -> None:
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
-        "from runner.cpu import usable_cores; print(usable_cores())"
+        "from runner.machine.cpu import usable_cores; print(usable_cores())"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "1"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-from runner.kernel import ROOT, flat_value, own_cgroups, read_text
+from runner.machine.kernel import ROOT, flat_value, own_cgroups, read_text
 
 _CGROUP_FILES = (
     ("", "memory.max", "memory.current", "inactive_file"),

@@ -12,8 +12,8 @@ from runner.errors import JoulebatchError
 from runner.interruption import Interruption
 from runner.load.warmup import AGAIN_INFERENCES
 from runner.modelfile import ModelFile, manifest_path
-from runner.protocol import Check, Checked, Measure, Measurement, Open, Opened, Prepare, Prepared
-from runner.workers import CellFailedError, Patience, Worker, WorkerLostError
+from runner.workers.parent import CellFailedError, Patience, Worker, WorkerLostError
+from runner.workers.protocol import Check, Checked, Measure, Measurement, Open, Opened, Prepare, Prepared
 
 _Reply = TypeVar("_Reply")
 

@@ -13,12 +13,12 @@ from types import FrameType
 
 import pytest
 
-from runner import workers
 from runner.backends.spec import parse_spec
 from runner.interruption import InterruptedRunError, Interruption
 from runner.modelfile import open_model
-from runner.protocol import PROTOCOL_VERSION, Check, Measure, Open, Opened, Prepare
-from runner.workers import CellFailedError, Patience, Worker, WorkerLostError
+from runner.workers import parent as workers
+from runner.workers.parent import CellFailedError, Patience, Worker, WorkerLostError
+from runner.workers.protocol import PROTOCOL_VERSION, Check, Measure, Open, Opened, Prepare
 from tests.models import SIZE, write_onnx
 from tests.processes import ROOT, environment
 
@@ -344,8 +344,8 @@ def test_workers_die_with_a_parent_that_is_killed_whatever_they_do(exported: Pat
     # A worker that waits would notice the end of its input; one that computes needs the kernel to tell it.
     request = repr(_faulty(exported, "hang"))
     code = (
-        "import time; from runner.interruption import Interruption; from runner.workers import Worker\n"
-        "from runner.protocol import Open, Prepare\n"
+        "import time; from runner.interruption import Interruption; from runner.workers.parent import Worker\n"
+        "from runner.workers.protocol import Open, Prepare\n"
         f"worker = Worker(Interruption()); worker.open({request}, 60)\n"
         f"worker.send('prepare', {PREPARE!r})\n"
         "print(worker.pid, flush=True); time.sleep(3600)\n"

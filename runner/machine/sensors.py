@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 
-from runner.cpu import allowed_cores
-from runner.kernel import ROOT, read_text
+from runner.machine.cpu import allowed_cores
+from runner.machine.kernel import ROOT, read_text
 
 _DRIVERS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "acpitz")
 """hwmon drivers that tell a CPU's temperature, the nearest to its cores first: Intel, AMD, AMD Zen, Arm, ACPI.
