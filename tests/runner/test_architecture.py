@@ -213,7 +213,7 @@ def test_a_worker_loads_in_an_interpreter_without_our_other_libraries() -> None:
         [sys.executable, "-P", "-c", code], cwd="/", capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(ROOT / "runner" / "worker.py"), "cpu", "cuda"]
+    assert done.stdout.split() == [str(ROOT / "runner" / "workers" / "child.py"), "cpu", "cuda"]
 
 
 def test_no_file_imports_a_heavy_library_before_it_is_needed() -> None:

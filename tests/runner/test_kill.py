@@ -205,6 +205,7 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Ru
             "batch_sizes": "1,4",
             "paces": ("50@1",),
             "target_ci_ratio": "5%",
+            "workers": 1,  # a resumed run has fresh ones, and other sets of blocks for it
             "meter": "none",
             "models_dir": tmp_path / "models",
             "reports_dir": tmp_path,

@@ -21,6 +21,7 @@ from runner.modelfile import open_model
 from runner.workers import parent as workers
 from runner.workers import protocol
 from runner.workers.child import _read_request
+from runner.workers.interpreter import BOOTSTRAP
 from runner.workers.parent import Worker, WorkerLostError
 from runner.workers.protocol import (
     PROTOCOL_VERSION,
@@ -36,7 +37,6 @@ from runner.workers.protocol import (
 
 pytestmark = pytest.mark.usefixtures("third_party")
 
-BOOTSTRAP = Path(workers.__file__).with_name("bootstrap.py")
 DOCUMENT = str(protocol.__doc__)
 WORDS = {request: word for word, request in REQUESTS.items()}
 PREPARE = Prepare(2, "host", warm_up_inferences=2, warm_up_cap_s=1.0, warm_up_steady=False)
