@@ -3,24 +3,22 @@
 Run from the checkout: ``python -m benchmarks.layout [--pairs 8] [--seconds 30] [--model shufflenet]``. Pairs of fresh
 workers of one backend take turns in windows of 0.1 s, and every pair gives a ratio that ought to be 1. Every other
 pair runs without address space randomisation (``setarch -R``), where both have the same addresses. What the windows
-do not explain of the spread of these ratios is that of the processes. There is no goal: the figures are what
-``LAYOUT_SD`` in runner/stats/intervals.py and the fresh workers of runner/shifts.py stand on.
+do not explain of the spread of these ratios is that of the processes. There is no goal: the figures
+say why runner/shifts.py starts fresh workers, and check ``LAYOUT_SD``, which ``benchmarks.aa`` gave.
 """
 
 import argparse
+import ctypes
 import random
 import shlex
-import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from math import ceil, log, sqrt
 from pathlib import Path
 from statistics import fmean, stdev
 from time import monotonic
-from typing import Any
-from unittest import mock
 
 import numpy as np
 
@@ -28,11 +26,13 @@ from runner.backends.spec import parse_specs
 from runner.interruption import Interruption
 from runner.modelfile import ModelFile, open_model
 from runner.plan import WINDOW_S
-from runner.stats.intervals import estimate_mean
+from runner.stats.intervals import NORMAL_95, estimate_mean
 from runner.workers.crew import Crew, Terms
 from runner.workers.protocol import Measure, Prepare
 
 WARM_UP_S = 1.0
+ADDR_NO_RANDOMIZE, CURRENT = 0x0040000, 0xFFFFFFFF
+"""personality(2): randomisation off, for this process and those it starts; what is in force now"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,17 @@ class Pair:
     count: int
 
 
-def fixed_addresses() -> AbstractContextManager[object]:
-    """Let processes that are started within have the same addresses each time."""
-    start: Any = subprocess.Popen
-
-    def started(command: Sequence[str], **options: Any) -> Any:  # noqa: ANN401 - as Popen
-        return start(["setarch", "-R", *command], **options)
-
-    return mock.patch("runner.workers.parent.subprocess.Popen", started)
+@contextmanager
+def fixed_addresses() -> Iterator[None]:
+    """Let processes that are started within have the same addresses each time: personality(2)."""
+    personality = ctypes.CDLL(None, use_errno=True).personality
+    before = personality(ADDR_NO_RANDOMIZE)
+    if before < 0 or personality(CURRENT) != ADDR_NO_RANDOMIZE:
+        sys.exit("this machine does not let a process fix its addresses (personality)")
+    try:
+        yield
+    finally:
+        personality(before)
 
 
 def measure_pair(file: ModelFile, batch_size: int, seconds: float, seed: int) -> Pair:
@@ -102,7 +105,10 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"python -m benchmarks.layout {shlex.join(sys.argv[1:])}".rstrip())
     file = open_model(arguments.models_dir, arguments.model)
-    ways = {"random addresses": nullcontext, "fixed addresses": fixed_addresses}
+    ways: dict[str, Callable[[], AbstractContextManager[None]]] = {
+        "random addresses": nullcontext,
+        "fixed addresses": fixed_addresses,
+    }
     pairs: dict[str, list[Pair]] = {name: [] for name in ways}
     for number in range(arguments.pairs):
         for name, way in ways.items():
@@ -110,7 +116,7 @@ def main() -> None:
                 pair = measure_pair(file, arguments.batch_size, arguments.seconds, number)
             pairs[name].append(pair)
             print(
-                f"{name:<18}{pair.mean:+8.2%} ± {1.96 * pair.standard_error:.2%}, {pair.count} windows each",
+                f"{name:<18}{pair.mean:+8.2%} ± {NORMAL_95 * pair.standard_error:.2%}, {pair.count} windows each",
                 flush=True,
             )
     for name, own in pairs.items():

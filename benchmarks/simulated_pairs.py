@@ -24,7 +24,7 @@ TARGET_RATIO = 0.02
 """the default of --target-ci"""
 STANDARD = PROFILES["standard"]
 """the profile that goes on until its target is met"""
-BLOCKS_EACH = STANDARD.min_blocks // STANDARD.workers
+BLOCKS_EACH = int(STANDARD.blocks_each)
 """by one set of its workers"""
 
 Floats = NDArray[np.float64]

@@ -32,13 +32,12 @@ from runner.interruption import Interruption
 from runner.modelfile import ModelFile, open_model
 from runner.plan import MIN_INFERENCES, PROFILES, WINDOW_S
 from runner.report.archive import load
-from runner.stats.intervals import CONFIDENCE
+from runner.stats.intervals import CONFIDENCE, NORMAL_95
 from runner.units import parse_duration_s, parse_percent_ratio
 from runner.workers.crew import Crew, Terms
 from runner.workers.protocol import Measure, Prepare
 
 GOAL_RATIO = 1 / 3
-NORMAL_95 = 1.959964
 REPETITIONS = 30
 """what studies commonly take, as the one that this project grew out of"""
 PROFILE = "standard"

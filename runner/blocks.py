@@ -59,26 +59,27 @@ class _Blocks:
         profile = self._bench.profile
         if not self._roster.ready or self._first_time >= profile.max_blocks:
             return False
-        widest = self._widest(leave_out=self._due())
+        widest = self._widest(leave_out=self._left_to_repeat())
+        # What is left out may be all that a set of workers took, and fewer sets say less of processes.
         few = widest is not None and widest.worker_count < min(profile.workers, LEAST_WORKERS)
         return self._first_time < profile.min_blocks or few or self._misses(widest)
 
     def fits(self) -> bool:
-        """Return whether the budget holds another block as long as the last one, and its fresh workers if it is due."""
+        """Return whether the budget holds another block as long as the last one, and fresh workers if these are due."""
         budget = self._bench.budget
         left_s = (
             budget.for_needs_s if self._first_time < self._bench.profile.min_blocks else budget.for_more_s
         )
         fresh_s = self._roster.fresh_s if self._shifts.due(self.number) else 0.0
-        return bool(self._roster.ready) and fresh_s + self._block_s <= left_s
+        return bool(self._roster.ready) and fresh_s + self._next_block_s <= left_s
 
     @property
-    def _block_s(self) -> float:
+    def _next_block_s(self) -> float:
         """What the next block is predicted to take."""
         return max(self._last_s, _block_s(self._roster, self._counts))
 
     def run(self, repeats: int | None = None) -> None:
-        """Visit every ready cell once, in random order; by fresh workers where these took their share."""
+        """Visit every ready cell once, in random order; by fresh workers once the present ones took their blocks."""
         bench, plan, number = self._bench, self._roster.plan, self.number
         if self._shifts.due(number):
             self._shifts.change(number)
@@ -97,9 +98,9 @@ class _Blocks:
 
     def to_repeat(self) -> int | None:
         """Return the disturbed block to be repeated next, or None when none is or enough were."""
-        return next(iter(self._due()), None)
+        return next(iter(self._left_to_repeat()), None)
 
-    def _due(self) -> list[int]:
+    def _left_to_repeat(self) -> list[int]:
         """Return the disturbed blocks that are still to be repeated."""
         left = ceil(self._first_time / _REPEATED_PART) - self._so_far.repeats
         return sorted(self._so_far.disturbed)[: max(0, left)]
@@ -110,7 +111,7 @@ class _Blocks:
         if widest is None or not self._misses(widest) or widest.half_width_ratio == inf:
             return
         needed = blocks_needed(widest, bench.target_ci_ratio)
-        need_s = max(0, needed - self.number) * (self._block_s + self._shifts.cost_s)
+        need_s = max(0, needed - self.number) * (self._next_block_s + self._shifts.cost_s)
         reach = "needs" if need_s <= bench.budget.for_more_s else "would need"
         limits = "" if need_s <= bench.budget.for_more_s else ", more than the time budget holds"
         if needed > bench.profile.max_blocks:

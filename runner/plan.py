@@ -3,13 +3,13 @@
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, inf
 
 from runner.backends.registry import find_backend
 from runner.backends.spec import BackendSpec
 from runner.config import RunConfig
 from runner.errors import UsageError
-from runner.load.warmup import AGAIN_INFERENCES, VISIT_S, WarmUpRule
+from runner.load.warmup import FRESH_INFERENCES, VISIT_S, WarmUpRule
 from runner.machine.cpu import usable_cores
 from runner.modelfile import ModelFile
 from runner.report.schema import Cell, Load
@@ -48,13 +48,22 @@ class Profile:
     workers: int
     """fresh processes of each backend that the fewest blocks are spread over; more blocks take more of them"""
 
+    @property
+    def blocks_each(self) -> float:
+        """Blocks by one set of workers, one of each backend; no end where there is one set."""
+        return ceil(self.min_blocks / self.workers) if self.workers > 1 else inf
+
 
 PROFILES: Mapping[str, Profile] = {
     "quick": Profile("quick", 3, 10, WarmUpRule(2, 1.0, steady=False), workers=1),
     "standard": Profile("standard", 10, 200, WarmUpRule(2, 10.0, steady=True), workers=5),
     "publication": Profile("publication", 30, 1000, WarmUpRule(2, 60.0, steady=True), workers=10),
 }
-"""Blocks and warm-up; the upper limits of blocks only end a run whose target no number of blocks would reach."""
+"""Blocks, warm-up and workers.
+
+The upper limits of blocks only end a run whose target no number of blocks would reach. Two or three blocks each make
+fresh workers, which take about as long as half a block, worth their time; five sets are the fewest whose t is below 3.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ class ModelPlan:
 
 
 def profile_of(config: RunConfig) -> Profile:
-    """Return the profile that was asked for, with as many workers, and equally many blocks for each."""
+    """Return the profile that was asked for; with ``--workers`` its fewest blocks are as many for each of them."""
     profile = PROFILES[config.profile]
     if config.workers is None:
         return profile
@@ -120,7 +129,7 @@ def smallest_run_s(cells: Iterable[Cell], inference_s: Mapping[str, float], prof
         each_s = inference_s[cell.key]
         if cell.load.pace_hz is None:
             total_s += each_s + profile.warm_up.least_s(each_s)
-            total_s += (profile.workers - 1) * (1 + AGAIN_INFERENCES) * each_s
+            total_s += (profile.workers - 1) * (1 + FRESH_INFERENCES) * each_s
         total_s += profile.min_blocks * visit_s(cell, each_s, fewest_inferences(cell, each_s, WINDOW_S, 1))
     return total_s
 

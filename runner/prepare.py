@@ -2,7 +2,7 @@
 
 from runner.bench import Bench, Roster, shape_of
 from runner.errors import JoulebatchError
-from runner.load.warmup import AGAIN_INFERENCES, STRETCH_S
+from runner.load.warmup import FRESH_INFERENCES, STRETCH_S
 from runner.machine.memory import available_bytes
 from runner.plan import WINDOW_S, fewest_inferences, period_s, predict_inference_s, smallest_run_s, visit_s
 from runner.report.journal import SessionLine
@@ -113,7 +113,7 @@ def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
         shape = shape_of(cell)
         roster.fail([each for each in roster.live.values() if shape_of(each) == shape], error)
         return None
-    roster.fresh_s += done.first_inference_s + AGAIN_INFERENCES * done.inference_s
+    roster.fresh_s += done.first_inference_s + FRESH_INFERENCES * done.inference_s
     if done.peak_memory_bytes:
         roster.memory.saw(cell.backend, cell.load.batch_size, done.peak_memory_bytes)
     if done.capped:

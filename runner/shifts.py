@@ -1,31 +1,28 @@
 """Which blocks one set of workers takes, and the fresh ones that take over."""
 
-from math import ceil
-
 from runner.bench import Roster
 
 
 class Shifts:
     """Replaces the workers of a model between its blocks, because a process's memory layout is part of its speed.
 
-    Every set takes as many blocks, so that each is worth as much: few, because fresh workers are cheap beside blocks
-    and more sets are better evidence than more blocks of one. Repeats count as any block does.
+    Every set takes the same number of blocks, so that each is worth the same: few, because fresh workers are cheap
+    beside blocks and more sets are better evidence than more blocks of one. Repeats count as any block does.
     """
 
     def __init__(self, roster: Roster, number: int) -> None:
-        self._roster, profile = roster, roster.bench.profile
-        self._blocks_each = ceil(profile.min_blocks / profile.workers) if profile.workers > 1 else None
+        self._roster, self._blocks_each = roster, roster.bench.profile.blocks_each
         self._began_at = number
         """the first block of the present workers; those of a resumed run are fresh"""
 
     @property
     def cost_s(self) -> float:
         """What fresh workers add to each block, on average."""
-        return self._roster.fresh_s / self._blocks_each if self._blocks_each else 0.0
+        return self._roster.fresh_s / self._blocks_each
 
     def due(self, number: int) -> bool:
         """Return whether fresh workers take the block of this number."""
-        return self._blocks_each is not None and number - self._began_at >= self._blocks_each
+        return number - self._began_at >= self._blocks_each
 
     def change(self, number: int) -> None:
         """Put a fresh worker in the place of each, before this block; a backend that does not open again is out."""

@@ -1,6 +1,8 @@
 """Conversion between the text people write and SI units; a leaf."""
 
 import re
+from decimal import Decimal
+from math import inf
 
 from runner.errors import UsageError
 
@@ -8,7 +10,8 @@ NS_PER_S = 1_000_000_000
 UJ_PER_J = 1_000_000
 BYTES_PER_MB = 1_000_000
 
-_SECONDS_PER = {"ms": 1e-3, "s": 1.0, "m": 60.0}
+_SECONDS_PER = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60)}
+"""exact, unlike 1e-3: times that, 9 of ``9ms`` is not the number that 0.009 is"""
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m)\s*", re.IGNORECASE)
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 
@@ -17,11 +20,11 @@ def parse_duration_s(text: str, flag: str) -> float:
     """Return seconds from text such as ``200ms``, ``30s`` or ``5m``.
 
     Raises:
-        UsageError: no number with one of these units, or zero.
+        UsageError: no number with one of these units, zero, or more than a float holds.
     """
     match = _DURATION.fullmatch(text)
-    seconds = float(match[1]) * _SECONDS_PER[match[2].lower()] if match else 0.0
-    if seconds <= 0:
+    seconds = float(Decimal(match[1]) * _SECONDS_PER[match[2].lower()]) if match else 0.0
+    if not 0 < seconds < inf:
         raise UsageError(
             f"Cannot read {flag}",
             expected="a positive number with ms, s or m",
@@ -32,8 +35,10 @@ def parse_duration_s(text: str, flag: str) -> float:
 
 
 def duration_text(seconds: float) -> str:
-    """Return seconds as ``parse_duration_s`` reads them: ``50ms`` below a second, else ``1.5s``."""
-    return f"{seconds * 1000:g}ms" if seconds < 1 else f"{seconds:g}s"
+    """Return seconds as ``parse_duration_s`` reads them, to the last digit: ``50ms`` below a second, else ``1.5s``."""
+    shortest = Decimal(repr(float(seconds)))
+    number, unit = (shortest * 1000, "ms") if seconds < 1 else (shortest, "s")
+    return f"{number.normalize():f}{unit}"
 
 
 def parse_percent_ratio(text: str, flag: str) -> float:

@@ -11,14 +11,14 @@ VISIT_S = 0.05
 """After another worker ran, the first inference took 1.6 times as long: a visit begins with this, or one inference."""
 STRETCH_S = 0.1
 """Longer ones would scatter no less: windows of 0.05 to 2 s all did by 7 to 16 % on 2 shared cores. What a warm-up has
-to outlast is over within (arenas, first touches, clocks that rise); a machine that slows down over minutes is none of
+to outlast is over by then (arenas, first touches, clocks that rise); a machine that slows down over minutes is none of
 its business, because the windows of a block share that."""
 STRETCH_INFERENCES = 2
 """The fewest that are a mean; with more, slow networks would reach the cap before the fifth stretch."""
 
 
-AGAIN_INFERENCES = 1
-"""of a fresh worker, after the first of each shape: with the one that begins each visit, an arena has seen three"""
+FRESH_INFERENCES = 1
+"""warm-up of a later worker, after the first of each shape; with the visit's own begin an arena has seen three"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from runner.meters.interface import DOMAINS, Energy, Meter, MeterStatus, Unavail
 
 POLL_S = 0.01
 """Of counters slower than this: half the update period of the fastest GPU counters (20 ms)."""
-_FAST_POLL_S = 0.02
+_FAST_COUNTER_POLL_S = 0.02
 """Of faster ones, at most so often: beside a busy machine a poll of four counters takes 0.2 ms of CPU time."""
 _LONGEST_POLL_S = 0.1
 """far below what any counter takes to wrap"""
@@ -32,9 +32,10 @@ def poll_interval_s(elapsed_s: float, ahead: Ahead, slowest_update_s: float) -> 
     """Return how long the next poll may wait.
 
     A counter that updates faster than it is polled shows what it is wherever the poll falls, so it needs polls near
-    the edges of the window only (rule 5), and some in between. The end has one: ``MeterSet.end`` polls at once.
-    Around the start, polls are so close that those before and after it see the load of the window alone. Slower
-    counters are polled densely throughout, because their changes are seen as late as the polls are apart.
+    the edges of the window only, and some in between (docs/measurement.md, section 3). The end has one:
+    ``MeterSet.end`` polls at once. Around the start, polls are so close that those before and after it see the load of
+    the window alone. Slower counters are polled densely throughout, because their changes are seen as late as the polls
+    are apart.
 
     Args:
         elapsed_s: since polling began.
@@ -46,7 +47,7 @@ def poll_interval_s(elapsed_s: float, ahead: Ahead, slowest_update_s: float) -> 
     interval_s = ahead.window_s / _POLLS_PER_WINDOW
     if elapsed_s < ahead.untimed_s * 3 / 2:
         interval_s = min(interval_s, ahead.untimed_s / 3)
-    return min(max(_FAST_POLL_S, interval_s), _LONGEST_POLL_S)
+    return min(max(_FAST_COUNTER_POLL_S, interval_s), _LONGEST_POLL_S)
 
 
 class MeterSet:

@@ -277,7 +277,7 @@ class Comparison(Record):
     pair_count: int
     verdict: Verdict
     worker_count: int = 1
-    """fresh pairs of workers behind the pairs of windows: a level of the interval from 3 on"""
+    """fresh pairs of workers behind the pairs of windows: from 3 on they are what the interval counts"""
     with_disturbed: RatioLimits | None = None
     """the same with the disturbed blocks that were repeated; null where there was none"""
     cliffs_delta: float | None = None

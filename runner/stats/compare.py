@@ -48,8 +48,8 @@ def best_set(table: Table, workers: Sequence[Hashable] | None = None) -> tuple[i
 
     Every pair's mean log ratio is studentised with its own spread; one critical value covers the largest |t|
     over all pairs, so the lowest may be picked after looking, and a true tie is kept whole in 95 % of runs.
-    The worker is a level of that spread as in ``ratio_interval``: from three equal shares on a tie of four cells is
-    kept whole in 95 to 97 % (simulated). With fewer their layout is added in quadrature.
+    Workers count as in ``ratio_interval``. From three equal shares on, a tie of four cells is kept whole in 95 to 97 %
+    (simulated). With fewer their layout is added in quadrature.
 
     Args:
         table: at least ``LEAST_PAIRS`` rows and two columns.
@@ -63,17 +63,17 @@ def best_set(table: Table, workers: Sequence[Hashable] | None = None) -> tuple[i
     logs = np.log(table)
     best = lowest(table)
     differences = logs - logs[:, [best]]
-    layout = critical_t(table.shape[1], LARGEST_FREEDOM + 1)
+    layout = critical_t(table.shape[1], LARGEST_FREEDOM)
     reach = []
     for estimate in (estimate_mean(column, workers) for column in differences.T):
         assert estimate.standard_error is not None, "fewer than two rows"
-        seen = critical_t(table.shape[1], int(estimate.freedom) + 1) * estimate.standard_error
+        seen = critical_t(table.shape[1], int(estimate.freedom)) * estimate.standard_error
         reach.append(beyond_processes(seen, estimate.worker_count, layout))
     return tuple(int(column) for column in np.flatnonzero(differences.mean(axis=0) <= reach))
 
 
 @cache
-def critical_t(cells: int, blocks: int) -> float:
+def critical_t(cells: int, freedom: int) -> float:
     """Return the 95 % point of the largest paired |t| over all pairs of cells that are equal in truth.
 
     Simulated with a fixed seed for independent, equally noisy log figures; what a block does to all its cells
@@ -81,7 +81,7 @@ def critical_t(cells: int, blocks: int) -> float:
     Tukey's studentised range), so that one noisy backend does not hide differences among quiet ones.
     """
     rng = np.random.default_rng(0)
-    freedom = min(blocks - 1, LARGEST_FREEDOM)
+    freedom = min(freedom, LARGEST_FREEDOM)
     # The mean and the variance of normal samples are independent (Cochran): each is drawn by itself.
     means = rng.standard_normal((SIMULATIONS, cells))
     residuals = rng.standard_normal((SIMULATIONS, freedom, cells))

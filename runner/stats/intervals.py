@@ -13,7 +13,7 @@ CONFIDENCE = 0.95
 """of every interval; two backends are called different when that of their ratio excludes 1"""
 POWER = 0.8
 """the convention since Cohen, Statistical Power Analysis, 2nd ed. (1988), section 2.4"""
-_NORMAL_95, _NORMAL_80 = 1.959964, 0.841621
+NORMAL_95, _NORMAL_80 = 1.959964, 0.841621
 """the 97.5 % and 80 % points of the standard normal distribution"""
 LEAST_WORKERS = 3
 """the fewest pairs of processes whose spread is believed; between two it has one degree of freedom, t = 12.7"""
@@ -59,7 +59,7 @@ class RatioInterval:
         """
         if self.low is None or self.high is None:
             return None
-        return beyond_processes(log(self.high / self.low) / 2, self.worker_count, _NORMAL_95)
+        return beyond_processes(log(self.high / self.low) / 2, self.worker_count, NORMAL_95)
 
 
 UNKNOWN = RatioInterval(1.0, None, None, 0)
@@ -99,8 +99,8 @@ def ratio_interval(
 ) -> RatioInterval:
     """Return exp of the mean log ratio over pairs, with its t interval.
 
-    From three pairs of workers on, the worker is a level of the interval: blocks that one pair of processes took
-    share its memory layout, and are no independent evidence about the backends.
+    From three pairs of workers on, each pair is one piece of evidence: blocks that one pair of processes took share
+    its memory layout, and are no independent evidence about the backends.
 
     Args:
         values: one positive figure per block.
@@ -129,11 +129,11 @@ def minimum_detectable_ratio(
     reach = estimate.reach((1 + CONFIDENCE) / 2, POWER)
     if reach is None:
         return None
-    return exp(beyond_processes(reach, estimate.worker_count, _NORMAL_95 + _NORMAL_80))
+    return exp(beyond_processes(reach, estimate.worker_count, NORMAL_95 + _NORMAL_80))
 
 
 def estimate_mean(samples: NDArray[np.float64], workers: Sequence[Hashable] | None) -> Estimate:
-    """Return the mean of at least one value; from three workers on they are a level of its standard error.
+    """Return the mean of at least one value; from three workers on each is one piece of evidence.
 
     Args:
         samples: one per block.
@@ -165,7 +165,7 @@ def beyond_processes(reach: float, worker_count: int, quantile: float) -> float:
 def _between_groups(groups: Sequence[NDArray[np.float64]], mean: float) -> Estimate:
     """Return how well a mean over all values is known when each group is one independent piece of evidence.
 
-    Whatever the values of a group share widens it. Pooling where groups seem alike would narrow it, but a handful of
+    What a group's values have in common counts once. Pooling where groups seem alike would narrow it, but a handful of
     groups shows too little for such a test. For k groups of one size this is the t interval of their means. Unequal
     ones are worth fewer: 1 / (sum of squared shares) of them, which is k for equal shares.
 
@@ -176,9 +176,10 @@ def _between_groups(groups: Sequence[NDArray[np.float64]], mean: float) -> Estim
     count = sum(group.size for group in groups)
     shares = np.array([group.size / count for group in groups])
     off = np.array([float(group.mean()) - mean for group in groups])
-    alike = float((shares**2).sum())
-    error = sqrt(float(((shares * off) ** 2).sum()) / (1 - alike))
-    return Estimate(mean, error, max(1.0, 1 / alike - 1), len(groups))
+    effective = 1 / float((shares**2).sum())
+    error = sqrt(float(((shares * off) ** 2).sum()) / (1 - 1 / effective))
+    # One group may hold nearly everything; below one degree of freedom t has no use any more.
+    return Estimate(mean, error, max(1.0, effective - 1), len(groups))
 
 
 def _grouped(samples: NDArray[np.float64], workers: Sequence[Hashable] | None) -> list[NDArray[np.float64]]:

@@ -1,8 +1,9 @@
 """The workers of one model, one per backend: opened together, asked one at a time, replaced when lost."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from math import inf
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -10,7 +11,7 @@ from typing import Any, Self, TypeVar
 from runner.backends.spec import BackendSpec
 from runner.errors import JoulebatchError
 from runner.interruption import Interruption
-from runner.load.warmup import AGAIN_INFERENCES
+from runner.load.warmup import FRESH_INFERENCES
 from runner.modelfile import ModelFile, manifest_path
 from runner.workers.parent import CellFailedError, Patience, Worker, WorkerLostError
 from runner.workers.protocol import Check, Checked, Measure, Measurement, Open, Opened, Prepare, Prepared
@@ -65,9 +66,9 @@ class Crew:
     def open_all(self) -> dict[str, Opened | JoulebatchError]:
         """Open the model under every backend at once, and return what each said."""
         lost: dict[str, WorkerLostError] = {}
-        for label, spec in self._specs.items():
+        for label in self._specs:
             try:
-                self._start(label).send("open", self._open_request(spec))
+                self._start(label)
             except WorkerLostError as error:
                 lost[label] = error
         opened = {label: lost.get(label) or self._opened(label) for label in self._specs}
@@ -86,7 +87,7 @@ class Crew:
         limit_s = self._limit_s(predicted_s + request.warm_up_cap_s)
         prepared = self._ask(label, lambda worker: worker.prepare(request, limit_s))
         # A fresh worker need not find out again how long it takes until all is steady.
-        again = replace(request, warm_up_inferences=AGAIN_INFERENCES, warm_up_steady=False)
+        again = dataclasses.replace(request, warm_up_inferences=FRESH_INFERENCES, warm_up_steady=False)
         self._prepared[label][request.batch_size, request.io] = (again, predicted_s)
         return prepared
 
@@ -128,12 +129,13 @@ class Crew:
         return self._workers[label]
 
     def refresh(self, *labels: str) -> dict[str, BackendLostError]:
-        """Put fresh workers, with every batch bound and run, in the places of these; return those that are lost."""
+        """Put fresh workers in the places of these, every batch bound and run; return the backends that were lost."""
         for label in labels:
             if label in self._workers:
                 self._workers.pop(label).close()
         lost: dict[str, BackendLostError] = {}
-        for do in (self._start_fresh, self._open_fresh, self._prepare_fresh):
+        # Phase by phase, so that all open at once.
+        for do in (self._start_fresh, self._check_fresh, self._prepare_fresh):
             for label in labels:
                 if label not in lost:
                     try:
@@ -156,10 +158,10 @@ class Crew:
         worker.park()
         return reply
 
-    def _start(self, label: str) -> Worker:
+    def _start(self, label: str) -> None:
         self._started[label] += 1
         self._workers[label] = Worker(self._terms.interruption, self._specs[label].python)
-        return self._workers[label]
+        self._workers[label].send("open", self._open_request(label))
 
     def _opened(self, label: str) -> Opened | JoulebatchError:
         try:
@@ -172,14 +174,14 @@ class Crew:
 
     def _start_fresh(self, label: str) -> None:
         try:
-            self._start(label).send("open", self._open_request(self._specs[label]))
+            self._start(label)
         except WorkerLostError as error:
-            raise BackendLostError(f"a fresh worker failed too: {error}") from error
+            raise BackendLostError(f"a fresh worker failed: {error}") from error
 
-    def _open_fresh(self, label: str) -> None:
+    def _check_fresh(self, label: str) -> None:
         opened = self._opened(label)
         if not isinstance(opened, Opened):
-            raise BackendLostError(f"a fresh worker failed too: {opened}") from opened
+            raise BackendLostError(f"a fresh worker failed: {opened}") from opened
         if opened.placement != self._placements.get(label):
             # What was proven of the first worker would not hold for this one's figures.
             self._workers.pop(label).kill()
@@ -209,8 +211,8 @@ class Crew:
         """Return a limit that no hang can stretch far beyond the time budget."""
         return min(limit_s, max(_LEAST_PATIENCE_S, self._terms.left_s()))
 
-    def _open_request(self, spec: BackendSpec) -> Open:
-        file = self._file
+    def _open_request(self, label: str) -> Open:
+        file, spec = self._file, self._specs[label]
         manifest = manifest_path(file.path.parent, file.name, file.variant) if file.manifest else None
         return Open(
             backend=spec.name,

@@ -139,6 +139,7 @@ def test_reports_are_made_of_journals_and_not_of_processes() -> None:
         "runner.workers.crew",
         "runner.bench",
         "runner.blocks",
+        "runner.shifts",
         "runner.visits",
         "runner.prepare",
         "runner.idle",

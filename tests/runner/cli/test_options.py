@@ -20,3 +20,12 @@ def test_profiles_are_those_that_a_run_can_be_planned_by() -> None:
     assert isinstance(offered, click.Choice)
     configured = get_args(RunConfig.model_fields["profile"].annotation)
     assert tuple(offered.choices) == configured == tuple(PROFILES)
+
+
+def test_the_help_tells_how_many_workers_each_profile_takes() -> None:
+    (shown,) = (
+        param.show_default
+        for param in run.params
+        if isinstance(param, click.Option) and param.name == "workers"
+    )
+    assert shown == ", ".join(f"{profile.name} {profile.workers}" for profile in PROFILES.values())

@@ -207,7 +207,7 @@ def test_fast_counters_are_polled_densely_at_the_start_and_slow_ones_throughout(
 
 
 @given(st.floats(0.02, 5.0), st.floats(0.4, 30.0), st.floats(0.6, 3.0))
-def test_a_window_holds_ten_polls_though_it_was_predicted_much_longer(
+def test_a_window_holds_ten_polls_however_wrong_its_prediction(
     untimed_s: float, predicted_s: float, longer_ratio: float
 ) -> None:
     ahead, at_s, polls = Ahead(untimed_s, predicted_s), 0.0, 0

@@ -77,7 +77,7 @@ def test_a_backend_whose_interpreter_goes_away_costs_no_other(exported: Path, tm
             assert isinstance(opened["A"], Opened)
             assert "the worker did not start" in str(opened["B"])
             crew.prepare("A", _prepare(1), 0.01)
-            with pytest.raises(BackendLostError, match="a fresh worker failed too: the worker did not start"):
+            with pytest.raises(BackendLostError, match="a fresh worker failed: the worker did not start"):
                 crew.replace("B")
             assert len(_measure(crew, "A", 1)) == 3
 
@@ -151,7 +151,7 @@ def test_a_backend_is_lost_when_a_fresh_worker_fails_too(tmp_path: Path) -> None
             with pytest.raises(WorkerLostError):
                 _measure(crew, "cpu:threads=1", 1)
             for _ in range(2):
-                with pytest.raises(BackendLostError, match=r"a fresh worker failed too: .*tiny\.onnx"):
+                with pytest.raises(BackendLostError, match=r"a fresh worker failed: .*tiny\.onnx"):
                     _measure(crew, "cpu:threads=1", 1)
             assert len(_measure(crew, "B", 1)) == 3
 
