@@ -2,7 +2,7 @@
 
 Run from the checkout: ``python -m benchmarks.layout [--pairs 8] [--seconds 30] [--model shufflenet]``. Pairs of fresh
 workers of one backend take turns in windows of 0.1 s, and every pair gives a ratio that ought to be 1. Every other
-pair runs without address space randomisation (``setarch -R``), where both have the same addresses. What the windows
+pair runs without address space randomisation, where both have the same addresses. What the windows
 do not explain of the spread of these ratios is that of the processes. There is no goal: the figures
 say why runner/shifts.py starts fresh workers, and check ``LAYOUT_SD``, which ``benchmarks.aa`` gave.
 """

@@ -121,12 +121,12 @@ def test_a_cell_that_processes_may_explain_is_thrown_out_by_three_of_them_only(
     assert best_set(np.column_stack([column, column * 1.005, column * 1.02]), workers) == expected
 
 
-@pytest.mark.parametrize("blocks", [3, 10, 30])
-def test_two_cells_need_no_more_than_students_t(blocks: int) -> None:
+@pytest.mark.parametrize("freedom", [2, 9, 29])
+def test_two_cells_need_no_more_than_students_t(freedom: int) -> None:
     # 10,000 simulations leave the level within 3 standard errors of 0.22 points.
-    assert t.cdf(critical_t(2, blocks), blocks - 1) == pytest.approx(0.975, abs=0.0035)
+    assert t.cdf(critical_t(2, freedom), freedom) == pytest.approx(0.975, abs=0.0035)
 
 
-def test_more_cells_need_more_and_more_blocks_need_less() -> None:
+def test_more_cells_need_more_and_more_freedom_needs_less() -> None:
     assert critical_t(2, 10) < critical_t(3, 10) < critical_t(8, 10)
     assert critical_t(3, 30) < critical_t(3, 10) < critical_t(3, 3)
