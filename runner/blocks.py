@@ -70,8 +70,9 @@ class _Blocks:
         left_s = (
             budget.for_needs_s if self._first_time < self._bench.profile.min_blocks else budget.for_more_s
         )
-        fresh_s = self._roster.fresh_s if self._shifts.due(self.number) else 0.0
-        return bool(self._roster.ready) and fresh_s + self._next_block_s <= left_s
+        block_s = self._next_block_s
+        fresh_s = self._roster.fresh_s if self._shifts.due(self.number, block_s) else 0.0
+        return bool(self._roster.ready) and fresh_s + block_s <= left_s
 
     @property
     def _next_block_s(self) -> float:
@@ -81,7 +82,7 @@ class _Blocks:
     def run(self, repeats: int | None = None) -> None:
         """Visit every ready cell once, in random order; by fresh workers once the present ones took their blocks."""
         bench, plan, number = self._bench, self._roster.plan, self.number
-        if self._shifts.due(number):
+        if self._shifts.due(number, self._next_block_s):
             self._shifts.change(number)
         began_s = bench.budget.now_s()
         self._cool_down()
@@ -110,8 +111,8 @@ class _Blocks:
         bench, widest = self._bench, self._widest()
         if widest is None or not self._misses(widest) or widest.half_width_ratio == inf:
             return
-        needed = blocks_needed(widest, bench.target_ci_ratio)
-        need_s = max(0, needed - self.number) * (self._next_block_s + self._shifts.cost_s)
+        needed, block_s = blocks_needed(widest, bench.target_ci_ratio), self._next_block_s
+        need_s = max(0, needed - self.number) * (block_s + self._shifts.cost_s(block_s))
         reach = "needs" if need_s <= bench.budget.for_more_s else "would need"
         limits = "" if need_s <= bench.budget.for_more_s else ", more than the time budget holds"
         if needed > bench.profile.max_blocks:

@@ -7,8 +7,9 @@ from time import perf_counter
 
 from runner.stats.stability import STRETCHES, is_steady
 
-VISIT_S = 0.05
-"""After another worker ran, the first inference took 1.6 times as long: a visit begins with this, or one inference."""
+VISIT_S = 0.02
+"""A visit begins with this, or one inference, untimed: after another worker ran, the first inference took 1.2 to 1.6
+times as long, those up to 20 ms 1.03 times, and later ones showed nothing (ShuffleNet and AlexNet on 2 cores)."""
 STRETCH_S = 0.1
 """Longer ones would scatter no less: windows of 0.05 to 2 s all did by 7 to 16 % on 2 shared cores. What a warm-up has
 to outlast is over by then (arenas, first touches, clocks that rise); a machine that slows down over minutes is none of

@@ -94,8 +94,8 @@ def test_even_a_cap_of_nothing_runs_one_stretch() -> None:
     assert (done.inferences, done.capped) == (2, True)
 
 
-@pytest.mark.parametrize(("inference_s", "expected"), [(0.02, 3), (VISIT_S / 2, 2), (0.3, 1)])
-def test_a_visit_begins_with_one_inference_or_50_ms(inference_s: float, expected: int) -> None:
+@pytest.mark.parametrize(("inference_s", "expected"), [(VISIT_S / 2.5, 3), (VISIT_S / 2, 2), (0.3, 1)])
+def test_a_visit_begins_with_one_inference_or_20_ms(inference_s: float, expected: int) -> None:
     network = Simulated(then_s=inference_s)
     warm_visit(network.run, network.clock)
     assert network.runs == expected
