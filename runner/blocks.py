@@ -116,7 +116,7 @@ class _Blocks:
         reach = "needs" if need_s <= bench.budget.for_more_s else "would need"
         limits = "" if need_s <= bench.budget.for_more_s else ", more than the time budget holds"
         if needed > bench.profile.max_blocks:
-            limits += f", more than the profile's {bench.profile.max_blocks}"
+            limits += f", more than the profile's {bench.profile.max_blocks:.0f}"
         self._roster.note(
             f"after {self.number} blocks: the target of ±{bench.target_ci_ratio * 100:.2g} % {reach} about {needed} "
             f"blocks, {need_s:.0f} s more{limits}"

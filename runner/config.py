@@ -72,6 +72,18 @@ def parse_pace(text: str) -> Pace:
     return Pace(images_per_s=images_per_s, batch_sizes=parse_batch_sizes(sizes) if at else ())
 
 
+def parse_gaps(text: str) -> tuple[float, ...]:
+    """Return idle times in seconds, ascending, from text such as ``2ms,20ms``; none from no text.
+
+    Raises:
+        UsageError: no durations, or one twice.
+    """
+    gaps_s = [parse_duration_s(part, "--gaps") for part in text.split(",") if text]
+    if len(set(gaps_s)) < len(gaps_s):
+        raise UsageError("Cannot use --gaps", expected="each duration once", got=repr(text), fix="Drop one")
+    return tuple(sorted(gaps_s))
+
+
 def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     """Return sizes by input name.
 
@@ -133,6 +145,7 @@ class RunConfig(BaseModel):
     interpreters: Annotated[dict[str, Path], _as_written(parse_interpreters, tuple)] = {}
     baseline: str | None = None
     batch_sizes: Annotated[tuple[int, ...], _as_written(parse_batch_sizes)]
+    gaps_s: Annotated[tuple[float, ...], _as_written(parse_gaps)] = ()
     paces: tuple[Annotated[Pace, _as_written(parse_pace)], ...] = ()
     profile: Literal["quick", "standard", "publication"] = "standard"
     time_budget_s: Annotated[

@@ -13,6 +13,7 @@ from runner.load.warmup import FRESH_INFERENCES, VISIT_S, WarmUpRule
 from runner.machine.cpu import usable_cores
 from runner.modelfile import ModelFile
 from runner.report.schema import Cell, Load
+from runner.units import duration_text
 
 WINDOW_S = 0.1
 """Length of a window without an energy meter: for the same total time short and long windows do equally well, and
@@ -43,7 +44,8 @@ class Profile:
 
     name: str
     min_blocks: int
-    max_blocks: int
+    max_blocks: float
+    """no end where a time budget is the end"""
     warm_up: WarmUpRule
     workers: int
     """fresh processes of each backend that the fewest blocks are spread over; more blocks take more of them"""
@@ -88,8 +90,13 @@ class ModelPlan:
 
 
 def profile_of(config: RunConfig) -> Profile:
-    """Return the profile that was asked for; with ``--workers`` its fewest blocks are as many for each of them."""
+    """Return the profile that was asked for; with ``--workers`` its fewest blocks are as many for each of them.
+
+    Whoever gives ``standard`` or ``publication`` a time budget says when to end; a count of blocks would end it before.
+    """
     profile = PROFILES[config.profile]
+    if config.time_budget_s is not None and profile.warm_up.steady:
+        profile = replace(profile, max_blocks=inf)
     if config.workers is None:
         return profile
     fewest = config.workers * ceil(profile.min_blocks / config.workers)
@@ -127,7 +134,7 @@ def smallest_run_s(cells: Iterable[Cell], inference_s: Mapping[str, float], prof
     total_s = 0.0
     for cell in cells:
         each_s = inference_s[cell.key]
-        if cell.load.pace_hz is None:
+        if cell.load.is_back_to_back:
             total_s += each_s + profile.warm_up.least_s(each_s)
             total_s += (profile.workers - 1) * (1 + FRESH_INFERENCES) * each_s
         total_s += profile.min_blocks * visit_s(cell, each_s, fewest_inferences(cell, each_s, WINDOW_S, 1))
@@ -136,12 +143,17 @@ def smallest_run_s(cells: Iterable[Cell], inference_s: Mapping[str, float], prof
 
 def fewest_inferences(cell: Cell, inference_s: float, window_s: float, floor: int) -> int:
     """Return how many inferences, or pacing periods, fill a window."""
-    return max(floor, ceil(window_s / (period_s(cell.load) or inference_s)))
+    return max(floor, ceil(window_s / step_s(cell.load, inference_s)))
 
 
 def period_s(load: Load) -> float | None:
     """Return the time from one inference to the next at a pace; None back to back."""
     return None if load.pace_hz is None else load.batch_size / load.pace_hz
+
+
+def step_s(load: Load, inference_s: float) -> float:
+    """Return the time from one inference to the next: the period of a pace, or what an inference and its gap take."""
+    return period_s(load) or inference_s + load.gap_s
 
 
 def visit_s(cell: Cell, inference_s: float, count: int) -> float:
@@ -150,14 +162,15 @@ def visit_s(cell: Cell, inference_s: float, count: int) -> float:
 
 
 def untimed_s(cell: Cell, inference_s: float) -> float:
-    """Return the predicted time of the begin of a visit: a period, or whole inferences back to back."""
-    period = period_s(cell.load)
-    return inference_s * ceil(VISIT_S / inference_s) if period is None else max(inference_s, period)
+    """Return the predicted time of the begin of a visit: whole inferences back to back, else one with its gap."""
+    if cell.load.is_back_to_back:
+        return inference_s * ceil(VISIT_S / inference_s)
+    return timed_s(cell, inference_s, 1)
 
 
 def timed_s(cell: Cell, inference_s: float, count: int) -> float:
-    """Return the predicted time of a window."""
-    return count * max(inference_s, period_s(cell.load) or 0.0)
+    """Return the predicted time of a window; a pace above capacity is not kept up."""
+    return count * max(inference_s, step_s(cell.load, inference_s))
 
 
 def share_windows(
@@ -177,10 +190,10 @@ def share_windows(
         peers = [cell for cell in cells if cell.load == load]
         shared = max(fewest_inferences(cell, inference_s[cell.key], window_s, floor) for cell in peers)
         for cell in peers:
-            each_s = period_s(load) or inference_s[cell.key]
+            each_s = step_s(load, inference_s[cell.key])
             longest_s = longest * max(window_s, each_s * floor)
             fits = shared * each_s <= longest_s
-            counts[cell.key] = shared if fits else fewest_inferences(cell, each_s, longest_s, floor)
+            counts[cell.key] = shared if fits else max(floor, ceil(longest_s / each_s))
     return counts
 
 
@@ -203,13 +216,15 @@ def _cells(config: RunConfig, file: ModelFile, specs: Sequence[BackendSpec]) -> 
 def load_label(load: Load) -> str:
     """Return a load as cells' keys spell it."""
     pace = load.pace_hz
-    return f"b{load.batch_size}" + (f"@{int(pace) if pace.is_integer() else pace}" if pace else "")
+    paced = f"@{int(pace) if pace.is_integer() else pace}" if pace else ""
+    return f"b{load.batch_size}{paced}{f'+{duration_text(load.gap_s)}' if load.gap_s else ''}"
 
 
 def _loads(config: RunConfig, file: ModelFile) -> Iterable[Load]:
-    """Yield the loads of a model, ascending: back to back, then paced; a fixed batch is the model's only one."""
+    """Yield the loads of a model: back to back, after gaps, paced; a fixed batch is the model's only one."""
     sizes = config.batch_sizes if file.fixed_batch is None else (file.fixed_batch,)
-    yield from (Load(batch_size=size, pace_hz=None) for size in sizes)
+    for gap_s in (0.0, *config.gaps_s):
+        yield from (Load(batch_size=size, pace_hz=None, gap_s=gap_s) for size in sizes)
     paced: set[Load] = set()
     for pace in config.paces:
         for size in pace.batch_sizes if pace.batch_sizes and file.fixed_batch is None else sizes[:1]:

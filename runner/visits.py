@@ -22,7 +22,7 @@ def take_window(roster: Roster, cell: Cell, block: int, count: int) -> Window | 
     Nothing is drawn or logged between the moment the meters begin and the moment they end.
     """
     bench, crew, label = roster.bench, roster.crew, cell.backend
-    request = Measure(cell.load.batch_size, cell.io, count, period_s(cell.load))
+    request = Measure(cell.load.batch_size, cell.io, count, period_s(cell.load), cell.load.gap_s)
     each_s = _latest_s(roster, cell)
     predicted_s = visit_s(cell, each_s, count)
     try:

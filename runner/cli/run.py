@@ -102,6 +102,14 @@ Examples:
     help="Also R images per second, with gaps, at the smallest batch size or those after @; repeatable.",
 )
 @click.option(
+    "--gaps",
+    "gaps_s",
+    default="",
+    metavar="DURATION,...",
+    show_default="none",
+    help="Also every batch size with so much idle time before each inference, as 2ms,20ms: what the twin needs.",
+)
+@click.option(
     "--profile",
     type=click.Choice(PROFILES, case_sensitive=False),
     default="standard",

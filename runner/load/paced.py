@@ -18,18 +18,19 @@ def run_paced(run: Callable[[], object], count: int, period_s: float) -> Timed:
     started_ns = clock()
     for index in range(count):
         scheduled_ns = started_ns + index * period_ns
-        _sleep_until(scheduled_ns)
+        sleep_until(scheduled_ns)
         run()
         latencies_ns[index] = clock() - scheduled_ns
     end_of_schedule_ns = started_ns + count * period_ns
     late_ns = max(0, clock() - end_of_schedule_ns)
-    _sleep_until(end_of_schedule_ns)
+    sleep_until(end_of_schedule_ns)
     ended_ns = clock()
     latencies_s = tuple(latency_ns / NS_PER_S for latency_ns in latencies_ns)
     return Timed(started_ns / NS_PER_S, ended_ns / NS_PER_S, latencies_s, late_ns / NS_PER_S)
 
 
-def _sleep_until(moment_ns: int) -> None:
+def sleep_until(moment_ns: int) -> None:
+    """Sleep until a moment of ``perf_counter_ns``."""
     remaining_ns = moment_ns - perf_counter_ns()
     if remaining_ns > 0:
         sleep(remaining_ns / NS_PER_S)

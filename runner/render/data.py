@@ -41,6 +41,7 @@ def _cell(cell: Cell) -> dict[str, object]:
         "backend": cell.backend,
         "batch_size": cell.load.batch_size,
         "pace_hz": cell.load.pace_hz,
+        "gap_s": cell.load.gap_s,
         "io": cell.io,
         "status": cell.status,
         "reason": cell.reason,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from runner.report.schema import Cell, Load
+from runner.units import duration_text
 
 DOMAINS = {"cpu_package": "CPU package", "dram": "DRAM", "gpu": "GPU"}
 
@@ -10,9 +11,10 @@ _CELLS_SHOWN = 3
 
 
 def load_text(load: Load) -> str:
-    """Return a load as people write it: ``b4`` back to back, ``b1 @ 8/s`` at a pace."""
+    """Return a load as people write it: ``b4`` back to back, ``b1 @ 8/s`` at a pace, ``b4 + 20ms`` after idling."""
     pace = "" if load.pace_hz is None else f" @ {load.pace_hz:g}/s"
-    return f"b{load.batch_size}{pace}"
+    gap = f" + {duration_text(load.gap_s)}" if load.gap_s else ""
+    return f"b{load.batch_size}{pace}{gap}"
 
 
 def cells_text(cells: Sequence[Cell], *, with_model: bool) -> str:

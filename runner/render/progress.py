@@ -9,6 +9,7 @@ from rich.text import Text
 from runner.progress import Progress
 from runner.render.numbers import duration
 from runner.report.schema import Cell
+from runner.units import duration_text
 
 
 class TerminalProgress(Progress):
@@ -34,6 +35,7 @@ class TerminalProgress(Progress):
     def visit(self, cell: Cell, block: int) -> None:
         """Tell which cell's window comes next."""
         pace = f" at {cell.load.pace_hz:g} images/s" if cell.load.pace_hz else ""
+        pace += f" after {duration_text(cell.load.gap_s)} idle" if cell.load.gap_s else ""
         self._draw(f"{self._model}  block {block + 1}  {cell.backend}  batch {cell.load.batch_size}{pace}")
 
     def close(self) -> None:

@@ -63,6 +63,7 @@ def cells_of(report: Report, model: ModelEntry) -> tuple[Cell, ...]:
             mine,
             key=lambda cell: (
                 cell.load.pace_hz or 0.0,
+                cell.load.gap_s,
                 cell.load.batch_size,
                 order.get(cell.backend, len(order)),
                 cell.io != "host",

@@ -22,6 +22,7 @@ from runner.report.journal import (
 )
 from runner.report.schema import Cell, IdleWindow, Load, Report, Resume, SessionEntry, Window
 from runner.report.walltime import WallTime
+from runner.units import duration_text
 
 
 @dataclass(slots=True)
@@ -185,7 +186,9 @@ def _baseline_notes(report: Report) -> Iterator[str]:
 
 
 def _describe(load: Load) -> str:
-    return f"batch {load.batch_size}" + (f" at {load.pace_hz:g} images/s" if load.pace_hz else "")
+    pace = f" at {load.pace_hz:g} images/s" if load.pace_hz else ""
+    gap = f" after {duration_text(load.gap_s)} idle" if load.gap_s else ""
+    return f"batch {load.batch_size}{pace}{gap}"
 
 
 def _unfit(expected: str, got: str) -> FileError:

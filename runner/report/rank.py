@@ -162,7 +162,7 @@ def choose(evidence: Evidence, model: str, variant: str, backend: str) -> Backen
         # Device-resident cells leave out the copies that a user pays for.
         if (cell.model, cell.variant, cell.backend, cell.io) == (model, variant, backend, "host")
     ]
-    back_to_back = [cell for cell in cells if cell.load.pace_hz is None]
+    back_to_back = [cell for cell in cells if cell.load.is_back_to_back]
     metric, candidates = _cost_candidates(evidence, cells)
     most = max(back_to_back, key=lambda cell: summary_of(cell).images_per_s.mean, default=None)
     least = min(candidates, key=lambda cell: _mean_cost(metric, cell), default=None)

@@ -136,7 +136,14 @@ class Load(Record):
 
     batch_size: int
     pace_hz: float | None
-    """images per second; None is back to back"""
+    """images per second; None is without a schedule"""
+    gap_s: float = 0.0
+    """idle time before each inference of a load without a schedule; 0 is back to back"""
+
+    @property
+    def is_back_to_back(self) -> bool:
+        """Whether nothing lies between two inferences."""
+        return self.pace_hz is None and not self.gap_s
 
 
 class Window(Record):

@@ -6,8 +6,8 @@ It and what it imports need only the standard library, numpy and the backend's o
 import json
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -16,7 +16,9 @@ from runner.backends.interface import Call, Io, OpenRequest, Session
 from runner.backends.registry import find_backend
 from runner.inputs import make_inputs
 from runner.load.back_to_back import run_back_to_back
+from runner.load.gapped import run_gapped
 from runner.load.paced import run_paced
+from runner.load.timed import Timed
 from runner.load.warmup import WarmUpRule, warm_up, warm_visit
 from runner.modelfile import TensorSpec
 from runner.parity import compare, read_reference
@@ -109,16 +111,13 @@ class Worker:
 
     def _answer_measure(self, request: Measure) -> Measurement:
         run = self._calls[request.batch_size, request.io].run
-        if request.period_s is None:
+        if request.period_s is None and not request.gap_s:
             warm_visit(run)
         else:
-            # One untimed period: the window's first inference, too, comes after its gap.
-            run_paced(run, 1, request.period_s)
+            # One untimed step: the window's first inference, too, comes after its gap.
+            _run(run, replace(request, count=1))
         usage_before, cpu_before_s = self._usage.read(), process_time()
-        if request.period_s is None:
-            timed = run_back_to_back(run, request.count)
-        else:
-            timed = run_paced(run, request.count, request.period_s)
+        timed = _run(run, request)
         cpu_s, usage = process_time() - cpu_before_s, self._usage.read()
         return Measurement(
             started_s=timed.started_s,
@@ -132,6 +131,15 @@ class Worker:
             major_faults=usage.major_faults - usage_before.major_faults,
             stops=usage.stops - usage_before.stops,
         )
+
+
+def _run(run: Callable[[], object], request: Measure) -> Timed:
+    """Call it as often, and as apart, as the load says."""
+    if request.period_s is not None:
+        return run_paced(run, request.count, request.period_s)
+    if request.gap_s:
+        return run_gapped(run, request.count, request.gap_s)
+    return run_back_to_back(run, request.count)
 
 
 def _failure(error: Exception) -> dict[str, str]:

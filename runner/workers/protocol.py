@@ -91,7 +91,9 @@ class Measure:
     io: Literal["host", "device"]
     count: int
     period_s: float | None
-    """None is back to back"""
+    """None is without a schedule"""
+    gap_s: float = 0.0
+    """idle time before each inference without a schedule; 0 is back to back"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -329,9 +329,9 @@ def test_fresh_workers_are_paid_from_the_budget() -> None:
     prepare_cells(on.roster)
     on.roster.fresh_s = 10.0
     run_blocks(on.roster)
-    assert on.machine.now_s <= 1000 + 110
-    assert len(on.journal.blocks) > 30, "more than the fewest, by ten pairs; there is time for another"
-    assert on.crew.refreshed == {"A": 10, "B": 10}
+    assert on.machine.now_s <= 1000 + 111, "the last block may take longer than predicted"
+    assert len(on.journal.blocks) > 30, "more than the fewest, by ten pairs; there is time for others"
+    assert on.crew.refreshed == {"A": 9, "B": 9}
 
 
 def test_every_set_of_workers_takes_as_many_blocks_repeats_included() -> None:
@@ -340,9 +340,21 @@ def test_every_set_of_workers_takes_as_many_blocks_repeats_included() -> None:
     on.crew.stops = [1]
     _ran(on)
     shares = list(Counter(window.worker for window in on.journal.windows).values())
-    assert set(shares[:-1]) == {2 * 4}, "twelve blocks at the least, by three sets"
+    assert set(shares[:-1]) == {2 * 4}, (
+        "twelve blocks at the least, by three sets; fresh ones cost nothing here"
+    )
     assert on.journal.repeats == {200: 0}
     assert on.journal.windows[-1].worker == 200 // 4, "the repeat begins the next set"
+
+
+def test_a_long_run_spends_a_fifth_of_its_time_on_fresh_workers_and_no_more() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, profile="standard", target_ci_ratio="0.1%", budget_s=300)
+    on.crew.noise_ratio, on.crew.refresh_s = 0.3, 1.0
+    _ran(on)
+    shares = [count // 2 for count in Counter(window.worker for window in on.journal.windows).values()]
+    assert shares[:4] == [2] * 4, "the fewest blocks are spread evenly"
+    later_s, fresh_s = on.machine.now_s - 1000, 2 * 1.0 * (len(shares) - 5)
+    assert 0.15 <= fresh_s / later_s <= 0.2
 
 
 def test_a_run_does_not_end_for_a_set_of_workers_that_is_left_out() -> None:
@@ -374,7 +386,7 @@ def test_what_a_target_will_take_counts_fresh_workers() -> None:
         on.crew.noise_ratio, on.crew.refresh_s = 0.03, refresh_s
         notes.append(_ran(on).journal.notes[0])
     plain_s, dear_s = (float(note.split(" blocks, ")[1].split(" s more")[0]) for note in notes)
-    assert dear_s > plain_s + 20
+    assert dear_s > plain_s + 5
 
 
 def test_a_resumed_run_in_which_nothing_is_ready_ends_in_order() -> None:

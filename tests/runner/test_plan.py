@@ -1,4 +1,5 @@
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from runner.plan import (
     PROFILES,
     ModelPlan,
     fewest_inferences,
+    load_label,
     make_plan,
     period_s,
     predict_inference_s,
@@ -228,3 +230,23 @@ def test_each_worker_is_opened_and_warmed_up() -> None:
     first_s = predict_inference_s(_file(), 1)
     assert two - one > 2 * first_s + 1  # a second at the least for starting a process and opening its session
     assert five - one == pytest.approx(4 * (two - one))
+
+
+def test_a_time_budget_is_the_end_and_no_count_of_blocks_unless_the_profile_is_quick() -> None:
+    assert profile_of(_config(profile="standard", time_budget_s="1m")).max_blocks == inf
+    assert profile_of(_config(profile="quick")).max_blocks == PROFILES["quick"].max_blocks
+
+
+def test_loads_with_gaps_are_back_to_back_loads_beside_them() -> None:
+    plan = _plan("cpu", sizes="1,4", gaps_s="20ms,2ms")
+    assert [load_label(cell.load) for cell in plan.cells] == [
+        "b1",
+        "b4",
+        "b1+2ms",
+        "b4+2ms",
+        "b1+20ms",
+        "b4+20ms",
+    ]
+    gapped = plan.cells[-1]
+    assert visit_s(gapped, 0.01, 20) - visit_s(gapped, 0.01, 10) == pytest.approx(10 * 0.03)
+    assert fewest_inferences(gapped, 0.01, 0.3, 1) == 10
