@@ -1,0 +1,1 @@
+"""Batching policies: how waiting requests become batches, live and in the twin."""
