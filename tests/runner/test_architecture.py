@@ -94,14 +94,21 @@ def test_meters_know_nothing_of_models_backends_and_reports() -> None:
 
 
 def test_loads_and_backends_know_nothing_of_the_run_around_them() -> None:
-    assert _stray(_modules("runner.load"), "runner.load", "runner.stats.stability", "runner.units") == {}
+    allowed = ("runner.load", "runner.policies.interface", "runner.stats.stability", "runner.units")
+    assert _stray(_modules("runner.load"), *allowed) == {}
     allowed = ("runner.backends", "runner.machine.cpu", "runner.errors")
     assert _stray(_modules("runner.backends"), *allowed) == {}
 
 
+def test_arrivals_and_policies_know_nothing_of_who_asks_them() -> None:
+    leaves = ("runner.errors", "runner.units")
+    assert _stray(_modules("runner.arrivals"), "runner.arrivals", *leaves) == {}
+    assert _stray(_modules("runner.policies"), "runner.policies", *leaves) == {}
+
+
 def test_renderers_receive_a_report_and_never_measure() -> None:
     reports = _modules("runner.render", but=TERMINAL_VIEWS)
-    assert _stray(reports, "runner.render", "runner.report.schema") == {}
+    assert _stray(reports, "runner.render", "runner.report.schema", "runner.units") == {}
 
 
 def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselves() -> None:
@@ -117,6 +124,7 @@ def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselv
         "runner.render",
         "runner.report.schema",
         "runner.selection",
+        "runner.units",
     )
     assert _stray(list(TERMINAL_VIEWS), *facts) == {}
 

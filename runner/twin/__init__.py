@@ -1,0 +1,1 @@
+"""The twin: queues in front of a server, simulated with the policies that the live queue runs."""
