@@ -34,6 +34,8 @@ class Bench:
     profile: Profile
     target_ci_ratio: float
     allow_fallback: bool
+    images: tuple[str, ...]
+    """that the queue decodes; empty for inputs that are ready"""
     terms: Terms
     journal: Journal
     meters: MeterSet
@@ -71,6 +73,7 @@ def equip(config: RunConfig, selection: Selection, gear: Gear, so_far: SoFar) ->
         profile=profile,
         target_ci_ratio=config.target_ci_ratio,
         allow_fallback=config.allow_fallback,
+        images=tuple(map(str, selection.images)),
         terms=Terms(gear.interruption, config.seed, lambda: budget.left_s),
         journal=gear.journal,
         meters=gear.meters,

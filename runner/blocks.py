@@ -5,6 +5,7 @@ from math import ceil, inf
 
 from runner.bench import Roster
 from runner.plan import LONGEST_SHARED_WINDOW, MIN_INFERENCES, PROFILES, WINDOW_S, share_windows, visit_s
+from runner.queue.admission import queue_need_s
 from runner.report.journal import BlockLine, CellLine
 from runner.shifts import Shifts
 from runner.stats.effort import blocks_needed
@@ -15,7 +16,7 @@ _WINDOW_PARTS = (1, 2, 4, inf)
 """Parts of the meters' shortest window that are tried when the budget is too small for whole ones."""
 _FORECAST_BLOCK = 3
 """after which a report says whether its target can be reached: the fewest that have an interval worth the name"""
-_REPEATED_PART = 4
+REPEATED_PART = 4
 """At most one block in four is repeated: a machine that disturbs more of them is to be left in peace, and said so."""
 
 
@@ -43,6 +44,8 @@ class _Blocks:
         self._counts = _window_counts(roster)
         self._last_s = 0.0
         self._shifts = Shifts(roster, self.number)
+        self._queue_s = queue_need_s(roster)
+        """kept for what comes after these blocks"""
 
     @property
     def number(self) -> int:
@@ -68,7 +71,9 @@ class _Blocks:
         """Return whether the budget holds another block as long as the last one, and fresh workers if these are due."""
         budget = self._bench.budget
         left_s = (
-            budget.for_needs_s if self._first_time < self._bench.profile.min_blocks else budget.for_more_s
+            budget.for_needs_s
+            if self._first_time < self._bench.profile.min_blocks
+            else budget.for_more_s - self._queue_s
         )
         block_s = self._next_block_s
         fresh_s = self._roster.fresh_s if self._shifts.due(self.number, block_s) else 0.0
@@ -103,7 +108,7 @@ class _Blocks:
 
     def _left_to_repeat(self) -> list[int]:
         """Return the disturbed blocks that are still to be repeated."""
-        left = ceil(self._first_time / _REPEATED_PART) - self._so_far.repeats
+        left = ceil(self._first_time / REPEATED_PART) - self._so_far.repeats
         return sorted(self._so_far.disturbed)[: max(0, left)]
 
     def forecast(self) -> None:

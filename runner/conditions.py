@@ -9,7 +9,7 @@ from runner.machine.cpu import TICK_S, CpuCounters, CpuTimes, allowed_cores
 from runner.machine.kernel import ROOT
 from runner.machine.sensors import CpuSensors
 from runner.meters.gpu_state import SLOWDOWNS, GpuState
-from runner.workers.protocol import Measurement
+from runner.workers.protocol import Span
 
 _FOREIGN_RATIO = 0.10  # of the cores' time; this and the next: docs/measurement.md, section 4
 _STEAL_RATIO = 0.05
@@ -81,7 +81,7 @@ class Observer:
         state = self._state()  # first, so that its own cost is not within the span
         self._began = _Moment(state, self._now_s(), self._counters.read(), worker_cpu_s)
 
-    def end(self, worker_cpu_s: float | None, measured: Measurement) -> Conditions:
+    def end(self, worker_cpu_s: float | None, measured: Span) -> Conditions:
         """Return the evidence of the window that began last; called just after it."""
         began, times, ended_s = self._began, self._counters.read(), self._now_s()
         assert began is not None, "a window ends that did not begin"

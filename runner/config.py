@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from runner.errors import FileError, UsageError, nearest
 from runner.onnxfile import parse_shape
+from runner.queue.config import QueueConfig
 from runner.units import parse_duration_s, parse_percent_ratio
 
 QUICK_BUDGET_S = 300.0
@@ -152,6 +153,7 @@ class RunConfig(BaseModel):
         float | None, _as_written(lambda text: parse_duration_s(text, "--time-budget"))
     ] = None
     target_ci_ratio: Annotated[float, _as_written(lambda text: parse_percent_ratio(text, "--target-ci"))]
+    queue: QueueConfig | None = None
     seed: int = 0
     workers: Annotated[int | None, Field(ge=1)] = None
     meter: str = "auto"

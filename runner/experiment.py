@@ -15,6 +15,7 @@ from runner.meters.gpu_state import gpu_states
 from runner.plan import ModelPlan
 from runner.prepare import check_parity, open_sessions, prepare_cells
 from runner.progress import Progress
+from runner.queue.blocks import run_queue
 from runner.render.markdown import to_markdown
 from runner.report.archive import create, finish, load
 from runner.report.header import Start, make_header
@@ -132,6 +133,7 @@ def measure_model(plan: ModelPlan, bench: Bench, so_far: SoFar) -> None:
         check_parity(roster)
         measure_idle(bench, so_far, "loaded", plan.file.name)
         run_blocks(roster)
+        run_queue(roster)
     bench.journal.write(ModelEndLine(model=plan.file.name, variant=plan.file.variant))
 
 

@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, inf
 
+import numpy as np
+
+from runner.arrivals.registry import parse_arrivals
 from runner.backends.registry import find_backend
 from runner.backends.spec import BackendSpec
 from runner.config import RunConfig
@@ -12,7 +15,10 @@ from runner.errors import UsageError
 from runner.load.warmup import FRESH_INFERENCES, VISIT_S, WarmUpRule
 from runner.machine.cpu import usable_cores
 from runner.modelfile import ModelFile
-from runner.report.schema import Cell, Load
+from runner.policies.registry import parse_policy
+from runner.queue.cells import queue_cells
+from runner.report.queue_schema import QueueCell, QueueLoad
+from runner.report.schema import NOT_REACHED, Cell, Load
 from runner.units import duration_text
 
 WINDOW_S = 0.1
@@ -20,9 +26,10 @@ WINDOW_S = 0.1
 short ones alternate sooner."""
 MIN_INFERENCES = 3
 """A window is a mean; in one of two inferences, a single disturbed one would be half of it."""
+CALIBRATION_BLOCKS = 10
+"""that a queue's twin is calibrated with at most, where the profile asks for fewer and time is left"""
 LONGEST_SHARED_WINDOW = 4.0
 """Backends of a load share one inference count until the slowest would take this many target windows for it."""
-NOT_REACHED = "not reached"
 
 _ASK_S = 0.01
 """around a visit: waking and parking the worker, reading the machine, the journal's way to the disk"""
@@ -75,7 +82,9 @@ class ModelPlan:
     file: ModelFile
     cells: tuple[Cell, ...]
     predicted_s: float
-    """of the smallest run that the profile allows"""
+    """of the smallest run that the profile allows, and of all that the queue replays"""
+    queue: tuple[QueueCell, ...] = ()
+    """of the batching study, after those of the run"""
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -95,7 +104,9 @@ def profile_of(config: RunConfig) -> Profile:
     Whoever gives ``standard`` or ``publication`` a time budget says when to end; a count of blocks would end it before.
     """
     profile = PROFILES[config.profile]
-    if config.time_budget_s is not None and profile.warm_up.steady:
+    if config.queue:
+        profile = replace(profile, max_blocks=max(CALIBRATION_BLOCKS, profile.min_blocks))
+    elif config.time_budget_s is not None and profile.warm_up.steady:
         profile = replace(profile, max_blocks=inf)
     if config.workers is None:
         return profile
@@ -113,14 +124,30 @@ def make_plan(
         UsageError: two paces come to the same load.
     """
     profile = profile_of(config)
-    return tuple(_plan_model(file, tuple(_cells(config, file, specs)), profile) for file in files)
+    return tuple(_plan_model(config, file, specs, profile) for file in files)
 
 
-def _plan_model(file: ModelFile, cells: tuple[Cell, ...], profile: Profile) -> ModelPlan:
+def _plan_model(
+    config: RunConfig, file: ModelFile, specs: Sequence[BackendSpec], profile: Profile
+) -> ModelPlan:
+    cells = tuple(_cells(config, file, specs))
+    queue = queue_cells(config.queue, file, specs, profile.min_blocks) if config.queue else ()
     predicted = {cell.key: predict_inference_s(file, cell.load.batch_size) for cell in cells}
     sessions = len({cell.backend for cell in cells})
     opening_s = _OPEN_S * min(sessions, 1) + _SESSION_S * sessions
-    return ModelPlan(file, cells, profile.workers * opening_s + smallest_run_s(cells, predicted, profile))
+    run_s = profile.workers * opening_s + smallest_run_s(cells, predicted, profile)
+    replays_s = profile.min_blocks * sum(_guess_replay_s(file, cell.load) for cell in queue)
+    return ModelPlan(file, cells, run_s + replays_s, queue)
+
+
+def _guess_replay_s(file: ModelFile, load: QueueLoad) -> float:
+    """Return a first guess at the time of one trace; of a relative load, from the model's operations."""
+    arrivals = parse_arrivals(load.arrivals)
+    if not arrivals.takes_rate:
+        return float(arrivals.times_s(None, load.request_count, np.random.default_rng(0))[-1])
+    largest = parse_policy(load.policy).largest_batch
+    capacity_hz = largest / predict_inference_s(file, largest)
+    return load.request_count / (load.request_rate_hz or (load.relative_load or 1.0) * capacity_hz)
 
 
 def predict_inference_s(file: ModelFile, batch_size: int) -> float:

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from runner.backends.registry import backend_names, find_backend
 from runner.backends.spec import BackendSpec, parse_specs
 from runner.config import RunConfig
 from runner.errors import AbsentError, UsageError, nearest
+from runner.load.image_files import check_images, find_images
+from runner.load.images import target_of
 from runner.meters.estimate import parse_cpu_watts
 from runner.meters.recorder import MeterSet
 from runner.meters.registry import CHOICES, open_meters
@@ -27,6 +30,8 @@ class Selection:
     specs: tuple[BackendSpec, ...]
     baseline: str
     plan: tuple[ModelPlan, ...]
+    images: tuple[Path, ...] = ()
+    """that a queue decodes, each of them whole"""
 
 
 def select(config: RunConfig) -> Selection:
@@ -38,7 +43,8 @@ def select(config: RunConfig) -> Selection:
     check_meters(config)
     specs = select_backends(config)
     files = select_models(config)
-    return Selection(files, specs, baseline_of(config, specs), make_plan(config, files, specs))
+    images = select_images(config, files)
+    return Selection(files, specs, baseline_of(config, specs), make_plan(config, files, specs), images)
 
 
 def select_backends(config: RunConfig) -> tuple[BackendSpec, ...]:
@@ -141,6 +147,23 @@ def select_models(config: RunConfig) -> tuple[ModelFile, ...]:
         if name not in inputs:
             raise UsageError(f"Unknown input {name!r} in --shape", fix=nearest(name, tuple(sorted(inputs))))
     return files
+
+
+def select_images(config: RunConfig, files: Sequence[ModelFile]) -> tuple[Path, ...]:
+    """Return the images that a queue decodes, after opening each of them; none where inputs are ready.
+
+    Raises:
+        AbsentError: Pillow is not installed.
+        FileError: no folder of images, or one that cannot be read.
+        UsageError: a model that takes no images.
+    """
+    if config.queue is None or config.queue.images is None:
+        return ()
+    for file in files:
+        target_of(file.inputs)
+    images = find_images(config.queue.images)
+    check_images(images)
+    return tuple(path.absolute() for path in images)
 
 
 def baseline_of(config: RunConfig, specs: tuple[BackendSpec, ...]) -> str:

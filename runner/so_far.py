@@ -10,15 +10,42 @@ from runner.report.journal import (
     IdleLine,
     Line,
     ModelEndLine,
+    QueueBlockLine,
+    QueueCellLine,
+    QueueWindowLine,
     ResumeLine,
     SessionLine,
     WindowLine,
 )
+from runner.report.queue_schema import QueueCell, QueueWindow
 from runner.report.schema import Cell, IdleWindow, SessionEntry, Window
 from runner.report.walltime import WallTime
 
 LATE_FLAG = "late"
 """of a window: its last inference ran past the schedule of its pace"""
+
+
+@dataclass(slots=True)
+class QueueSoFar:
+    """What a run has learned of a model's queue; it grows block by block."""
+
+    cells: dict[str, QueueCell] = field(default_factory=dict)
+    """by key: the latest of each"""
+    blocks: int = 0
+    """number of the next block: finished ones count on, repeats included"""
+    disturbed: dict[int, str] = field(default_factory=dict)
+    """by finished block that was disturbed and not repeated: the first cause"""
+    repeated: set[int] = field(default_factory=set)
+    """blocks that another one stands in for"""
+
+    def finish_block(self, line: QueueBlockLine, windows: Sequence[QueueWindow]) -> None:
+        """Count a block whose line is in the journal."""
+        self.blocks = line.block + 1
+        if line.repeats is not None:
+            self.repeated.add(line.repeats)
+            self.disturbed.pop(line.repeats, None)
+        if cause := next((window.disturbed for window in windows if window.disturbed), ""):
+            self.disturbed[line.block] = cause
 
 
 @dataclass(slots=True)
@@ -44,6 +71,7 @@ class ModelSoFar:
     """blocks that another one stands in for"""
     workers: dict[str, int] = field(default_factory=dict)
     """by backend: how many processes took its windows in earlier stretches"""
+    queue: QueueSoFar = field(default_factory=QueueSoFar)
 
     @property
     def repeats(self) -> int:
@@ -104,6 +132,8 @@ def so_far_of(header: HeaderLine, lines: Iterable[Line] = (), torn_bytes: int = 
     models = {(model.name, model.variant): ModelSoFar() for model in header.models}
     for cell in header.cells:
         models[cell.model, cell.variant].cells[cell.key] = cell
+    for queue_cell in header.queue_cells or ():
+        models[queue_cell.model, queue_cell.variant].queue.cells[queue_cell.key] = queue_cell
     contents = _Contents(models)
     for line in lines:
         contents.add(line)
@@ -118,6 +148,8 @@ class _Contents:
     idle: list[IdleWindow] = field(default_factory=list)
     open: list[Window] = field(default_factory=list)
     """windows since the last line that ended a block"""
+    queue_open: list[QueueWindow] = field(default_factory=list)
+    """the same of the queue"""
     time: WallTime = field(default_factory=WallTime)
 
     def add(self, line: Line) -> None:
@@ -132,12 +164,14 @@ class _Contents:
             case BlockLine():
                 self.models[line.model, line.variant].finish_block(line, self.open)
                 self.open = []
+            case QueueCellLine() | QueueWindowLine() | QueueBlockLine():
+                self._add_queue(line)
             case ModelEndLine():
                 self.models[line.model, line.variant].done = True
             case IdleLine(entry=idle):
                 self.idle.append(idle)
             case ResumeLine():
-                self.open = []
+                self.open, self.queue_open = [], []
 
     def _add_window(self, window: Window) -> None:
         self.open.append(window)
@@ -145,3 +179,19 @@ class _Contents:
             (model, model.cells[window.cell]) for model in self.models.values() if window.cell in model.cells
         )
         model.workers[cell.backend] = max(model.workers.get(cell.backend, 0), window.worker + 1)
+
+    def _add_queue(self, line: QueueCellLine | QueueWindowLine | QueueBlockLine) -> None:
+        match line:
+            case QueueCellLine(entry=cell):
+                self.models[cell.model, cell.variant].queue.cells[cell.key] = cell
+            case QueueWindowLine(entry=window):
+                self._add_queue_window(window)
+            case QueueBlockLine():
+                self.models[line.model, line.variant].queue.finish_block(line, self.queue_open)
+                self.queue_open = []
+
+    def _add_queue_window(self, window: QueueWindow) -> None:
+        self.queue_open.append(window)
+        model = next(model for model in self.models.values() if window.cell in model.queue.cells)
+        label = model.queue.cells[window.cell].backend
+        model.workers[label] = max(model.workers.get(label, 0), window.worker + 1)

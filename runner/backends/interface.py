@@ -73,7 +73,7 @@ class Session(Protocol):
         """Return the call that runs this batch.
 
         Args:
-            feeds: contiguous arrays by input name, batch first.
+            feeds: contiguous arrays by input name, batch first; with ``io="host"`` every run reads them anew.
             io: whether copies between host and device belong to the call.
         """
 

@@ -44,6 +44,10 @@ BUILT_IN = {
         "runner.cli.run:run",
         "Compare backends over batch sizes: latency, images/s, CPU time and energy per image.",
     ),
+    "queue": _BuiltIn(
+        "runner.cli.queue:queue",
+        "Compare batching policies at request rates: waits, responses, batches formed, energy and CPU time per image.",
+    ),
     "reports": _BuiltIn("runner.cli.reports:reports", "List, show and verify archived reports."),
     "doctor": _BuiltIn("runner.cli.doctor:doctor", "Say what this machine can measure."),
 }

@@ -18,14 +18,16 @@ class Replayed:
     ended_s: float
     """on the monotonic clock: when the last batch was served, or the replay given up"""
     dispatched_s: tuple[float, ...]
-    """when each batch was taken from the queue, and its service began"""
+    """when each batch was taken from the queue; decoding begins, or else its service"""
+    ready_s: tuple[float, ...]
+    """when the images of each batch were decoded, and its service began; empty without images"""
     finished_s: tuple[float, ...]
     counts: tuple[int, ...]
     """requests of each batch, the oldest first"""
     late_s: tuple[float, ...]
     """how long after the moment that its policy chose each batch was taken: this loop's own error"""
     busy_cpu_s: float
-    """CPU time of this process within the services"""
+    """CPU time of this process within services and decoding"""
     given_up: bool
     """whether a request waited too long, and those from it on were not served"""
 
@@ -33,6 +35,7 @@ class Replayed:
 @dataclass(slots=True)
 class _Batches:
     dispatched_s: list[float] = field(default_factory=list)
+    ready_s: list[float] = field(default_factory=list)
     finished_s: list[float] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     late_s: list[float] = field(default_factory=list)
@@ -43,6 +46,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the last three are the process's own but
     arrivals_s: Sequence[float],
     policy: Policy,
     longest_wait_s: float = inf,
+    decode: Callable[[int, int], object] | None = None,
     clock: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
     cpu_s: Callable[[], float] = time.process_time,
@@ -54,6 +58,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the last three are the process's own but
         arrivals_s: ascending, from the start on.
         policy: decides whenever the server is idle.
         longest_wait_s: the replay is given up when a request has waited longer, for then the queue only grows.
+        decode: makes ready the batch of so many requests from one on, before it is served.
         clock: of the machine, monotonic.
         sleep: lets time pass.
         cpu_s: CPU time of this process.
@@ -72,6 +77,9 @@ def replay(  # noqa: PLR0913, PLR0917 - the last three are the process's own but
         count, until_s = policy.next_dispatch(now_s, oldest_s, arrived - served, closed)
         if count:
             cpu_before_s, dispatched_s = cpu_s(), clock() - started_s
+            if decode:
+                decode(served, int(count))
+                done.ready_s.append(clock() - started_s)
             serve(int(count))
             finished_s = clock() - started_s
             busy_cpu_s += cpu_s() - cpu_before_s
@@ -91,6 +99,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the last three are the process's own but
         started_s=started_s,
         ended_s=clock(),
         dispatched_s=tuple(done.dispatched_s),
+        ready_s=tuple(done.ready_s),
         finished_s=tuple(done.finished_s),
         counts=tuple(done.counts),
         late_s=tuple(done.late_s),

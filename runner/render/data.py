@@ -4,7 +4,9 @@ import csv
 from collections.abc import Mapping
 from typing import TextIO
 
-from runner.report.schema import Cell, Comparison, Interval, Limits, Report, SessionEntry
+from runner.render.fields import interval_fields, limits_fields
+from runner.render.queue_data import queue_rows
+from runner.report.schema import Cell, Comparison, Report, SessionEntry
 
 
 def write_json(report: Report, stream: TextIO, *, details: bool, width: int | None = None) -> None:
@@ -14,11 +16,18 @@ def write_json(report: Report, stream: TextIO, *, details: bool, width: int | No
 
 
 def write_csv(report: Report, stream: TextIO, *, details: bool, width: int | None = None) -> None:
-    """Write a row per cell, failed ones included; an empty field means unavailable and never 0."""
+    """Write a row per cell, failed ones included; an empty field means unavailable and never 0.
+
+    Of a queue these are its policies at their rates; what calibrated its twin is in the JSON.
+    """
     del details, width
+    _write_rows(list(queue_rows(report)) or _cell_rows(report), stream)
+
+
+def _cell_rows(report: Report) -> list[dict[str, object]]:
     comparisons: dict[tuple[str, str], Comparison] = {(c.cell, c.metric): c for c in report.comparisons}
     sessions = {(entry.model, entry.variant, entry.backend): entry for entry in report.sessions}
-    rows = [
+    return [
         {
             "report_id": report.report_id,
             **_cell(cell),
@@ -27,6 +36,9 @@ def write_csv(report: Report, stream: TextIO, *, details: bool, width: int | Non
         }
         for cell in report.cells
     ]
+
+
+def _write_rows(rows: list[dict[str, object]], stream: TextIO) -> None:
     writer = csv.DictWriter(stream, fieldnames=list(rows[0]) if rows else ["report_id"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
@@ -47,20 +59,20 @@ def _cell(cell: Cell) -> dict[str, object]:
         "reason": cell.reason,
         "window_count": summary.window_count if summary else None,
         "inference_count": summary.inference_count if summary else None,
-        **_interval("latency_s", summary.latency_s if summary else None),
+        **interval_fields("latency_s", summary.latency_s if summary else None),
         "latency_p50_s": summary.latency_p50_s if summary else None,
-        **_limits("latency_p50_s", summary.latency_p50_limits_s if summary else None),
+        **limits_fields("latency_p50_s", summary.latency_p50_limits_s if summary else None),
         "latency_p90_s": summary.latency_p90_s if summary else None,
-        **_limits("latency_p90_s", summary.latency_p90_limits_s if summary else None),
-        **_interval("images_per_s", summary.images_per_s if summary else None),
-        **_interval("cpu_s_per_image", summary.cpu_s_per_image if summary else None),
+        **limits_fields("latency_p90_s", summary.latency_p90_limits_s if summary else None),
+        **interval_fields("images_per_s", summary.images_per_s if summary else None),
+        **interval_fields("cpu_s_per_image", summary.cpu_s_per_image if summary else None),
         "cpu_occupancy": summary.cpu_occupancy if summary else None,
         "cpu_per_wall_ratio": summary.cpu_per_wall_ratio if summary else None,
         "energy_status": energy.status if energy else "unavailable",
         "energy_domains": "+".join(energy.domains) if energy else None,
         "energy_window_count": energy.window_count if energy else None,
-        **_interval("energy_per_image_j", energy.per_image_j if energy else None),
-        **_interval("net_energy_per_image_j", energy.net_per_image_j if energy else None),
+        **interval_fields("energy_per_image_j", energy.per_image_j if energy else None),
+        **interval_fields("net_energy_per_image_j", energy.net_per_image_j if energy else None),
         "net_energy_reliable": energy.net_reliable if energy and energy.net_per_image_j else None,
         "sampled_energy_ratio": energy.sampled_ratio if energy else None,
         "energy_bound_ratio": energy.bound_ratio if energy else None,
@@ -79,18 +91,6 @@ def _session(session: SessionEntry | None) -> dict[str, object]:
         "placement": session.placement if session else None,
         "parity_status": parity.status if parity else None,
         "parity_max_error_ratio": parity.max_error_ratio if parity else None,
-    }
-
-
-def _interval(name: str, figure: Interval | None) -> dict[str, object]:
-    """Return a figure and its 95 % limits, the limits named before the unit: the suffix stays the unit."""
-    return {name: figure.mean if figure else None, **_limits(name, figure)}
-
-
-def _limits(name: str, limits: Interval | Limits | None) -> dict[str, object]:
-    return {
-        f"low_{name}": limits.low if limits else None,
-        f"high_{name}": limits.high if limits else None,
     }
 
 

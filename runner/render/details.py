@@ -7,15 +7,16 @@ from runner.render.conditions import CONDITIONS_NOTE, conditions_table, machine_
 from runner.render.layout import Column, Section, Table
 from runner.render.names import load_text
 from runner.render.numbers import NOTHING, Scale
+from runner.render.queue import queue_cells_of
+from runner.render.queue_batches import batches_table
 from runner.render.ratios import comparison_table, test_table
 from runner.render.tables import cells_of
+from runner.report.record import Interval, Limits
 from runner.report.schema import (
     BackendEntry,
     Cell,
     CellSummary,
     EnergySummary,
-    Interval,
-    Limits,
     ModelEntry,
     Report,
     SessionEntry,
@@ -99,6 +100,7 @@ def _model_section(report: Report, model: ModelEntry) -> Section:
         _interval_table(cells),
         comparison_table(report, cells),
         test_table(report, cells),
+        batches_table(queue_cells_of(report, model)),
     )
     kept = tuple(table.without_empty_columns(NOTHING) for table in tables if table.rows)
     notes = (*_session_notes(sessions), *_legend(cells))

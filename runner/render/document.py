@@ -3,6 +3,7 @@
 from runner.render import numbers
 from runner.render.details import detail_sections
 from runner.render.layout import Section
+from runner.render.queue import queue_sections
 from runner.render.summary import summary_section
 from runner.render.tables import comparison_sections
 from runner.report.schema import Report, Resume
@@ -11,7 +12,9 @@ from runner.report.schema import Report, Resume
 def document(report: Report, *, details: bool) -> tuple[Section, ...]:
     """Return every section; with ``details`` also what only few readers need."""
     extra = detail_sections(report) if details else ()
-    return (_head(report), *comparison_sections(report), *extra, summary_section(report))
+    # What calibrated a queue's twin is many rows that few readers need.
+    measured = comparison_sections(report) if details or not (report.queue and report.queue.cells) else ()
+    return (_head(report), *measured, *queue_sections(report), *extra, summary_section(report))
 
 
 def _head(report: Report) -> Section:

@@ -27,6 +27,11 @@ def plan_section(config: RunConfig, selection: Selection) -> Section:
         )
         for model in selection.plan
     )
+    queues = [
+        f"queue: {len(model.queue)} cells of {model.queue[0].load.request_count} requests a window"
+        for model in selection.plan[:1]
+        if model.queue
+    ]
     total_s = sum(model.predicted_s for model in selection.plan)
     budget = duration(config.time_budget_s) if config.time_budget_s else "none"
     short = (
@@ -38,6 +43,7 @@ def plan_section(config: RunConfig, selection: Selection) -> Section:
         f"Plan, profile {config.profile}: at least {PROFILES[config.profile].min_blocks} blocks",
         lines=(
             f"backends: {', '.join(spec.label for spec in selection.specs)}; baseline {selection.baseline}",
+            *queues,
         ),
         tables=(Table(_COLUMNS, rows),),
         notes=(

@@ -16,12 +16,17 @@ from runner.report.journal import (
     IdleLine,
     Line,
     NoteLine,
+    QueueBlockLine,
+    QueueCellLine,
+    QueueWindowLine,
     ResumeLine,
     SessionLine,
     WindowLine,
 )
+from runner.report.queue_contents import QueueContents
 from runner.report.schema import Cell, IdleWindow, Load, Report, Resume, SessionEntry, Window
 from runner.report.walltime import WallTime
+from runner.stats.queueing import Replay
 from runner.units import duration_text
 
 
@@ -42,6 +47,7 @@ class _Contents:
     resumes: list[Resume] = field(default_factory=list)
     time: WallTime = field(default_factory=WallTime)
     notes: list[str] = field(default_factory=list)
+    queue: QueueContents = field(default_factory=QueueContents)
     end: EndLine | None = None
 
     def add(self, line: Line) -> None:
@@ -50,6 +56,7 @@ class _Contents:
             case HeaderLine():
                 self.header = line
                 self.cells |= {cell.key: cell for cell in line.cells}
+                self.queue.cells |= {cell.key: cell for cell in line.queue_cells or ()}
             case SessionLine(entry=session):
                 self.sessions[session.model, session.variant, session.backend] = session
             case CellLine(entry=cell):
@@ -58,11 +65,19 @@ class _Contents:
                 self._add_window(line)
             case BlockLine():
                 self._finish_block(line)
+            case QueueCellLine() | QueueWindowLine() | QueueBlockLine():
+                self.queue.add(line)
+            case _:
+                self._add_event(line)
+
+    def _add_event(self, line: Line) -> None:
+        match line:
             case IdleLine(entry=idle):
                 self.idle.append(idle)
             case ResumeLine(entry=resume):
                 self.resumes.append(resume)
                 self.open.clear()
+                self.queue.open.clear()
                 self.end = None
             case NoteLine(text=text):
                 self.notes.append(text)
@@ -100,6 +115,8 @@ class Assembled:
     """without figures"""
     latencies_s: "tuple[array[float], ...]"
     """of every inference, by window"""
+    replays: tuple[Replay, ...] = ()
+    """of every window of the queue"""
 
 
 def assemble(lines: Iterable[Line]) -> Report:
@@ -109,7 +126,7 @@ def assemble(lines: Iterable[Line]) -> Report:
         FileError: the journal has no header, as when a run was killed at its start.
     """
     assembled = collect(lines)
-    return derive(assembled.report, assembled.latencies_s)
+    return derive(assembled.report, assembled.latencies_s, assembled.replays)
 
 
 def collect(lines: Iterable[Line]) -> Assembled:
@@ -124,6 +141,8 @@ def collect(lines: Iterable[Line]) -> Assembled:
     header, end = contents.header, contents.end
     if header is None:
         raise _unfit("a journal that begins with a header", "none")
+    complete = end is not None and end.status == "complete"
+    planned = header.queue_cells
     report = Report(
         report_id=header.report_id,
         name=header.name,
@@ -143,13 +162,16 @@ def collect(lines: Iterable[Line]) -> Assembled:
         comparisons=(),
         best_sets=(),
         choices=(),
+        queue=None if planned is None else contents.queue.study(planned, complete=complete),
         idle=tuple(contents.idle),
         resumes=tuple(contents.resumes),
         minimum_detectable_ratio=None,
         notes=tuple(dict.fromkeys(contents.notes)),  # a run that goes on may say again what holds
     )
     notes = (*report.notes, *_baseline_notes(report))
-    return Assembled(report.model_copy(update={"notes": notes}), tuple(contents.latencies_s))
+    return Assembled(
+        report.model_copy(update={"notes": notes}), tuple(contents.latencies_s), tuple(contents.queue.replays)
+    )
 
 
 def _finished(contents: _Contents, header: HeaderLine) -> Iterator[Cell]:

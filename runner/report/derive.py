@@ -9,22 +9,26 @@ from collections.abc import Mapping, Sequence
 from itertools import compress
 
 from runner.report.evidence import Evidence, exclusion
-from runner.report.figures import Metering, summarise
+from runner.report.figures import summarise
+from runner.report.joules import Metering
+from runner.report.queue_derive import derive_queue, without_queue_figures
 from runner.report.rank import best_sets, choose, compare, tests
 from runner.report.schema import Cell, Report, Window
 from runner.stats.outliers import outliers
+from runner.stats.queueing import Replay
 from runner.stats.summary import Numbers
 
 Places = Mapping[str, Sequence[int]]
 """places in the report's ``windows``, by cell"""
 
 
-def derive(report: Report, latencies_s: Sequence[Numbers]) -> Report:
+def derive(report: Report, latencies_s: Sequence[Numbers], replays: Sequence[Replay] = ()) -> Report:
     """Return the report with every figure that its windows bear out, in place of those it held.
 
     Args:
         report: with or without figures.
         latencies_s: of every inference, by window.
+        replays: of every window of the queue.
     """
     places = _figure_windows(report.windows)
     cells = tuple(_summarised(report, cell, places.get(cell.key, ()), latencies_s) for cell in report.cells)
@@ -35,6 +39,7 @@ def derive(report: Report, latencies_s: Sequence[Numbers]) -> Report:
     return report.model_copy(
         update={
             "cells": cells,
+            "queue": derive_queue(report, replays, baseline),
             "windows": _flagged(report.windows, places),
             "comparisons": comparisons,
             "best_sets": tuple(best_sets(evidence, quick=profile == "quick")),
@@ -51,6 +56,7 @@ def without_figures(report: Report) -> Report:
         update={
             "cells": tuple(cell.model_copy(update={"summary": None}) for cell in report.cells),
             "windows": tuple(window.model_copy(update={"outlier": False}) for window in report.windows),
+            "queue": without_queue_figures(report.queue),
             "comparisons": (),
             "best_sets": (),
             "choices": (),

@@ -52,6 +52,11 @@ def exclusion(cell: Cell, session: SessionEntry | None) -> str | None:
     """Return why a cell is shown but never compared or ranked, or None."""
     if cell.status != "measured":
         return f"{cell.status}: {cell.reason}" if cell.reason else cell.status
+    return distrust(session)
+
+
+def distrust(session: SessionEntry | None) -> str | None:
+    """Return why the figures of a session count for nothing, or None."""
     if session and session.parity and session.parity.status == "failed":
         return "failed parity"
     if session and session.placement in UNTRUSTED_PLACEMENTS:

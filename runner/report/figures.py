@@ -1,21 +1,18 @@
 """What the windows of one cell say per image."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
 
-from runner.meters.interface import DOMAINS, Domain, Energy, Estimated, Measured
+from runner.meters.interface import Domain, Energy, Estimated
+from runner.report.joules import Metering, all_measured, idle_power, joules, measured, summed_domains
+from runner.report.record import Interval, Limits
 from runner.report.schema import (
     OWN_DOMAIN,
     Cell,
     CellSummary,
-    Device,
     EnergySummary,
-    IdleWindow,
-    Interval,
-    Limits,
     Window,
 )
 from runner.stats.bootstrap import quantile_limits
@@ -23,21 +20,6 @@ from runner.stats.intervals import mean_interval
 from runner.stats.outliers import outliers
 from runner.stats.summary import Numbers, quantile
 from runner.stats.variation import instabilities, variation_ratio
-
-IDLE_AGREEMENT_RATIO = 0.05
-"""by which idle power before and after may differ: docs/measurement.md, section 3"""
-
-
-@dataclass(frozen=True, slots=True)
-class Metering:
-    """How the energy of a cell was taken."""
-
-    device: Device
-    """on which it computes"""
-    measured: tuple[Domain, ...]
-    """domains whose meter opened"""
-    idle: tuple[IdleWindow, ...] = ()
-    """the machine at rest, before and after"""
 
 
 def image_count(cell: Cell, window: Window) -> int:
@@ -52,9 +34,9 @@ def cpu_s_per_image(cell: Cell, window: Window) -> float:
 
 def energy_per_image_j(cell: Cell, window: Window, domains: Sequence[Domain]) -> float | None:
     """Return the gross energy per image over these domains, or None where one of them was not read."""
-    if not domains or not _all_measured(window.energy, domains):
+    if not domains or not all_measured(window.energy, domains):
         return None
-    return _joules(window.energy, domains) / image_count(cell, window)
+    return joules(window.energy, domains) / image_count(cell, window)
 
 
 def summarise(
@@ -94,23 +76,16 @@ def summarise(
 def _measured_energy(cell: Cell, windows: Sequence[Window], metering: Metering) -> EnergySummary | None:
     """Return the energy over one set of domains: all whose meter opened and was read in any window.
 
-    A window in which one of them was not read is left out, so that every sum covers the same. Without the domain of
-    the cell's own device there is no figure: an idle GPU's joules are not what a CPU spent.
+    A window in which one of them was not read is left out, so that every sum covers the same.
     """
-    domains = tuple(
-        domain
-        for domain in DOMAINS
-        if domain in metering.measured and any(_is_measured(window.energy, domain) for window in windows)
-    )
-    if OWN_DOMAIN[metering.device] not in domains:
-        return None
-    read = [window for window in windows if _all_measured(window.energy, domains)]
+    domains = summed_domains((window.energy for window in windows), metering)
+    read = [window for window in windows if all_measured(window.energy, domains)] if domains else []
     if not read:
         return None
-    entries = [entry for window in read for entry in _measured(window.energy) if entry.domain in domains]
+    entries = [entry for window in read for entry in measured(window.energy) if entry.domain in domains]
     sampled = [entry.sampled_ratio for entry in entries if entry.sampled_ratio is not None]
-    idle = _idle(metering.idle, domains)
-    gross_j = [_joules(window.energy, domains) / image_count(cell, window) for window in read]
+    idle = idle_power(metering.idle, domains)
+    gross_j = [joules(window.energy, domains) / image_count(cell, window) for window in read]
     resting_s = [window.wall_s / image_count(cell, window) for window in read]
     net_j = [each_j - idle.power_w * s for each_j, s in zip(gross_j, resting_s, strict=True)] if idle else []
     return EnergySummary(
@@ -124,37 +99,6 @@ def _measured_energy(cell: Cell, windows: Sequence[Window], metering: Metering) 
         sampled_ratio=fmean(sampled) if sampled else None,
         bound_ratio=max(_bound_ratio(window.energy, domains) for window in read),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Idle:
-    """What the resting machine draws over one set of domains."""
-
-    power_w: float
-    is_reliable: bool
-
-
-def _idle(windows: Sequence[IdleWindow], domains: Sequence[Domain]) -> _Idle | None:
-    """Return the mean of idle power before and after; unreliable where they differ, or before a run has ended.
-
-    None where these very domains were not all read before.
-    """
-    powers_w = {
-        moment: [
-            _joules(window.energy, domains) / window.wall_s
-            for window in windows
-            if window.moment == moment and _all_measured(window.energy, domains)
-        ]
-        for moment in ("before", "after")
-    }
-    if not powers_w["before"]:
-        return None
-    before_w = fmean(powers_w["before"])
-    if not powers_w["after"]:
-        return _Idle(before_w, is_reliable=False)
-    after_w = fmean(powers_w["after"])
-    power_w = (before_w + after_w) / 2
-    return _Idle(power_w, is_reliable=abs(after_w - before_w) <= IDLE_AGREEMENT_RATIO * power_w)
 
 
 def _estimated_energy(cell: Cell, windows: Sequence[Window], metering: Metering) -> EnergySummary | None:
@@ -182,27 +126,9 @@ def _estimated_energy(cell: Cell, windows: Sequence[Window], metering: Metering)
     )
 
 
-def _measured(energy: Sequence[Energy]) -> list[Measured]:
-    return [entry for entry in energy if isinstance(entry, Measured)]
-
-
-def _joules(energy: Sequence[Energy], domains: Sequence[Domain]) -> float:
-    return sum(entry.energy_j for entry in _measured(energy) if entry.domain in domains)
-
-
 def _bound_ratio(energy: Sequence[Energy], domains: Sequence[Domain]) -> float:
-    bounds_j = [entry.bound_j for entry in _measured(energy) if entry.domain in domains]
-    return sum(bounds_j) / _joules(energy, domains)
-
-
-def _all_measured(energy: Sequence[Energy], domains: Sequence[Domain]) -> bool:
-    return all(_is_measured(energy, domain) for domain in domains)
-
-
-def _is_measured(energy: Sequence[Energy], domain: Domain) -> bool:
-    """Return whether every meter of a domain was read; one unread package makes no total."""
-    statuses = [entry.status for entry in energy if entry.domain == domain]
-    return bool(statuses) and set(statuses) == {"measured"}
+    bounds_j = [entry.bound_j for entry in measured(energy) if entry.domain in domains]
+    return sum(bounds_j) / joules(energy, domains)
 
 
 def _limits(windows: Sequence[Numbers], p: float) -> Limits | None:

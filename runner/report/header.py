@@ -66,6 +66,7 @@ def make_header(config: RunConfig, selection: Selection, meters: MeterSet, start
             for spec in selection.specs
         ),
         cells=tuple(cell for model in selection.plan for cell in model.cells),
+        queue_cells=tuple(cell for model in selection.plan for cell in model.queue) if config.queue else None,
     )
 
 

@@ -16,6 +16,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from runner.errors import FileError
 from runner.report.disk import sync
+from runner.report.queue_schema import QueueCell, QueueWindow
+from runner.report.record import Record
 from runner.report.schema import (
     BackendEntry,
     Cell,
@@ -24,7 +26,6 @@ from runner.report.schema import (
     MeterEntry,
     ModelEntry,
     Provenance,
-    Record,
     Resume,
     SessionEntry,
     Window,
@@ -52,6 +53,8 @@ class HeaderLine(Record):
     backends: tuple[BackendEntry, ...]
     cells: tuple[Cell, ...]
     """as planned"""
+    queue_cells: tuple[QueueCell, ...] | None = None
+    """as planned; null where no queue was asked for"""
 
 
 class SessionLine(Record):
@@ -85,6 +88,38 @@ class BlockLine(Record):
     block: int
     repeats: int | None = None
     """the disturbed block that this one stands in for"""
+
+
+class QueueCellLine(Record):
+    """What became of a cell of the queue; the last line of a cell counts."""
+
+    kind: Literal["queue_cell"] = "queue_cell"
+    entry: QueueCell
+
+
+class QueueWindowLine(Record):
+    """A trace was replayed; all times count from the start of the window."""
+
+    kind: Literal["queue_window"] = "queue_window"
+    entry: QueueWindow
+    arrivals_s: tuple[float, ...]
+    """of every request, ascending; those beyond the served ones were given up"""
+    dispatched_s: tuple[float, ...]
+    """of every batch, as are the next three"""
+    ready_s: tuple[float, ...]
+    """when its images were decoded; empty without images"""
+    finished_s: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+class QueueBlockLine(Record):
+    """Every queue cell of a model was visited once: its windows since the last such line are paired."""
+
+    kind: Literal["queue_block"] = "queue_block"
+    model: str
+    variant: str
+    block: int
+    repeats: int | None = None
 
 
 class ModelEndLine(Record):
@@ -131,6 +166,9 @@ Line = (
     | CellLine
     | WindowLine
     | BlockLine
+    | QueueCellLine
+    | QueueWindowLine
+    | QueueBlockLine
     | ModelEndLine
     | IdleLine
     | ResumeLine

@@ -17,6 +17,7 @@ from runner.report.evidence import (
     rankings,
     summary_of,
 )
+from runner.report.record import RatioLimits
 from runner.report.schema import (
     BackendChoice,
     BestSet,
@@ -24,7 +25,6 @@ from runner.report.schema import (
     Comparison,
     CostMetric,
     Metric,
-    RatioLimits,
     SupplementaryTest,
 )
 from runner.stats.compare import LEAST_PAIRS, best_set, lowest, verdict

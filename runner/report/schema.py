@@ -7,14 +7,18 @@ can be recomputed from ``windows`` and, for percentiles, from ``samples.parquet`
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from runner.backends.interface import Io
 from runner.conditions import Conditions
 from runner.meters.interface import Domain, Energy
+from runner.report.queue_schema import QueueStudy
+from runner.report.record import Interval, Limits, RatioLimits, Record
 from runner.stats.compare import Verdict
 
 SCHEMA_VERSION: Final = 0
+NOT_REACHED: Final = "not reached"
+"""reason of a cell that is planned, until something is known of it"""
 
 Metric = Literal["latency", "cpu_s_per_image", "energy_per_image"]
 CostMetric = Literal["cpu_s_per_image", "energy_per_image"]
@@ -24,12 +28,6 @@ OWN_DOMAIN: Mapping[Device, Domain] = {"cpu": "cpu_package", "gpu": "gpu"}
 """by device that computes: the domain without which no joules are its energy"""
 UNTRUSTED_PLACEMENTS = ("partial-compute", "none")
 """of sessions whose figures are not those of the backend that was asked for"""
-
-
-class Record(BaseModel):
-    """Base of every part: immutable, and unknown fields are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Gpu(Record):
@@ -124,9 +122,9 @@ class SessionEntry(Record):
     status: Literal["opened", "failed"]
     reason: str = ""
     placement: Literal["full", "partial-shape-only", "partial-compute", "none"] | None = None
-    nodes_by_provider: dict[str, int] = {}
+    nodes_by_provider: dict[str, int] = Field(default_factory=dict)
     heavy_on_cpu: tuple[str, ...] = ()
-    facts: dict[str, str] = {}
+    facts: dict[str, str] = Field(default_factory=dict)
     open_s: float | None = None
     parity: Parity | None = None
 
@@ -177,14 +175,6 @@ class Window(Record):
     """CPU time that reading the meters took meanwhile, by our own process; 0 without meters"""
 
 
-class Interval(Record):
-    """A figure with its 95 % interval; the limits are null below two windows."""
-
-    mean: float
-    low: float | None
-    high: float | None
-
-
 class EnergySummary(Record):
     """Energy per image over one set of domains."""
 
@@ -203,13 +193,6 @@ class EnergySummary(Record):
     """mean over windows of sampled power's energy / the counter's, where a GPU gave both"""
     bound_ratio: float | None = None
     """largest over windows of the error that the meters' update periods allow / the energy; null for estimates"""
-
-
-class Limits(Record):
-    """95 % limits of a figure."""
-
-    low: float
-    high: float
 
 
 class CellSummary(Record):
@@ -260,15 +243,6 @@ class Cell(Record):
     predicted_memory_bytes: int | None = None
     """what this cell would have needed, when it was skipped for memory"""
     summary: CellSummary | None = None
-
-
-class RatioLimits(Record):
-    """A ratio with its 95 % limits, null below two pairs."""
-
-    ratio: float
-    low: float | None
-    high: float | None
-    pair_count: int
 
 
 class Comparison(Record):
@@ -419,6 +393,8 @@ class Report(Record):
     choices: tuple[BackendChoice, ...]
     tests: tuple[SupplementaryTest, ...] = ()
     """publication profile only; they decide nothing"""
+    queue: QueueStudy | None = None
+    """of ``joulebatch queue``"""
     idle: tuple[IdleWindow, ...] = ()
     resumes: tuple[Resume, ...] = ()
     minimum_detectable_ratio: float | None

@@ -17,6 +17,7 @@ from runner.report.derive import derive, without_figures
 from runner.report.journal import JOURNAL_NAME, is_being_written, read_journal
 from runner.report.samples import SAMPLES_NAME, SampledWindow, read_samples
 from runner.report.schema import Report
+from runner.stats.queueing import Replay
 
 TOLERANCE_RATIO = 1e-9
 """of recomputed figures: other versions of numpy add up in another order, which costs some 1e-13 for 1e6 terms"""
@@ -30,6 +31,7 @@ _FIGURES: Final[Any] = {
     "best_sets": True,
     "choices": True,
     "tests": True,
+    "queue": {"cells": {"__all__": {"key", "summary", "prediction"}}, "comparisons": True, "tests": True},
     "minimum_detectable_ratio": True,
 }
 """what ``derive`` fills in"""
@@ -71,7 +73,7 @@ def verify(folder: Path, render: Callable[[Report], str]) -> Iterator[Check]:
     report, journaled, samples = load(folder), collect(read_journal(folder)), read_samples(folder)
     yield _contents(report, journaled.report)
     yield _samples(report, journaled, samples)
-    yield _figures(report, samples)
+    yield _figures(report, samples, journaled.replays)
     yield _markdown(folder, render(report))
 
 
@@ -139,11 +141,11 @@ def _samples(report: Report, journaled: Assembled, samples: Sequence[SampledWind
     return Check(SAMPLES_NAME, count, "inferences", tuple(differences))
 
 
-def _figures(report: Report, samples: Sequence[SampledWindow]) -> Check:
+def _figures(report: Report, samples: Sequence[SampledWindow], replays: Sequence[Replay]) -> Check:
     """Compare every figure with the one that the report's windows and the samples give."""
     by_window = {sampled.window: sampled.latencies_s for sampled in samples}
     try:
-        derived = derive(report, [by_window.get(place, ()) for place in range(len(report.windows))])
+        derived = derive(report, [by_window.get(place, ()) for place in range(len(report.windows))], replays)
     except (ArithmeticError, LookupError, ValueError) as error:  # what was tampered with need not make sense
         impossible = Difference(REPORT_NAME, "figures", "archived", f"cannot be computed: {error}")
         return Check(REPORT_NAME, 0, "figures", (impossible,))

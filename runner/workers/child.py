@@ -6,22 +6,28 @@ It and what it imports need only the standard library, numpy and the backend's o
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import fmean
 from time import perf_counter, process_time
 from typing import Any
 
-from runner.backends.interface import Call, Io, OpenRequest, Session
+import numpy as np
+
+from runner.backends.interface import Arrays, Call, Io, OpenRequest, Session
 from runner.backends.registry import find_backend
 from runner.inputs import make_inputs
 from runner.load.back_to_back import run_back_to_back
 from runner.load.gapped import run_gapped
 from runner.load.paced import run_paced
+from runner.load.replay import replay
+from runner.load.serving import BatchServer
 from runner.load.timed import Timed
 from runner.load.warmup import WarmUpRule, warm_up, warm_visit
 from runner.modelfile import TensorSpec
 from runner.parity import compare, read_reference
+from runner.policies.registry import parse_policy
 from runner.workers.lineage import leave_with_parent
 from runner.workers.protocol import (
     PROTOCOL_VERSION,
@@ -37,6 +43,8 @@ from runner.workers.protocol import (
     Prepared,
     Reply,
     Request,
+    Serve,
+    Served,
 )
 from runner.workers.usage import UsageReader, forget_peak, peak_memory_bytes
 
@@ -57,6 +65,8 @@ class Worker:
         self._session: Session | None = None
         self._open: Open | None = None
         self._calls: dict[tuple[int, Io], Call] = {}
+        self._server: BatchServer | None = None
+        """of the largest batch that a queue has asked for"""
         self._usage = UsageReader()
 
     def answer(self, request: Request) -> Reply:
@@ -70,6 +80,8 @@ class Worker:
                 return self._answer_check(request)
             case Measure():
                 return self._answer_measure(request)
+            case Serve():
+                return self._answer_serve(request)
 
     def _answer_open(self, request: Open) -> Opened:
         backend = find_backend(request.backend)
@@ -89,9 +101,7 @@ class Worker:
     def _answer_prepare(self, request: Prepare) -> Prepared:
         assert self._session is not None
         assert self._open is not None
-        specs = tuple(TensorSpec(s["name"], s["dtype"], tuple(s["shape"])) for s in self._open.inputs)
-        feeds = make_inputs(specs, request.batch_size, seed=self._open.seed + request.batch_size)
-        call = self._session.bind(feeds, request.io)
+        call = self._session.bind(self._inputs(request.batch_size), request.io)
         started_s = perf_counter()
         call.run()
         first_s = perf_counter() - started_s
@@ -116,21 +126,54 @@ class Worker:
         else:
             # One untimed step: the window's first inference, too, comes after its gap.
             _run(run, replace(request, count=1))
-        usage_before, cpu_before_s = self._usage.read(), process_time()
+        before, cpu_before_s = self._usage.read(), process_time()
         timed = _run(run, request)
-        cpu_s, usage = process_time() - cpu_before_s, self._usage.read()
+        cpu_s = process_time() - cpu_before_s
         return Measurement(
             started_s=timed.started_s,
             ended_s=timed.ended_s,
-            latencies_s=timed.latencies_s,
             cpu_s=cpu_s,
+            **asdict(self._usage.read() - before),
+            latencies_s=timed.latencies_s,
             late_s=timed.late_s,
-            voluntary_switches=usage.voluntary_switches - usage_before.voluntary_switches,
-            involuntary_switches=usage.involuntary_switches - usage_before.involuntary_switches,
-            minor_faults=usage.minor_faults - usage_before.minor_faults,
-            major_faults=usage.major_faults - usage_before.major_faults,
-            stops=usage.stops - usage_before.stops,
         )
+
+    def _answer_serve(self, request: Serve) -> Served:
+        policy = parse_policy(request.policy).policy(np.array(request.service_s))
+        server = self._batch_server(policy.largest_batch)
+        decode = _decoding(request.images, self._specs(), server) if request.images else None
+        warm_visit(server.call(1))
+        before, cpu_before_s = self._usage.read(), process_time()
+        done = replay(server.serve, request.arrivals_s, policy, request.longest_wait_s, decode)
+        cpu_s = process_time() - cpu_before_s
+        return Served(
+            started_s=done.started_s,
+            ended_s=done.ended_s,
+            cpu_s=cpu_s,
+            **asdict(self._usage.read() - before),
+            dispatched_s=_in_ns(done.dispatched_s),
+            ready_s=_in_ns(done.ready_s),
+            finished_s=_in_ns(done.finished_s),
+            counts=done.counts,
+            late_s=fmean(done.late_s) if done.late_s else 0.0,
+            busy_cpu_s=done.busy_cpu_s,
+            given_up=done.given_up,
+        )
+
+    def _batch_server(self, largest: int) -> BatchServer:
+        """Return the server of the present session; bindings of earlier windows stay."""
+        assert self._session is not None
+        if self._server is None or len(next(iter(self._server.feeds.values()))) < largest:
+            self._server = BatchServer(self._session, self._inputs(largest))
+        return self._server
+
+    def _inputs(self, batch_size: int) -> Arrays:
+        assert self._open is not None
+        return make_inputs(self._specs(), batch_size, seed=self._open.seed + batch_size)
+
+    def _specs(self) -> tuple[TensorSpec, ...]:
+        assert self._open is not None
+        return tuple(TensorSpec(s["name"], s["dtype"], tuple(s["shape"])) for s in self._open.inputs)
 
 
 def _run(run: Callable[[], object], request: Measure) -> Timed:
@@ -140,6 +183,22 @@ def _run(run: Callable[[], object], request: Measure) -> Timed:
     if request.gap_s:
         return run_gapped(run, request.count, request.gap_s)
     return run_back_to_back(run, request.count)
+
+
+def _decoding(
+    paths: Sequence[str], inputs: Sequence[TensorSpec], server: BatchServer
+) -> Callable[[int, int], object]:
+    """Return what decodes so many images, from a number on, into the server's only input."""
+    from runner.load.images import Decoder, target_of  # noqa: PLC0415 - only with --images
+
+    decoder = Decoder(tuple(map(Path, paths)), target_of(inputs))
+    (buffer,) = server.feeds.values()
+    return lambda first, count: decoder.fill(buffer[:count], first)
+
+
+def _in_ns(times_s: Sequence[float]) -> tuple[float, ...]:
+    """Return times to the nanosecond, the clock's own resolution: what follows would only lengthen the journal."""
+    return tuple(round(time_s, 9) for time_s in times_s)
 
 
 def _failure(error: Exception) -> dict[str, str]:

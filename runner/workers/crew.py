@@ -14,7 +14,18 @@ from runner.interruption import Interruption
 from runner.load.warmup import FRESH_INFERENCES
 from runner.modelfile import ModelFile, manifest_path
 from runner.workers.parent import CellFailedError, Patience, Worker, WorkerLostError
-from runner.workers.protocol import Check, Checked, Measure, Measurement, Open, Opened, Prepare, Prepared
+from runner.workers.protocol import (
+    Check,
+    Checked,
+    Measure,
+    Measurement,
+    Open,
+    Opened,
+    Prepare,
+    Prepared,
+    Serve,
+    Served,
+)
 
 _Reply = TypeVar("_Reply")
 
@@ -104,6 +115,10 @@ class Crew:
             return worker.measure(request, self._limit_s(predicted_s))
 
         return self._ask(label, ask)
+
+    def serve(self, label: str, request: Serve, predicted_s: float) -> Served:
+        """Replay one trace of arrivals; raises as `prepare` does."""
+        return self._ask(label, lambda worker: worker.serve(request, self._limit_s(predicted_s)))
 
     def cpu_s(self, label: str) -> float | None:
         """Return the CPU time of a backend's worker so far, or None when it is gone."""

@@ -33,6 +33,8 @@ from runner.workers.protocol import (
     Prepared,
     Reply,
     Request,
+    Serve,
+    Served,
 )
 
 _Reply = TypeVar("_Reply", bound=Reply)
@@ -149,6 +151,10 @@ class Worker:
     def measure(self, request: Measure, limit_s: float) -> Measurement:
         """Measure one window."""
         return self._ask("measure", request, limit_s, Measurement)
+
+    def serve(self, request: Serve, limit_s: float) -> Served:
+        """Replay one trace of arrivals."""
+        return self._ask("serve", request, limit_s, Served)
 
     def check(self, request: Check, limit_s: float) -> Checked:
         """Compare outputs with the reference."""

@@ -1,11 +1,11 @@
 """What parent and worker say to each other: one JSON object a line, a request and its reply in turn.
 
 The parent writes requests to the worker's standard input; the worker writes replies to a pipe of its own, because
-libraries print to standard output. Version 2. A worker may run under another interpreter, so this file needs only the
+libraries print to standard output. Version 3. A worker may run under another interpreter, so this file needs only the
 standard library.
 
-    worker  {"hello": 2}
-    parent  {"do": "open" | "prepare" | "check" | "measure", ...the fields of the request}
+    worker  {"hello": 3}
+    parent  {"do": "open" | "prepare" | "check" | "measure" | "serve", ...the fields of the request}
     worker  {"ok": {...the fields of the reply}}
         or  {"failed": {"kind": "memory" | "error", "message": ...}}
 """
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 FailureKind = Literal["memory", "error"]
 
@@ -97,16 +97,13 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
-    """One window; times are of the machine's monotonic clock, which all processes share."""
+class Span:
+    """What any window tells; times are of the machine's monotonic clock, which all processes share."""
 
     started_s: float
     ended_s: float
-    latencies_s: tuple[float, ...]
     cpu_s: float
     """of all threads of the worker"""
-    late_s: float
-    """how far the last inference ran past the end of a paced schedule"""
     voluntary_switches: int
     """of all threads within the window; so are those below"""
     involuntary_switches: int
@@ -116,6 +113,54 @@ class Measurement:
     """how often the process was stopped by a signal and went on"""
 
 
-Request = Open | Prepare | Check | Measure
-Reply = Opened | Prepared | Checked | Measurement
-REQUESTS: Mapping[str, type[Request]] = {"open": Open, "prepare": Prepare, "check": Check, "measure": Measure}
+@dataclass(frozen=True, slots=True)
+class Measurement(Span):
+    """One window of a load."""
+
+    latencies_s: tuple[float, ...]
+    late_s: float
+    """how far the last inference ran past the end of a paced schedule"""
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Replay arrivals and serve them in batches as a policy says; replied to with `Served`."""
+
+    policy: str
+    """its spec"""
+    service_s: tuple[float, ...]
+    """expected by batch size, entry 0 unused; empty for policies that need none"""
+    arrivals_s: tuple[float, ...]
+    """ascending, from the start of the window on"""
+    longest_wait_s: float
+    """the replay is given up when a request has waited longer"""
+    images: tuple[str, ...] = ()
+    """files to decode in turn, a request each; empty for inputs that are ready"""
+
+
+@dataclass(frozen=True, slots=True)
+class Served(Span):
+    """One replayed trace; times of batches count from the start of the window."""
+
+    dispatched_s: tuple[float, ...]
+    """a number per batch, as are the next three"""
+    ready_s: tuple[float, ...]
+    """when the images were decoded; empty without images"""
+    finished_s: tuple[float, ...]
+    counts: tuple[int, ...]
+    late_s: float
+    """how long after the moment that its policy chose a batch was dispatched, on average"""
+    busy_cpu_s: float
+    """CPU time of the worker within services"""
+    given_up: bool
+
+
+Request = Open | Prepare | Check | Measure | Serve
+Reply = Opened | Prepared | Checked | Measurement | Served
+REQUESTS: Mapping[str, type[Request]] = {
+    "open": Open,
+    "prepare": Prepare,
+    "check": Check,
+    "measure": Measure,
+    "serve": Serve,
+}

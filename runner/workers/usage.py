@@ -4,7 +4,7 @@ import re
 import resource
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +22,12 @@ class Usage:
     major_faults: int
     stops: int
     """how often a signal stopped it and another let it go on"""
+
+    def __sub__(self, before: "Usage") -> "Usage":
+        """Return what happened since."""
+        return Usage(
+            **{each.name: getattr(self, each.name) - getattr(before, each.name) for each in fields(self)}
+        )
 
 
 class UsageReader:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from runner.backends.spec import parse_specs
 from runner.bench import Bench, Roster
 from runner.budget import Budget
@@ -18,12 +20,37 @@ from runner.meters.interface import Energy, Measured
 from runner.meters.recorder import Ahead
 from runner.modelfile import ModelFile, TensorSpec
 from runner.plan import make_plan, profile_of
+from runner.policies.registry import parse_policy
 from runner.progress import Progress
-from runner.report.journal import BlockLine, CellLine, Journal, Line, NoteLine, SessionLine, WindowLine
+from runner.report.journal import (
+    BlockLine,
+    CellLine,
+    Journal,
+    Line,
+    NoteLine,
+    QueueBlockLine,
+    QueueCellLine,
+    QueueWindowLine,
+    SessionLine,
+    WindowLine,
+)
+from runner.report.queue_schema import QueueCell, QueueWindow
 from runner.report.schema import Cell, SessionEntry, Window
 from runner.so_far import ModelSoFar
 from runner.workers.crew import BackendLostError, Crew, Terms
-from runner.workers.protocol import Check, Checked, Measure, Measurement, Opened, Prepare, Prepared
+from runner.workers.protocol import (
+    Check,
+    Checked,
+    Measure,
+    Measurement,
+    Opened,
+    Prepare,
+    Prepared,
+    Serve,
+    Served,
+    Span,
+)
+from tests.queues import Machine as QueueMachine
 
 if TYPE_CHECKING:
     from runner.conditions import Observer
@@ -83,6 +110,7 @@ class ScriptedCrew:
         """of the next windows"""
         self.capped = False
         self.asked: list[tuple[str, Measure]] = []
+        self.served: list[tuple[str, Serve]] = []
         self.predicted_s: dict[tuple[str, int], float] = {}
         self.warm_up_caps_s: dict[tuple[str, int], float] = {}
 
@@ -137,14 +165,41 @@ class ScriptedCrew:
         return Measurement(
             started_s,
             self._machine.now_s,
-            (each_s,) * request.count,
             2 * each_s,
-            late_s,
             0,
             0,
             0,
             0,
             self.stops.pop(0) if self.stops else 0,
+            (each_s,) * request.count,
+            late_s,
+        )
+
+    def serve(self, label: str, request: Serve, predicted_s: float) -> Served:
+        self._happens("serve", label, 0)
+        self.served.append((label, request))
+        policy = parse_policy(request.policy).policy(np.array(request.service_s))
+        server = QueueMachine(
+            lambda count: self._inference_s(label, count) * self.slowdown, self._machine.now_s
+        )
+        done = server.replay(request.arrivals_s, policy, request.longest_wait_s)
+        self._machine.now_s = server.now_s
+        return Served(
+            started_s=done.started_s,
+            ended_s=done.ended_s,
+            cpu_s=done.busy_cpu_s,
+            voluntary_switches=0,
+            involuntary_switches=0,
+            minor_faults=0,
+            major_faults=0,
+            stops=self.stops.pop(0) if self.stops else 0,
+            dispatched_s=done.dispatched_s,
+            ready_s=done.ready_s,
+            finished_s=done.finished_s,
+            counts=done.counts,
+            late_s=0.0,
+            busy_cpu_s=done.busy_cpu_s,
+            given_up=done.given_up,
         )
 
     def cpu_s(self, label: str) -> float | None:
@@ -164,7 +219,7 @@ class StillObserver:
     def begin(self, worker_cpu_s: float | None) -> None:
         pass
 
-    def end(self, worker_cpu_s: float | None, measured: Measurement) -> Conditions:
+    def end(self, worker_cpu_s: float | None, measured: Span) -> Conditions:
         state = MachineState()
         return Conditions(
             state, state, 0.1, 8, self.foreign_cpu_s, None, None, None, 0, 0, 0, 0, measured.stops
@@ -207,6 +262,22 @@ class Lines:
     def cells(self) -> dict[str, Cell]:
         """The last line of each cell, as a report reads them."""
         return {line.entry.key: line.entry for line in self.lines if isinstance(line, CellLine)}
+
+    @property
+    def queue_windows(self) -> list[QueueWindow]:
+        return [line.entry for line in self.lines if isinstance(line, QueueWindowLine)]
+
+    @property
+    def queue_cells(self) -> dict[str, QueueCell]:
+        """The last line of each queue cell, by policy, and by backend and policy."""
+        entries = [line.entry for line in self.lines if isinstance(line, QueueCellLine)]
+        return {entry.load.policy: entry for entry in entries} | {
+            f"{entry.backend} {entry.load.policy}": entry for entry in entries
+        }
+
+    @property
+    def queue_blocks(self) -> list[QueueBlockLine]:
+        return [line for line in self.lines if isinstance(line, QueueBlockLine)]
 
     @property
     def sessions(self) -> dict[str, SessionEntry]:
@@ -273,6 +344,7 @@ def scene(  # noqa: PLR0913 - each argument is one thing a test varies
         meters=cast("MeterSet", ScriptedMeters(machine, minimum_window_s)),
         budget=budget,
         observer=cast("Observer", StillObserver()),
+        images=(),
         cool_down=CoolDown(lambda: machine.celsius, MachineClock(machine)),
         idle=cast("IdleProbe", None),
         progress=Progress(),

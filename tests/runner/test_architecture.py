@@ -95,9 +95,13 @@ def test_meters_know_nothing_of_models_backends_and_reports() -> None:
 
 def test_loads_and_backends_know_nothing_of_the_run_around_them() -> None:
     allowed = ("runner.load", "runner.policies.interface", "runner.stats.stability", "runner.units")
-    assert _stray(_modules("runner.load"), *allowed) == {}
-    allowed = ("runner.backends", "runner.machine.cpu", "runner.errors")
-    assert _stray(_modules("runner.backends"), *allowed) == {}
+    images, serving = ("runner.load.images", "runner.load.image_files"), "runner.load.serving"
+    assert _stray(_modules("runner.load", but=(*images, serving)), *allowed) == {}
+    # Images fit a model's declared input, can lack their library as a backend can, and are files that can be broken.
+    about = ("runner.backends.interface", "runner.errors", "runner.modelfile")
+    assert _stray([*images], "runner.load.image_files", *about) == {}
+    assert _stray([serving], "runner.backends.interface") == {}
+    assert _stray(_modules("runner.backends"), "runner.backends", "runner.machine.cpu", "runner.errors") == {}
 
 
 def test_arrivals_and_policies_know_nothing_of_who_asks_them() -> None:
@@ -108,7 +112,8 @@ def test_arrivals_and_policies_know_nothing_of_who_asks_them() -> None:
 
 def test_renderers_receive_a_report_and_never_measure() -> None:
     reports = _modules("runner.render", but=TERMINAL_VIEWS)
-    assert _stray(reports, "runner.render", "runner.report.schema", "runner.units") == {}
+    report = ("runner.report.schema", "runner.report.queue_schema", "runner.report.record")
+    assert _stray(reports, "runner.render", *report, "runner.units") == {}
 
 
 def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselves() -> None:
@@ -172,7 +177,7 @@ def test_pydantic_is_in_the_configuration_and_the_report_only() -> None:
         name for name, imported in IMPORTS.items() if any(_within(each, "pydantic") for each in imported)
     ]
     assert users
-    assert all(_within(name, "runner.config", "runner.report") for name in users)
+    assert all(_within(name, "runner.config", "runner.queue.config", "runner.report") for name in users)
 
 
 def test_only_the_command_line_prints_exits_or_colours() -> None:
@@ -186,7 +191,7 @@ def test_only_the_command_line_prints_exits_or_colours() -> None:
 def _worker_files() -> set[str]:
     """Return what a worker loads: its imports, theirs, and the backends and sessions it looks up by name."""
     todo = ["runner.workers.child", "runner.bootstrap", "runner.backends.cpu", "runner.backends.cuda"]
-    todo.append("runner.backends.onnxruntime_session")
+    todo += ["runner.backends.onnxruntime_session", "runner.load.images"]
     found: set[str] = set()
     while todo:
         name = todo.pop()
@@ -201,20 +206,20 @@ def test_a_worker_needs_only_the_standard_library_numpy_and_its_backend_s_own() 
         outside = {each.partition(".")[0] for each in _imports(MODULES[name], at_load=True)}
         assert outside - sys.stdlib_module_names - {"runner"} <= WORKER_NEEDS, name
         assert {each.partition(".")[0] for each in IMPORTS[name]} - sys.stdlib_module_names - {"runner"} <= (
-            WORKER_NEEDS | {"onnxruntime"}
+            WORKER_NEEDS | {"onnxruntime", "PIL"}
         ), name
 
 
 def test_a_worker_loads_in_an_interpreter_without_our_other_libraries() -> None:
     code = (
         "import sys\n"
-        "blocked = 'pydantic click rich psutil scipy onnx onnxruntime torch duckdb pynvml pyRAPL'.split()\n"
+        "blocked = 'pydantic click rich psutil scipy onnx onnxruntime torch duckdb pynvml pyRAPL PIL'.split()\n"
         "sys.modules |= dict.fromkeys(blocked)\n"  # None in sys.modules makes an import fail
         f"sys.path.insert(0, {str(ROOT / 'runner')!r})\n"
         "from bootstrap import load_runner\n"
         "load_runner()\n"
         "assert not any(path.endswith('/runner') for path in sys.path)\n"
-        "import runner.workers.child\n"
+        "import runner.workers.child, runner.load.images\n"
         "from runner.backends.registry import find_backend\n"
         "print(runner.workers.child.__file__, find_backend('cpu').name, find_backend('cuda').name)\n"
     )
@@ -226,6 +231,6 @@ def test_a_worker_loads_in_an_interpreter_without_our_other_libraries() -> None:
 
 
 def test_no_file_imports_a_heavy_library_before_it_is_needed() -> None:
-    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly")
+    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly", "PIL")
     for name, path in MODULES.items():
         assert not any(_within(each, *heavy) for each in _imports(path, at_load=True)), name

@@ -27,15 +27,29 @@ from runner.conditions import Conditions, MachineState
 from runner.config import RunConfig
 from runner.errors import FileError
 from runner.experiment import run_experiment
+from runner.policies.registry import parse_policy
 from runner.progress import Progress
 from runner.report.archive import REPORT_NAME, load
 from runner.report.journal import JOURNAL_NAME, torn_bytes
+from runner.report.queue_schema import QueueWindow
 from runner.report.schema import Cell, Report, Window
 from runner.resume import read_so_far
 from runner.selection import Selection, select
 from runner.workers.crew import BackendLostError
-from runner.workers.protocol import Check, Checked, Measure, Measurement, Opened, Prepare, Prepared
+from runner.workers.protocol import (
+    Check,
+    Checked,
+    Measure,
+    Measurement,
+    Opened,
+    Prepare,
+    Prepared,
+    Serve,
+    Served,
+    Span,
+)
 from tests.models import write_exported
+from tests.queues import Machine
 
 KILLS = 100
 """in all, over runs that are killed up to four times"""
@@ -79,7 +93,30 @@ class InstantCrew:
         self._now_s += sum(latencies_s)
         late_s = 0.01 if request.period_s and rng.random() < 0.2 else 0.0
         stops = int(rng.random() < 0.03)
-        return Measurement(started_s, self._now_s, latencies_s, 0.1, late_s, 1, 1, 1, 0, stops)
+        return Measurement(started_s, self._now_s, 0.1, 1, 1, 1, 0, stops, latencies_s, late_s)
+
+    def serve(self, label: str, request: Serve, predicted_s: float) -> Served:
+        rng = random.Random(f"{label}/{request.policy}/{request.arrivals_s}")
+        machine = Machine(lambda count: 0.001 * count * rng.uniform(1, 1.2), self._now_s)
+        done = machine.replay(request.arrivals_s, parse_policy(request.policy).policy())
+        self._now_s = machine.now_s
+        return Served(
+            started_s=done.started_s,
+            ended_s=done.started_s + done.finished_s[-1],
+            cpu_s=0.1,
+            voluntary_switches=1,
+            involuntary_switches=1,
+            minor_faults=1,
+            major_faults=0,
+            stops=int(rng.random() < 0.03),
+            dispatched_s=done.dispatched_s,
+            ready_s=done.ready_s,
+            finished_s=done.finished_s,
+            counts=done.counts,
+            late_s=0.0,
+            busy_cpu_s=0.05,
+            given_up=False,
+        )
 
     def cpu_s(self, label: str) -> float:
         return 1.0
@@ -108,7 +145,7 @@ class StillObserver:
     def begin(self, worker_cpu_s: float | None) -> None:
         pass
 
-    def end(self, worker_cpu_s: float | None, measured: Measurement) -> Conditions:
+    def end(self, worker_cpu_s: float | None, measured: Span) -> Conditions:
         state = MachineState()
         return Conditions(state, state, 0.1, 2, None, None, None, None, 1, 1, 1, 0, measured.stops)
 
@@ -204,6 +241,7 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Ru
             "backends": ("A=cpu", "B=cpu", "C=cpu"),
             "batch_sizes": "1,4",
             "paces": ("50@1",),
+            "queue": {"policies": ("fixed:2", "greedy:4"), "request_rates_hz": "50", "requests": 60},
             "target_ci_ratio": "5%",
             "workers": 1,  # a resumed run has fresh ones, and other sets of blocks for it
             "meter": "none",
@@ -220,9 +258,21 @@ def counted(report: Report) -> tuple[Window, ...]:
     return tuple(each for each in report.windows if each.paired or each.repeated_by is not None)
 
 
+def counted_queue(report: Report) -> tuple[QueueWindow, ...]:
+    """Return the same of the queue."""
+    assert report.queue
+    return tuple(each for each in report.queue.windows if each.paired or each.repeated_by is not None)
+
+
 def told_by(report: Report) -> dict[str, Any]:
     """Return what a report says, without the times of the run and without what being killed adds to it."""
     windows = [each.model_copy(update={"started_s": 0.0, "worker": 0}) for each in counted(report)]
+    queued = [
+        each.model_copy(update={"started_s": 0.0, "worker": 0, "wall_s": 0.0})
+        for each in counted_queue(report)
+    ]
+    assert report.queue
+    report = report.model_copy(update={"queue": report.queue.model_copy(update={"windows": tuple(queued)})})
     times = {"report_id", "started_at", "ended_at", "measured_s", "resumes", "provenance"}
     return report.model_copy(update={"windows": tuple(windows)}).model_dump(exclude=times)
 
@@ -235,6 +285,9 @@ def test_a_run_that_is_killed_anywhere_reports_what_an_undisturbed_run_reports(
     expected = load(undisturbed.folder)
     assert expected.status == "complete"
     assert any(window.repeated_by is not None for window in expected.windows), "some blocks are repeated"
+    assert len(counted_queue(expected)) >= 2 * 10 * 6, (
+        "two models, ten blocks, two policies under three backends"
+    )
     journal = (undisturbed.folder / JOURNAL_NAME).read_bytes()
     rng, kills = random.Random(0), Kills()
     anywhere = random_points(rng, range(journal.index(b"\n") + 1, len(journal)))
@@ -324,6 +377,8 @@ def assert_only_open_blocks_ran_again(report: Report) -> None:
     """Check that what does not count was measured once more, the same, in a block that does."""
     finished = {(each.cell, each.block): each.latency_mean_s for each in counted(report)}
     assert len(finished) == len(counted(report)), "none counts twice"
+    queued = counted_queue(report)
+    assert len({(each.cell, each.block) for each in queued}) == len(queued), "nor of the queue"
     extra = [each for each in report.windows if not each.paired and each.repeated_by is None]
     for window in extra:
         assert finished[window.cell, window.block] == window.latency_mean_s

@@ -33,7 +33,7 @@ class Machine:
 
     def replay(self, arrivals_s: list[float], policy: Policy, longest_wait_s: float = inf) -> Replayed:
         clocks = (lambda: self.now_s, self.sleep, lambda: self.cpu_s)
-        return replay(self.serve, arrivals_s, policy, longest_wait_s, *clocks)
+        return replay(self.serve, arrivals_s, policy, longest_wait_s, None, *clocks)
 
 
 def test_a_full_batch_waits_for_its_last_request_and_the_rest_for_the_end() -> None:

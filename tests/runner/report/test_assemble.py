@@ -21,7 +21,8 @@ from runner.report.journal import (
     SessionLine,
     WindowLine,
 )
-from runner.report.schema import Cell, Interval, Report
+from runner.report.record import Interval
+from runner.report.schema import Cell, Report
 from tests.fakes import GPU, cell_key, make_journal
 
 CPU_B1, CPU_B4 = cell_key("alexnet", "cpu", 1), cell_key("alexnet", "cpu", 4)

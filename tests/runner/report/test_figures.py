@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from runner.meters.interface import Energy, Estimated, Measured, Unavailable
-from runner.report.figures import Metering, summarise
+from runner.report.figures import summarise
+from runner.report.joules import Metering
 from runner.report.schema import Cell, CellSummary, EnergySummary, IdleWindow, Load, Window
 
 CELL = Cell(

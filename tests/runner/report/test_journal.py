@@ -17,8 +17,9 @@ from runner.report.journal import (
     torn_bytes,
 )
 from tests.fakes import cell_key, make_journal
+from tests.queues import with_queue
 
-LINES = make_journal(
+BARE = make_journal(
     backends=("cpu", "torch", "cuda"),
     pace_hz=2,
     energy="measured",
@@ -28,6 +29,7 @@ LINES = make_journal(
     disturbed={1: "steal"},
     killed_in=2,
 )
+LINES = with_queue(BARE, requests=5)
 
 
 def test_every_kind_of_line_survives_the_disk_in_full_precision(tmp_path: Path) -> None:

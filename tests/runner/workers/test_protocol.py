@@ -33,6 +33,7 @@ from runner.workers.protocol import (
     Prepare,
     Reply,
     Request,
+    Serve,
 )
 
 pytestmark = pytest.mark.usefixtures("third_party")
@@ -64,8 +65,17 @@ requests = st.one_of(
         warm_up_steady=st.booleans(),
     ),
     st.builds(Check, reference_path=st.text()),
-    st.builds(Measure, batch_size=sizes, io=ios, count=sizes, period_s=st.none() | seconds),
+    st.builds(Measure, batch_size=sizes, io=ios, count=sizes, period_s=st.none() | seconds, gap_s=seconds),
+    st.builds(
+        Serve,
+        policy=st.text(),
+        service_s=st.lists(seconds).map(tuple),
+        arrivals_s=st.lists(seconds).map(tuple),
+        longest_wait_s=seconds,
+        images=st.lists(st.text()).map(tuple),
+    ),
 )
+SERVE = Serve("greedy:2", (), (0.01, 0.011, 0.2), longest_wait_s=5.0)
 
 
 class Wire:
@@ -149,7 +159,7 @@ def test_the_document_names_the_requests_the_failures_and_the_version() -> None:
 
 
 def test_each_reply_is_documented_for_one_request() -> None:
-    replies = [documented_reply(request) for request in (Open, Prepare, Check, Measure)]
+    replies = [documented_reply(request) for request in REQUESTS.values()]
     assert set(replies) == set(get_args(Reply))
     assert set(REQUESTS.values()) == set(get_args(Request))
 
@@ -168,7 +178,7 @@ def test_a_worker_says_hello_then_answers_every_request_with_its_documented_repl
 ) -> None:
     assert silent.hear() == {"hello": PROTOCOL_VERSION}
     reference = str(open_model(exported, "tiny").reference_path)
-    asked = (an_open(exported), PREPARE, Check(reference), Measure(2, "host", 3, None))
+    asked = (an_open(exported), PREPARE, Check(reference), Measure(2, "host", 3, None), SERVE)
     assert [type(request) for request in asked] == list(REQUESTS.values())
     for request in asked:
         message = silent.ask(request)
@@ -176,6 +186,19 @@ def test_a_worker_says_hello_then_answers_every_request_with_its_documented_repl
         # Strict: a text in the place of a number, or a field more or less, is an error.
         reply = TypeAdapter(documented_reply(request)).validate_json(json.dumps(message["ok"]), strict=True)
         assert json.loads(json.dumps(asdict(reply))) == message["ok"]
+
+
+def test_a_trace_is_served_in_whole_batches_within_its_window(wire: Wire, exported: Path) -> None:
+    wire.ask(an_open(exported))
+    wire.ask(PREPARE)
+    served = wire.ask(SERVE)["ok"]
+    assert sum(served["counts"]) == len(SERVE.arrivals_s)
+    assert max(served["counts"]) <= 2
+    assert served["ready_s"] == []
+    assert served["given_up"] is False
+    assert served["dispatched_s"][0] >= SERVE.arrivals_s[0]
+    assert served["finished_s"][-1] <= served["ended_s"] - served["started_s"]
+    assert 0 < served["busy_cpu_s"] <= served["cpu_s"]
 
 
 def failure(message: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,0 +1,69 @@
+"""Every figure of a report's queue, computed from its own windows and their requests."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from runner.report.evidence import distrust
+from runner.report.joules import Metering
+from runner.report.queue_figures import summarise_queue
+from runner.report.queue_rank import QueueEvidence, compare_queue, queue_exclusion, rank_tests
+from runner.report.queue_schema import QueueCell, QueueStudy, QueueWindow
+from runner.report.schema import Report
+from runner.stats.queueing import Replay
+
+Taken = Mapping[str, Sequence[tuple[QueueWindow, Replay]]]
+
+
+def derive_queue(report: Report, replays: Sequence[Replay], baseline: str) -> QueueStudy | None:
+    """Return the queue's part of a report with every figure that its windows bear out; None where there is none.
+
+    Args:
+        report: with or without figures.
+        replays: of every window of the queue.
+        baseline: label of the baseline backend.
+    """
+    study = report.queue
+    if study is None:
+        return None
+    taken: dict[str, list[tuple[QueueWindow, Replay]]] = defaultdict(list)
+    for window, replay in zip(study.windows, replays, strict=True):
+        taken[window.cell].append((window, replay))
+    cells = tuple(_summarised(report, cell, taken.get(cell.key, ())) for cell in study.cells)
+    sessions = {(entry.model, entry.variant, entry.backend): entry for entry in report.sessions}
+    evidence = QueueEvidence(
+        cells=tuple(
+            cell
+            for cell in cells
+            if not queue_exclusion(cell, distrust(sessions.get((cell.model, cell.variant, cell.backend))))
+        ),
+        windows={key: [each for each in own if each[0].paired] for key, own in taken.items()},
+        devices={backend.label: backend.device for backend in report.backends},
+        baseline=baseline,
+    )
+    return study.model_copy(
+        update={
+            "cells": cells,
+            "comparisons": tuple(compare_queue(evidence)),
+            "tests": tuple(rank_tests(evidence)),
+        }
+    )
+
+
+def without_queue_figures(study: QueueStudy | None) -> QueueStudy | None:
+    """Return what was replayed, without what ``derive_queue`` computes from it."""
+    if study is None:
+        return None
+    cells = (cell.model_copy(update={"summary": None, "prediction": None}) for cell in study.cells)
+    return study.model_copy(update={"cells": tuple(cells), "comparisons": (), "tests": ()})
+
+
+def _summarised(report: Report, cell: QueueCell, taken: Sequence[tuple[QueueWindow, Replay]]) -> QueueCell:
+    """Return a cell with the figures of its paired windows, or of all of them where none is paired."""
+    own = [each for each in taken if each[0].paired] or list(taken)
+    if not own:
+        return cell.model_copy(update={"summary": None})
+    device = next(backend.device for backend in report.backends if backend.label == cell.backend)
+    metered = tuple(meter.domain for meter in report.meters if meter.status == "measured")
+    windows, replays = zip(*own, strict=True)
+    summary = summarise_queue(cell, windows, replays, Metering(device, metered, report.idle))
+    return cell.model_copy(update={"summary": summary})

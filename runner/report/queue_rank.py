@@ -1,0 +1,195 @@
+"""How queue cells compare: policies with each other at one rate, and backends under one policy."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from runner.policies.registry import parse_policy
+from runner.report.joules import all_measured, joules
+from runner.report.queue_figures import cpu_s_per_request
+from runner.report.queue_schema import (
+    QueueCell,
+    QueueComparison,
+    QueueCost,
+    QueueMetric,
+    QueueTest,
+    QueueWindow,
+)
+from runner.report.schema import OWN_DOMAIN, Device
+from runner.stats.compare import verdict
+from runner.stats.effect import cliffs_delta
+from runner.stats.intervals import ratio_interval
+from runner.stats.queueing import Replay, request_times
+from runner.stats.ranktests import RankTest, friedman, holm, wilcoxon
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEvidence:
+    """What may be compared."""
+
+    cells: tuple[QueueCell, ...]
+    """in the order of the plan, each with a summary and without a reason in ``queue_exclusion``"""
+    windows: Mapping[str, Sequence[tuple[QueueWindow, Replay]]]
+    """by cell: those of finished blocks that no other repeats"""
+    devices: Mapping[str, Device]
+    """by backend"""
+    baseline: str
+    """label of the baseline backend"""
+
+
+def queue_exclusion(cell: QueueCell, trusted: str | None) -> str | None:
+    """Return why a cell is shown but never compared, or None.
+
+    Args:
+        cell: with its summary, where it has one.
+        trusted: why its session's figures count for nothing; None where they count.
+    """
+    if cell.status != "measured" or cell.summary is None:
+        return f"{cell.status}: {cell.reason}" if cell.reason else cell.status
+    return cell.summary.doubt or trusted
+
+
+def compare_queue(evidence: QueueEvidence) -> Iterator[QueueComparison]:
+    """Yield every cell against the first policy of its rate, and against the baseline backend under its policy."""
+    for cells in _families(evidence.cells).values():
+        for cell in cells[1:]:
+            yield from _compared(evidence, cell, cells[0], "policy")
+    bases = {_of_policy(cell): cell for cell in evidence.cells if cell.backend == evidence.baseline}
+    for cell in evidence.cells:
+        base = bases.get(_of_policy(cell))
+        if base and base is not cell and cell.load.relative_load is None:
+            yield from _compared(evidence, cell, base, "backend")
+
+
+def rank_tests(evidence: QueueEvidence) -> Iterator[QueueTest]:
+    """Yield the rank tests of every model, backend and rate: over all policies, and over fixed batches."""
+    for cells in _families(evidence.cells).values():
+        fixed = [cell for cell in cells if parse_policy(cell.load.policy).kind == "fixed"]
+        fixed.sort(key=lambda cell: parse_policy(cell.load.policy).largest_batch)
+        factors: tuple[tuple[Literal["policy", "batch size"], Sequence[QueueCell]], ...] = (
+            ("policy", cells),
+            ("batch size", fixed),
+        )
+        for factor, family in factors:
+            for metric in _metrics(evidence, family) if len(family) > 1 else ():
+                for found in _tests(evidence, metric, family):
+                    yield _record(factor, metric, found)
+
+
+def cost_metric(evidence: QueueEvidence, cells: Sequence[QueueCell]) -> QueueCost | None:
+    """Return what these cells' cost is: joules over one set of domains, else CPU time on one kind of device."""
+    domains = {cell.summary.energy.domains if cell.summary and cell.summary.energy else () for cell in cells}
+    devices = {evidence.devices[cell.backend] for cell in cells}
+    if len(domains) == 1 and {OWN_DOMAIN[device] for device in devices} <= set(*domains):
+        return "energy_per_image"
+    return "cpu_s_per_image" if len(devices) == 1 else None
+
+
+def _families(cells: Sequence[QueueCell]) -> dict[Hashable, list[QueueCell]]:
+    """Return the cells that differ in nothing but their policy."""
+    families: dict[Hashable, list[QueueCell]] = defaultdict(list)
+    for cell in cells:
+        load = cell.load
+        rate = load.request_rate_hz if load.relative_load is None else -load.relative_load
+        families[cell.model, cell.variant, cell.backend, load.arrivals, rate].append(cell)
+    return families
+
+
+def _of_policy(cell: QueueCell) -> Hashable:
+    return cell.model, cell.variant, cell.load
+
+
+def _metrics(evidence: QueueEvidence, cells: Sequence[QueueCell]) -> tuple[QueueMetric, ...]:
+    cost = cost_metric(evidence, cells)
+    return ("response",) if cost is None else ("response", cost)
+
+
+def _compared(
+    evidence: QueueEvidence, cell: QueueCell, base: QueueCell, against: Literal["policy", "backend"]
+) -> Iterator[QueueComparison]:
+    for metric in _metrics(evidence, (cell, base)):
+        own, bases = (_by_block(evidence, metric, each) for each in (cell, base))
+        blocks = sorted(own.keys() & bases.keys())
+        if not blocks or min(own[block][0] for block in blocks) <= 0 or min(bases[b][0] for b in blocks) <= 0:
+            continue
+        values, base_values = ([column[block][0] for block in blocks] for column in (own, bases))
+        takers = ([column[block][1] for block in blocks] for column in (own, bases))
+        interval = ratio_interval(values, base_values, min(takers, key=lambda each: len(set(each))))
+        yield QueueComparison(
+            cell=cell.key,
+            baseline_cell=base.key,
+            against=against,
+            metric=metric,
+            ratio=interval.ratio,
+            low=interval.low,
+            high=interval.high,
+            pair_count=interval.pair_count,
+            verdict=verdict(interval),
+            worker_count=interval.worker_count,
+            cliffs_delta=cliffs_delta(values, base_values),
+        )
+
+
+def _by_block(evidence: QueueEvidence, metric: QueueMetric, cell: QueueCell) -> dict[int, tuple[float, int]]:
+    """Return a cell's figure and its worker by block; a window without the energy of every domain gives none."""
+    energy = cell.summary.energy if cell.summary else None
+    column: dict[int, tuple[float, int]] = {}
+    for window, replay in evidence.windows.get(cell.key, ()):
+        if metric == "response":
+            figure = float(request_times(replay).response_s.mean())
+        elif metric == "cpu_s_per_image":
+            figure = cpu_s_per_request(window)
+        elif energy and all_measured(window.energy, energy.domains):
+            figure = joules(window.energy, energy.domains) / window.served_count
+        else:
+            continue
+        column[window.block] = (figure, window.worker)
+    return column
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A rank test that could be made."""
+
+    name: Literal["friedman", "wilcoxon"]
+    cells: Sequence[QueueCell]
+    block_count: int
+    test: RankTest
+    p_holm: float | None = None
+
+
+def _tests(evidence: QueueEvidence, metric: QueueMetric, cells: Sequence[QueueCell]) -> Iterator[_Found]:
+    columns = [_by_block(evidence, metric, cell) for cell in cells]
+    blocks = sorted(set.intersection(*(set(column) for column in columns)))
+    table = np.array([[column[block][0] for column in columns] for block in blocks]).reshape(len(blocks), -1)
+    if blocks and (overall := friedman(table)):
+        yield _Found("friedman", cells, len(blocks), overall)
+    found = []
+    for place, cell in enumerate(cells[1:], start=1):
+        if blocks and (test := wilcoxon(table[:, place], table[:, 0])):
+            found.append(_Found("wilcoxon", (cell, cells[0]), len(blocks), test))
+    adjusted = holm([each.test.p for each in found])
+    yield from (replace(each, p_holm=p_holm) for each, p_holm in zip(found, adjusted, strict=True))
+
+
+def _record(factor: Literal["policy", "batch size"], metric: QueueMetric, found: _Found) -> QueueTest:
+    first = found.cells[0]
+    return QueueTest(
+        model=first.model,
+        variant=first.variant,
+        backend=first.backend,
+        arrivals=first.load.arrivals,
+        request_rate_hz=first.load.request_rate_hz,
+        relative_load=first.load.relative_load,
+        factor=factor,
+        metric=metric,
+        test=found.name,
+        cells=tuple(cell.key for cell in found.cells),
+        block_count=found.block_count,
+        statistic=found.test.statistic,
+        p=found.test.p,
+        p_holm=found.p_holm,
+    )

@@ -1,0 +1,155 @@
+"""The queue of one model on a bench whose time is scripted."""
+
+from typing import Any
+
+import pytest
+
+from runner.blocks import run_blocks
+from runner.prepare import open_sessions, prepare_cells
+from runner.queue.blocks import run_queue
+from runner.so_far import ModelSoFar, QueueSoFar
+from runner.workers.parent import WorkerLostError
+from tests.runner.simulated_bench import Scene, scene
+
+QUEUE = {
+    "policies": ("fixed:4", "greedy:4"),
+    "request_rates_hz": "20",
+    "requests": 60,
+    "arrivals": "constant",
+}
+
+
+def ran(inference_s: dict[str, float] | None = None, **facts: Any) -> Scene:
+    return run(staged(inference_s, **facts))
+
+
+def staged(inference_s: dict[str, float] | None = None, queue: Any = None, **facts: Any) -> Scene:
+    """Return a bench whose batches are measured."""
+    asked = QUEUE | (queue or {})
+    on = scene(inference_s or {"A": 0.01, "B": 0.02}, sizes="1,2,4", queue=asked, **facts)
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    run_blocks(on.roster)
+    return on
+
+
+def run(on: Scene) -> Scene:
+    run_queue(on.roster)
+    return on
+
+
+def test_every_cell_is_replayed_in_every_block_on_the_same_arrivals() -> None:
+    on = ran()
+    assert len(on.journal.queue_windows) == 3 * 4
+    assert [line.block for line in on.journal.queue_blocks] == [0, 1, 2]
+    by_block: dict[int, set[tuple[float, ...]]] = {}
+    for (_, request), window in zip(on.crew.served, on.journal.queue_windows, strict=True):
+        by_block.setdefault(window.block, set()).add(request.arrivals_s)
+    assert {block: len(found) for block, found in by_block.items()} == {0: 1, 1: 1, 2: 1}
+    orders = [[w.cell for w in on.journal.queue_windows if w.block == block] for block in range(3)]
+    assert len({tuple(order) for order in orders}) > 1, "in another order"
+    assert len({tuple(sorted(order)) for order in orders}) == 1
+
+
+def test_blocks_of_batches_leave_the_queue_its_time() -> None:
+    on = staged(budget_s=60.0, queue={"requests": 240})  # 4 cells x 3 blocks x 4 s
+    assert on.machine.now_s - 1000 < 60 - 48
+    assert len(run(on).journal.queue_windows) == 12
+
+
+def test_relative_loads_are_shares_of_what_each_backend_can_serve() -> None:
+    on = ran(queue={"request_rates_hz": "", "relative_loads": "0.5"})
+    assert on.journal.queue_cells["A fixed:4"].load.request_rate_hz == pytest.approx(50)
+    assert on.journal.queue_cells["B fixed:4"].load.request_rate_hz == pytest.approx(25)
+    assert on.journal.queue_cells["A fixed:4"].capacity_hz == pytest.approx(100)
+
+
+def test_a_rate_above_capacity_is_said_and_nothing_is_replayed() -> None:
+    on = ran(queue={"request_rates_hz": "60"})
+    overloaded = on.journal.queue_cells["B fixed:4"]
+    assert (overloaded.status, overloaded.reason) == ("overloaded", "60 requests/s, capacity 50/s")
+    assert {label for label, _ in on.crew.served} == {"A"}
+
+
+def test_a_queue_that_only_grows_is_given_up_at_once_and_never_again() -> None:
+    on = staged({"A": 0.01}, queue={"policies": ("greedy:1",), "request_rates_hz": "90", "requests": 9000})
+    on.crew.slowdown = 3.0  # whatever was measured before
+    run(on)
+    (window,) = on.journal.queue_windows
+    assert window.served_count < window.request_count
+    cell = on.journal.queue_cells["greedy:1"]
+    assert cell.status == "overloaded"
+    assert "a request waited longer than 2.11 s at 90 requests/s; stopped after" in cell.reason
+
+
+def test_what_the_budget_does_not_hold_is_skipped_with_the_reason() -> None:
+    on = ran({"A": 0.01}, budget_s=7.0, queue={"requests": 60})
+    cells = on.journal.queue_cells
+    assert cells["fixed:4"].status == "skipped"
+    assert cells["fixed:4"].reason == "not reached", "it was replayed"
+    assert cells["greedy:4"].reason.startswith("budget: needs ")
+    assert on.machine.now_s <= 1000 + 7
+
+
+def test_a_batch_that_was_not_measured_cannot_be_served() -> None:
+    on = scene({"A": 0.01}, sizes="1,2", queue=QUEUE)
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    run_blocks(on.roster)
+    run_queue(on.roster)
+    assert on.journal.queue_cells["fixed:4"].reason == "batch 4 was not measured on A"
+    assert on.journal.queue_blocks == []
+
+
+def test_a_worker_that_is_lost_costs_its_own_cell() -> None:
+    on = staged()
+    on.crew.faults["serve", "B", 0] = WorkerLostError("the worker was ended by SIGSEGV")
+    run(on)
+    cells = on.journal.queue_cells
+    assert {cells["B fixed:4"].status, cells["B greedy:4"].status} == {"failed"}
+    assert "SIGSEGV" in cells["B fixed:4"].reason
+    assert len(on.journal.queue_windows) == 3 * 2
+
+
+def test_a_disturbed_block_is_repeated_on_other_arrivals() -> None:
+    on = staged(queue={"arrivals": "poisson"})
+    on.crew.stops = [0, 1]
+    run(on)
+    assert [(line.block, line.repeats) for line in on.journal.queue_blocks] == [
+        (0, None),
+        (1, None),
+        (2, None),
+        (3, 0),
+    ]
+    served = zip(on.journal.queue_windows, on.crew.served, strict=True)
+    patterns = {window.block: request.arrivals_s for window, (_, request) in served}
+    assert len(set(patterns.values())) == 4
+
+
+def test_a_deadline_is_told_what_batches_take_and_others_need_not_know() -> None:
+    on = ran({"A": 0.01}, queue={"policies": ("deadline:4@200ms", "greedy:4")})
+    told = {request.policy: request.service_s for _, request in on.crew.served}
+    assert told["deadline:4@200ms"][1:] == pytest.approx((0.01, 0.02, 0.03, 0.04))
+    assert told["greedy:4"] == ()
+
+
+def test_a_resumed_queue_goes_on_where_it_was() -> None:
+    whole = ran()
+    so_far = ModelSoFar(
+        queue=QueueSoFar(blocks=2, cells={c.key: c for c in whole.journal.queue_cells.values()})
+    )
+    on = scene({"A": 0.01, "B": 0.02}, sizes="1,2,4", queue=QUEUE, so_far=so_far)
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    run_blocks(on.roster)
+    run_queue(on.roster)
+    assert [line.block for line in on.journal.queue_blocks] == [2]
+    assert [w.cell for w in on.journal.queue_windows] == [
+        w.cell for w in whole.journal.queue_windows if w.block == 2
+    ]
+
+
+def test_long_queues_are_served_by_fresh_workers_too() -> None:
+    on = ran(profile="standard", queue={"requests": 200})
+    workers = {window.worker for window in on.journal.queue_windows}
+    assert len(workers) == 5
