@@ -57,6 +57,15 @@ def energy_per_image_j(cell: Cell, window: Window, domains: Sequence[Domain]) ->
     return _joules(window.energy, domains) / image_count(cell, window)
 
 
+def idle_powers_w(windows: Sequence[IdleWindow], domains: Sequence[Domain], moment: str) -> list[float]:
+    """Return what the resting machine drew over these domains in each window of a moment that read them all."""
+    return [
+        _joules(window.energy, domains) / window.wall_s
+        for window in windows
+        if window.moment == moment and _all_measured(window.energy, domains)
+    ]
+
+
 def summarise(
     cell: Cell, windows: Sequence[Window], latencies_s: Sequence[Numbers], metering: Metering
 ) -> CellSummary:
@@ -139,14 +148,7 @@ def _idle(windows: Sequence[IdleWindow], domains: Sequence[Domain]) -> _Idle | N
 
     None where these very domains were not all read before.
     """
-    powers_w = {
-        moment: [
-            _joules(window.energy, domains) / window.wall_s
-            for window in windows
-            if window.moment == moment and _all_measured(window.energy, domains)
-        ]
-        for moment in ("before", "after")
-    }
+    powers_w = {moment: idle_powers_w(windows, domains, moment) for moment in ("before", "after")}
     if not powers_w["before"]:
         return None
     before_w = fmean(powers_w["before"])
