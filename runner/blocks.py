@@ -36,6 +36,12 @@ def run_blocks(roster: Roster) -> None:
     blocks.close_late_cells()
 
 
+def run_another_block(roster: Roster) -> None:
+    """Visit all cells once more, by whatever workers there are."""
+    if roster.ready:
+        _Blocks(roster).run()
+
+
 class _Blocks:
     """The blocks of one model; what they taught so far is in ``roster.so_far``, so that a resumed run goes on alike."""
 
@@ -107,7 +113,9 @@ class _Blocks:
         return next(iter(self._left_to_repeat()), None)
 
     def _left_to_repeat(self) -> list[int]:
-        """Return the disturbed blocks that are still to be repeated."""
+        """Return the disturbed blocks that are still to be repeated; none once a queue's own blocks have begun."""
+        if self._first_time > self._bench.profile.max_blocks:
+            return []
         left = ceil(self._first_time / REPEATED_PART) - self._so_far.repeats
         return sorted(self._so_far.disturbed)[: max(0, left)]
 
@@ -157,7 +165,7 @@ class _Blocks:
 
     def _say_precision(self, widest: RatioInterval) -> None:
         width, target = widest.half_width_ratio, self._bench.target_ci_ratio
-        if width == inf:
+        if width == inf or self._bench.profile.replays:  # a queue's batches have no target
             return
         needed = blocks_needed(widest, target)
         advice = (
@@ -196,6 +204,11 @@ class _Blocks:
         return max(ratios, key=lambda ratio: ratio.half_width_ratio, default=None)
 
 
+def block_s(roster: Roster) -> float:
+    """Return what another block is predicted to take."""
+    return _block_s(roster, _window_counts(roster))
+
+
 def _window_counts(roster: Roster) -> Mapping[str, int]:
     """Return the inferences of each cell's windows: as asked for, or the next smaller that the budget holds."""
     bench, cells = roster.bench, tuple(roster.ready.values())
@@ -221,4 +234,5 @@ def _window_counts(roster: Roster) -> Mapping[str, int]:
 
 
 def _block_s(roster: Roster, counts: Mapping[str, int]) -> float:
+    """Return what a block is predicted to take."""
     return sum(visit_s(cell, roster.inference_s[key], counts[key]) for key, cell in roster.ready.items())

@@ -26,8 +26,9 @@ WINDOW_S = 0.1
 short ones alternate sooner."""
 MIN_INFERENCES = 3
 """A window is a mean; in one of two inferences, a single disturbed one would be half of it."""
-CALIBRATION_BLOCKS = 10
-"""that a queue's twin is calibrated with at most, where the profile asks for fewer and time is left"""
+CALIBRATION_BLOCKS = 3
+"""That tell a queue what its batches take. Another one goes before each block of the queue: a machine's speed wanders,
+and the twin is to know the one that its queue was served by."""
 LONGEST_SHARED_WINDOW = 4.0
 """Backends of a load share one inference count until the slowest would take this many target windows for it."""
 
@@ -56,11 +57,13 @@ class Profile:
     warm_up: WarmUpRule
     workers: int
     """fresh processes of each backend that the fewest blocks are spread over; more blocks take more of them"""
+    replays: int = 0
+    """windows of each queue cell, where a queue was asked for"""
 
     @property
     def blocks_each(self) -> float:
         """Blocks by one set of workers, one of each backend; no end where there is one set."""
-        return ceil(self.min_blocks / self.workers) if self.workers > 1 else inf
+        return ceil(max(self.min_blocks, self.replays) / self.workers) if self.workers > 1 else inf
 
 
 PROFILES: Mapping[str, Profile] = {
@@ -104,15 +107,25 @@ def profile_of(config: RunConfig) -> Profile:
     Whoever gives ``standard`` or ``publication`` a time budget says when to end; a count of blocks would end it before.
     """
     profile = PROFILES[config.profile]
-    if config.queue:
-        profile = replace(profile, max_blocks=max(CALIBRATION_BLOCKS, profile.min_blocks))
+    if config.queue and config.queue.policies:
+        replays = profile.min_blocks
+        profile = replace(
+            profile, min_blocks=CALIBRATION_BLOCKS, max_blocks=CALIBRATION_BLOCKS, replays=replays
+        )
     elif config.time_budget_s is not None and profile.warm_up.steady:
         profile = replace(profile, max_blocks=inf)
     if config.workers is None:
         return profile
-    fewest = config.workers * ceil(profile.min_blocks / config.workers)
+    if profile.replays:
+        return replace(profile, workers=config.workers, replays=_whole(profile.replays, config.workers))
+    fewest = _whole(profile.min_blocks, config.workers)
     most = max(profile.max_blocks, fewest)
     return replace(profile, workers=config.workers, min_blocks=fewest, max_blocks=most)
+
+
+def _whole(blocks: int, workers: int) -> int:
+    """Return the fewest blocks, and no less, of which each worker takes as many."""
+    return workers * ceil(blocks / workers)
 
 
 def make_plan(
@@ -131,12 +144,12 @@ def _plan_model(
     config: RunConfig, file: ModelFile, specs: Sequence[BackendSpec], profile: Profile
 ) -> ModelPlan:
     cells = tuple(_cells(config, file, specs))
-    queue = queue_cells(config.queue, file, specs, profile.min_blocks) if config.queue else ()
+    queue = queue_cells(config.queue, file, specs, profile.replays) if config.queue else ()
     predicted = {cell.key: predict_inference_s(file, cell.load.batch_size) for cell in cells}
     sessions = len({cell.backend for cell in cells})
     opening_s = _OPEN_S * min(sessions, 1) + _SESSION_S * sessions
     run_s = profile.workers * opening_s + smallest_run_s(cells, predicted, profile)
-    replays_s = profile.min_blocks * sum(_guess_replay_s(file, cell.load) for cell in queue)
+    replays_s = profile.replays * sum(_guess_replay_s(file, cell.load) for cell in queue)
     return ModelPlan(file, cells, run_s + replays_s, queue)
 
 

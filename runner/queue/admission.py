@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.bench import Roster
-from runner.policies.registry import parse_policy
+from runner.policies.registry import POLICIES, parse_policy
 from runner.queue.arrivals import mean_rate_hz
 from runner.report.journal import QueueCellLine
 from runner.report.queue_schema import QueueCell, QueueStatus
@@ -98,7 +98,7 @@ def queue_need_s(roster: Roster) -> float:
     services = Services(roster)
     rated = [_rated(cell, services) for cell in _open_cells(roster)]
     admitted = [Admitted(cell, _expected_s(cell, services)) for cell in rated if cell.reason == NOT_REACHED]
-    return roster.bench.profile.min_blocks * sum(each.window_s for each in admitted)
+    return roster.bench.profile.replays * sum(each.window_s for each in admitted)
 
 
 def admit(roster: Roster, windows: int) -> dict[str, Admitted]:
@@ -115,7 +115,7 @@ def admit(roster: Roster, windows: int) -> dict[str, Admitted]:
         if (rated.status, rated.reason) != (cell.status, cell.reason):
             tell(roster, rated)
             continue
-        entry = Admitted(rated, _expected_s(cell, services))
+        entry = Admitted(rated, _expected_s(rated, services))
         need_s = windows * entry.window_s
         if need_s > left_s and not roster.so_far.queue.blocks:
             close(
@@ -148,19 +148,27 @@ def _open_cells(roster: Roster) -> Iterator[QueueCell]:
 
 
 def _expected_s(cell: QueueCell, services: Services) -> NDArray[np.float64]:
+    """Return the expected times of batches: those that the policy was told, or what was seen so far."""
+    if cell.expected_service_s:
+        return np.array(cell.expected_service_s)
     return services.after_gaps_s(cell.backend, parse_policy(cell.load.policy).largest_batch)
 
 
 def _rated(cell: QueueCell, services: Services) -> QueueCell:
-    """Return a cell with its rate and capacity, or why there is nothing to replay."""
+    """Return a cell with its rate and capacity, or why there is nothing to replay; once told, they stay."""
     policy = parse_policy(cell.load.policy)
+    if cell.capacity_hz is not None:
+        return cell
     if services.largest(cell.backend) < policy.largest_batch:
         return _closed(cell, "skipped", f"batch {policy.largest_batch} was not measured on {cell.backend}")
     hot_s = services.hot_s(cell.backend, policy.largest_batch)
     capacity_hz = capacity(hot_s, fixed=policy.kind == "fixed")
     rate_hz = _rate_hz(cell, services)
     load = cell.load.model_copy(update={"request_rate_hz": rate_hz})
-    cell = cell.model_copy(update={"capacity_hz": capacity_hz, "load": load})
+    told: dict[str, object] = {"capacity_hz": capacity_hz, "load": load}
+    if POLICIES[policy.kind].needs_service_times:
+        told["expected_service_s"] = tuple(services.after_gaps_s(cell.backend, policy.largest_batch).tolist())
+    cell = cell.model_copy(update=told)
     if rate_hz >= capacity_hz:
         return _closed(cell, "overloaded", f"{rate_hz:.3g} requests/s, capacity {capacity_hz:.3g}/s")
     return cell

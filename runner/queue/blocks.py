@@ -4,7 +4,7 @@ import random
 from math import ceil
 
 from runner.bench import Roster
-from runner.blocks import REPEATED_PART
+from runner.blocks import REPEATED_PART, block_s, run_another_block
 from runner.queue.admission import Admitted, admit, close
 from runner.queue.arrivals import arrivals_s
 from runner.queue.visits import take_queue_window
@@ -13,7 +13,10 @@ from runner.shifts import Shifts
 
 
 def run_queue(roster: Roster) -> None:
-    """Replay all cells as often as the profile says, and repeat the blocks that were disturbed."""
+    """Replay all cells as often as the profile says, and repeat the blocks that were disturbed.
+
+    Before each block, batches are measured once more: what they take wanders with the machine.
+    """
     if not roster.plan.queue:
         return
     blocks = _QueueBlocks(roster)
@@ -30,7 +33,7 @@ class _QueueBlocks:
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self._so_far = roster.so_far.queue
-        self._windows = roster.bench.profile.min_blocks
+        self._windows = roster.bench.profile.replays
         self._cells = admit(roster, max(1, self._windows - self._first_time))
         self._shifts = Shifts(roster, self._so_far.blocks)
 
@@ -38,6 +41,12 @@ class _QueueBlocks:
     def _first_time(self) -> int:
         """How many finished blocks repeat no other."""
         return self._so_far.blocks - len(self._so_far.repeated)
+
+    @property
+    def _calibrations(self) -> int:
+        """How many blocks of batches go with those of the queue."""
+        so_far = self._roster.so_far
+        return so_far.blocks - so_far.repeats - self._roster.bench.profile.min_blocks
 
     @property
     def wanted(self) -> bool:
@@ -56,13 +65,15 @@ class _QueueBlocks:
 
     @property
     def _block_s(self) -> float:
-        return sum(each.window_s for each in self._cells.values())
+        return block_s(self._roster) + sum(each.window_s for each in self._cells.values())
 
     def run(self, repeats: int | None) -> None:
         """Replay one pattern of arrivals in every cell, in random order."""
         bench, plan, number = self._roster.bench, self._roster.plan, self._so_far.blocks
         if self._shifts.due(number, self._block_s):
             self._shifts.change(number)
+        if self._calibrations <= number:  # a resumed run has it already
+            run_another_block(self._roster)
         windows = []
         order = random.Random(f"{bench.terms.seed}/{plan.file.name}/queue/{number}")  # noqa: S311 - an order, no secret
         for key in order.sample(sorted(self._cells), len(self._cells)):

@@ -3,7 +3,6 @@
 from runner.bench import Roster
 from runner.load.warmup import VISIT_S
 from runner.meters.recorder import Ahead
-from runner.policies.registry import POLICIES, parse_policy
 from runner.queue.admission import Admitted, close
 from runner.report.journal import QueueWindowLine
 from runner.report.queue_schema import QueueWindow
@@ -20,7 +19,7 @@ def take_queue_window(
     cell, crew = admitted.cell, roster.crew
     request = Serve(
         policy=cell.load.policy,
-        service_s=_service_s(admitted),
+        service_s=cell.expected_service_s or (),
         arrivals_s=arrivals_s,
         longest_wait_s=admitted.longest_wait_s,
         images=roster.bench.images,
@@ -64,12 +63,6 @@ def take_queue_window(
     if served.given_up:
         close(roster, cell, "overloaded", _given_up(admitted, served))
     return window
-
-
-def _service_s(admitted: Admitted) -> tuple[float, ...]:
-    """Return the expected times of batches, for a policy that asks for them."""
-    needed = POLICIES[parse_policy(admitted.cell.load.policy).kind].needs_service_times
-    return tuple(admitted.service_s.tolist()) if needed else ()
 
 
 def _given_up(admitted: Admitted, served: Served) -> str:

@@ -5,10 +5,10 @@ the report already holds.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import compress
 
-from runner.report.evidence import Evidence, exclusion
+from runner.report.evidence import Evidence, Places, all_gpus_counted, exclusion, figure_windows
 from runner.report.figures import summarise
 from runner.report.joules import Metering
 from runner.report.queue_derive import derive_queue, without_queue_figures
@@ -17,9 +17,6 @@ from runner.report.schema import Cell, Report, Window
 from runner.stats.outliers import outliers
 from runner.stats.queueing import Replay
 from runner.stats.summary import Numbers
-
-Places = Mapping[str, Sequence[int]]
-"""places in the report's ``windows``, by cell"""
 
 
 def derive(report: Report, latencies_s: Sequence[Numbers], replays: Sequence[Replay] = ()) -> Report:
@@ -30,7 +27,7 @@ def derive(report: Report, latencies_s: Sequence[Numbers], replays: Sequence[Rep
         latencies_s: of every inference, by window.
         replays: of every window of the queue.
     """
-    places = _figure_windows(report.windows)
+    places = figure_windows(report.windows)
     cells = tuple(_summarised(report, cell, places.get(cell.key, ()), latencies_s) for cell in report.cells)
     evidence = _evidence(report, cells)
     baseline, profile = baseline_label(report), report.provenance.profile
@@ -39,7 +36,7 @@ def derive(report: Report, latencies_s: Sequence[Numbers], replays: Sequence[Rep
     return report.model_copy(
         update={
             "cells": cells,
-            "queue": derive_queue(report, replays, baseline),
+            "queue": derive_queue(report, latencies_s, replays, baseline),
             "windows": _flagged(report.windows, places),
             "comparisons": comparisons,
             "best_sets": tuple(best_sets(evidence, quick=profile == "quick")),
@@ -74,16 +71,6 @@ def baseline_label(report: Report) -> str:
     )
 
 
-def _figure_windows(windows: Sequence[Window]) -> Places:
-    """Return what each cell's figures are made of: its paired windows, or all of them where none is paired."""
-    grouped: dict[str, list[int]] = defaultdict(list)
-    for place, window in enumerate(windows):
-        grouped[window.cell].append(place)
-    return {
-        key: [place for place in places if windows[place].paired] or places for key, places in grouped.items()
-    }
-
-
 def _summarised(report: Report, cell: Cell, places: Sequence[int], latencies_s: Sequence[Numbers]) -> Cell:
     if not places:
         return cell.model_copy(update={"summary": None})
@@ -106,13 +93,6 @@ def _flagged(windows: Sequence[Window], places: Places) -> tuple[Window, ...]:
 
 def _evidence(report: Report, cells: tuple[Cell, ...]) -> Evidence:
     sessions = {(entry.model, entry.variant, entry.backend): entry for entry in report.sessions}
-    gpus = {gpu.uuid for gpu in report.environment.gpus}
-    metered = {
-        device
-        for meter in report.meters
-        if meter.domain == "gpu" and meter.status == "measured"
-        for device in meter.devices
-    }
     paired, finished = defaultdict(list), defaultdict(list)
     for window in report.windows:
         if window.paired:
@@ -128,5 +108,5 @@ def _evidence(report: Report, cells: tuple[Cell, ...]) -> Evidence:
         windows=paired,
         finished=finished,
         devices={backend.label: backend.device for backend in report.backends},
-        all_gpus_counted=gpus <= metered,
+        all_gpus_counted=all_gpus_counted(report),
     )

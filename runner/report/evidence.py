@@ -14,12 +14,15 @@ from runner.report.schema import (
     CellSummary,
     Device,
     Metric,
+    Report,
     SessionEntry,
     Window,
 )
 from runner.stats.compare import Table
 
 WindowsByCell = Mapping[str, Sequence[Window]]
+Places = Mapping[str, Sequence[int]]
+"""places in the report's ``windows``, by cell"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,27 @@ def distrust(session: SessionEntry | None) -> str | None:
     if session and session.placement in UNTRUSTED_PLACEMENTS:
         return f"placement {session.placement}"
     return None
+
+
+def figure_windows(windows: Sequence[Window]) -> Places:
+    """Return what each cell's figures are made of: its paired windows, or all of them where none is paired."""
+    grouped: dict[str, list[int]] = defaultdict(list)
+    for place, window in enumerate(windows):
+        grouped[window.cell].append(place)
+    return {
+        key: [place for place in places if windows[place].paired] or places for key, places in grouped.items()
+    }
+
+
+def all_gpus_counted(report: Report) -> bool:
+    """Return whether the domain ``gpu`` covers every GPU of the machine, idle ones included."""
+    metered = {
+        device
+        for meter in report.meters
+        if meter.domain == "gpu" and meter.status == "measured"
+        for device in meter.devices
+    }
+    return {gpu.uuid for gpu in report.environment.gpus} <= metered
 
 
 def group_of(cell: Cell) -> tuple[object, ...]:

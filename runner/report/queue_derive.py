@@ -4,21 +4,26 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from runner.report.evidence import distrust
-from runner.report.joules import Metering
+from runner.report.joules import Metering, summed_domains
 from runner.report.queue_figures import summarise_queue
+from runner.report.queue_predict import Twins
 from runner.report.queue_rank import QueueEvidence, compare_queue, queue_exclusion, rank_tests
 from runner.report.queue_schema import QueueCell, QueueStudy, QueueWindow
 from runner.report.schema import Report
 from runner.stats.queueing import Replay
+from runner.stats.summary import Numbers
 
 Taken = Mapping[str, Sequence[tuple[QueueWindow, Replay]]]
 
 
-def derive_queue(report: Report, replays: Sequence[Replay], baseline: str) -> QueueStudy | None:
+def derive_queue(
+    report: Report, latencies_s: Sequence[Numbers], replays: Sequence[Replay], baseline: str
+) -> QueueStudy | None:
     """Return the queue's part of a report with every figure that its windows bear out; None where there is none.
 
     Args:
         report: with or without figures.
+        latencies_s: of every inference, by window: they calibrate the twin.
         replays: of every window of the queue.
         baseline: label of the baseline backend.
     """
@@ -28,7 +33,10 @@ def derive_queue(report: Report, replays: Sequence[Replay], baseline: str) -> Qu
     taken: dict[str, list[tuple[QueueWindow, Replay]]] = defaultdict(list)
     for window, replay in zip(study.windows, replays, strict=True):
         taken[window.cell].append((window, replay))
-    cells = tuple(_summarised(report, cell, taken.get(cell.key, ())) for cell in study.cells)
+    twins = Twins(report, latencies_s)
+    cells = tuple(
+        _predicted(report, _summarised(report, cell, taken.get(cell.key, ())), twins) for cell in study.cells
+    )
     sessions = {(entry.model, entry.variant, entry.backend): entry for entry in report.sessions}
     evidence = QueueEvidence(
         cells=tuple(
@@ -62,8 +70,22 @@ def _summarised(report: Report, cell: QueueCell, taken: Sequence[tuple[QueueWind
     own = [each for each in taken if each[0].paired] or list(taken)
     if not own:
         return cell.model_copy(update={"summary": None})
+    windows, replays = zip(*own, strict=True)
+    return cell.model_copy(
+        update={"summary": summarise_queue(cell, windows, replays, _metering(report, cell))}
+    )
+
+
+def _predicted(report: Report, cell: QueueCell, twins: Twins) -> QueueCell:
+    """Return a cell with what the twin says of it: beside the live figures, or instead of them."""
+    energies = [window.energy for window in report.windows if window.paired]
+    domains = summed_domains(energies, _metering(report, cell))
+    if cell.summary:
+        domains = cell.summary.energy.domains if cell.summary.energy else ()
+    return cell.model_copy(update={"prediction": twins.predict(cell, domains)})
+
+
+def _metering(report: Report, cell: QueueCell) -> Metering:
     device = next(backend.device for backend in report.backends if backend.label == cell.backend)
     metered = tuple(meter.domain for meter in report.meters if meter.status == "measured")
-    windows, replays = zip(*own, strict=True)
-    summary = summarise_queue(cell, windows, replays, Metering(device, metered, report.idle))
-    return cell.model_copy(update={"summary": summary})
+    return Metering(device, metered, report.idle)

@@ -152,6 +152,8 @@ class QueueCell(Record):
     reason: str = ""
     capacity_hz: float | None = None
     """requests per second that the policy could serve at most, from service times measured before"""
+    expected_service_s: tuple[float, ...] | None = None
+    """what its policy was told that batches take, by size, entry 0 unused; null for policies that need not know"""
     summary: QueueSummary | None = None
     prediction: QueuePrediction | None = None
     """null where the twin cannot be calibrated"""

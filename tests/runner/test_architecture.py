@@ -110,6 +110,23 @@ def test_arrivals_and_policies_know_nothing_of_who_asks_them() -> None:
     assert _stray(_modules("runner.policies"), "runner.policies", *leaves) == {}
 
 
+def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
+    told = (
+        "runner.twin",
+        "runner.policies",
+        "runner.arrivals",
+        "runner.stats",
+        "runner.meters.interface",
+        "runner.report.schema",
+        "runner.report.evidence",
+        "runner.report.figures",
+        "runner.report.joules",
+        "runner.errors",
+        "runner.units",
+    )
+    assert _stray(_modules("runner.twin"), *told) == {}
+
+
 def test_renderers_receive_a_report_and_never_measure() -> None:
     reports = _modules("runner.render", but=TERMINAL_VIEWS)
     report = ("runner.report.schema", "runner.report.queue_schema", "runner.report.record")

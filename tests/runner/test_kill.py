@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import pytest
 
 from runner import bench, experiment
@@ -98,7 +99,9 @@ class InstantCrew:
     def serve(self, label: str, request: Serve, predicted_s: float) -> Served:
         rng = random.Random(f"{label}/{request.policy}/{request.arrivals_s}")
         machine = Machine(lambda count: 0.001 * count * rng.uniform(1, 1.2), self._now_s)
-        done = machine.replay(request.arrivals_s, parse_policy(request.policy).policy())
+        done = machine.replay(
+            request.arrivals_s, parse_policy(request.policy).policy(np.array(request.service_s))
+        )
         self._now_s = machine.now_s
         return Served(
             started_s=done.started_s,
@@ -241,7 +244,7 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Ru
             "backends": ("A=cpu", "B=cpu", "C=cpu"),
             "batch_sizes": "1,4",
             "paces": ("50@1",),
-            "queue": {"policies": ("fixed:2", "greedy:4"), "request_rates_hz": "50", "requests": 60},
+            "queue": {"policies": ("fixed:2", "deadline:4@40ms"), "request_rates_hz": "50", "requests": 60},
             "target_ci_ratio": "5%",
             "workers": 1,  # a resumed run has fresh ones, and other sets of blocks for it
             "meter": "none",

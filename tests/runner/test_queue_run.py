@@ -9,8 +9,8 @@ from runner.report.queue_schema import QueueCell
 from runner.report.schema import Report
 from tests.processes import joulebatch, report_of
 
-QUICK = ("--profile", "quick", "--time-budget", "40s")
-POLICIES = ("--policy", "fixed:4", "--policy", "greedy:4", "--policy", "deadline:4@100ms")
+QUICK = ("--profile", "quick", "--time-budget", "60s")
+POLICIES = ("--policy", "fixed:2", "--policy", "greedy:2", "--policy", "deadline:2@100ms")
 
 
 def queue_of(report: Report) -> tuple[QueueCell, ...]:
@@ -24,7 +24,7 @@ def test_a_queue_prints_its_tables_and_archives_every_request(home: Path) -> Non
         "--request-rate", "100", "--requests", "90", "--arrivals", "poisson", *QUICK, cwd=home,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    for text in ("tiny fp32: queue, poisson arrivals", "fixed:4", "deadline:4@100ms", "What holds", "wait"):
+    for text in ("tiny fp32: queue, poisson arrivals", "fixed:2", "deadline:2@100ms", "What holds", "wait"):
         assert text in result.stdout, text
 
     report = report_of(home)
@@ -42,7 +42,7 @@ def test_a_queue_prints_its_tables_and_archives_every_request(home: Path) -> Non
         assert 0 < summary.service.mean_s.mean <= summary.response.mean_s.mean
         assert summary.busy_cpu_s_per_image.mean <= summary.cpu_s_per_image.mean
     by_policy = {cell.load.policy: cell.summary for cell in cells if cell.backend == "cpu"}
-    fixed, greedy = by_policy["fixed:4"], by_policy["greedy:4"]
+    fixed, greedy = by_policy["fixed:2"], by_policy["greedy:2"]
     assert fixed and greedy  # noqa: PT018 - one thought
     assert fixed.wait.mean_s.mean > greedy.wait.mean_s.mean
     assert {size for size, _ in fixed.batch_counts} <= {2, 4}, (
@@ -92,7 +92,7 @@ def test_a_calibration_measures_batches_after_gaps_and_replays_nothing(home: Pat
     report = report_of(home)
     assert queue_of(report) == ()
     assert {(cell.load.batch_size, cell.load.gap_s) for cell in report.cells} == {
-        (size, gap_s) for size in (1, 2, 4) for gap_s in (0.0, 0.002, 0.02, 0.2)
+        (size, gap_s) for size in (1, 2, 4) for gap_s in (0.0, 0.002, 0.02, 0.1)
     }
     assert "b4 + 20ms" in result.stdout
 

@@ -51,6 +51,12 @@ def test_every_cell_is_replayed_in_every_block_on_the_same_arrivals() -> None:
     assert len({tuple(sorted(order)) for order in orders}) == 1
 
 
+def test_batches_are_measured_once_more_before_each_block() -> None:
+    on = ran()
+    kinds = [line.kind for line in on.journal.lines if line.kind in {"block", "queue_block"}]
+    assert kinds == ["block"] * 3 + ["block", "queue_block"] * 3
+
+
 def test_blocks_of_batches_leave_the_queue_its_time() -> None:
     on = staged(budget_s=60.0, queue={"requests": 240})  # 4 cells x 3 blocks x 4 s
     assert on.machine.now_s - 1000 < 60 - 48
@@ -113,7 +119,7 @@ def test_a_worker_that_is_lost_costs_its_own_cell() -> None:
 
 def test_a_disturbed_block_is_repeated_on_other_arrivals() -> None:
     on = staged(queue={"arrivals": "poisson"})
-    on.crew.stops = [0, 1]
+    on.crew.stops = [*[0] * 6, 0, 1]  # after the batches of both backends
     run(on)
     assert [(line.block, line.repeats) for line in on.journal.queue_blocks] == [
         (0, None),
@@ -144,6 +150,7 @@ def test_a_resumed_queue_goes_on_where_it_was() -> None:
     run_blocks(on.roster)
     run_queue(on.roster)
     assert [line.block for line in on.journal.queue_blocks] == [2]
+    assert len(on.journal.blocks) == 3 + 1, "what batches take, and once more before the block that was open"
     assert [w.cell for w in on.journal.queue_windows] == [
         w.cell for w in whole.journal.queue_windows if w.block == 2
     ]

@@ -1,0 +1,72 @@
+"""What the twin says of the queue cells of a report, calibrated from the report's own windows."""
+
+from collections.abc import Sequence
+
+from runner.arrivals.registry import parse_arrivals
+from runner.meters.interface import Domain
+from runner.policies.registry import parse_policy
+from runner.report.queue_schema import QueueCell, QueuePrediction
+from runner.report.record import Interval
+from runner.report.schema import Report
+from runner.stats.summary import Numbers
+from runner.twin.calibrate import calibrate
+from runner.twin.calibration import Calibration
+from runner.twin.predict import Estimate, predict
+
+ROWS = 64
+"""replays of a prediction; its 2.5 % point is then the second lowest"""
+SEED_OFFSET = 1_000_003
+"""Added to the run's seed, so that the twin never sees the arrivals of the run. Any number above all blocks does."""
+
+
+class Twins:
+    """The twins of a report's backends, each calibrated once."""
+
+    def __init__(self, report: Report, latencies_s: Sequence[Numbers]) -> None:
+        self._report, self._latencies_s = report, latencies_s
+        self._known: dict[tuple[str, str, str, tuple[Domain, ...]], Calibration | None] = {}
+
+    def predict(self, cell: QueueCell, domains: tuple[Domain, ...]) -> QueuePrediction | None:
+        """Return what the twin says of a cell; None where it cannot be calibrated, or has no such batch.
+
+        Args:
+            cell: with its rate.
+            domains: whose joules are the cost; CPU time where none is given.
+        """
+        twin = self._twin(cell, domains)
+        policy, arrivals = parse_policy(cell.load.policy), parse_arrivals(cell.load.arrivals)
+        rate_hz = cell.load.request_rate_hz
+        if twin is None or policy.largest_batch > twin.sizes[-1] or rate_hz is None:
+            return None
+        told = predict(
+            twin,
+            policy,
+            arrivals,
+            rate_hz if arrivals.takes_rate else None,
+            requests=cell.load.request_count,
+            warm_up=0,
+            rows=ROWS,
+            seed=self._report.provenance.seed + SEED_OFFSET,
+        )
+        return QueuePrediction(
+            stable=told.stable,
+            response_mean_s=_interval(told.response_s),
+            response_p95_s=_interval(told.response_p95_s),
+            service_mean_s=_interval(told.service_s),
+            batch_mean=told.images_per_batch.mean,
+            utilisation_ratio=told.utilisation_ratio.mean,
+            cost_per_image=_interval(told.cost_per_image),
+            cost_metric=twin.metric,
+            interpolation_ratio=twin.error_ratio,
+        )
+
+    def _twin(self, cell: QueueCell, domains: tuple[Domain, ...]) -> Calibration | None:
+        key = (cell.model, cell.variant, cell.backend, domains)
+        if key not in self._known:
+            found = calibrate(self._report, self._latencies_s, *key)
+            self._known[key] = found if isinstance(found, Calibration) else None
+        return self._known[key]
+
+
+def _interval(estimate: Estimate) -> Interval:
+    return Interval(mean=estimate.mean, low=estimate.low, high=estimate.high)

@@ -1,0 +1,210 @@
+"""What a policy will do at a request rate, predicted by the twin, with intervals."""
+
+from dataclasses import dataclass, field
+from math import ceil, sqrt
+
+import numpy as np
+
+from runner.arrivals.interface import Arrivals, Rates
+from runner.errors import AbsentError
+from runner.policies.interface import Policy
+from runner.policies.registry import PolicySpec
+from runner.stats.intervals import CONFIDENCE, NORMAL_95
+from runner.twin.calibration import Calibration
+from runner.twin.figures import QueueFigures
+from runner.twin.service import Floats
+from runner.twin.simulate import STRETCH, simulate
+
+ROWS = 64
+"""queues of a prediction, each with its own sample of the calibration: their 2.5 % point is then the second lowest"""
+REQUESTS = 4096
+"""of a row: twice what it takes to find that a queue grows (``QueueFigures.stable``)"""
+WARM_UP = 1024
+"""requests of a row that a steady state leaves out. Ours: at 95 % of capacity a queue forgets its start within some
+hundred batches"""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A predicted figure with its 95 % limits: what the calibration leaves open, and the chance of a run so long."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What one policy on one backend is predicted to do."""
+
+    backend: str
+    policy: str
+    arrivals: str
+    rate_hz: float | None
+    """None where a trace says when requests arrive"""
+    requests: int
+    """of each simulated queue, those left out included"""
+    warm_up: int
+    """requests left out at the start of each"""
+    rows: int
+    percentile_ratio: float
+    """0.95 for p95"""
+    stable: bool
+    """whether no queue was found to grow without bound; the figures of one that grows are of no use"""
+    response_s: Estimate
+    response_p50_s: Estimate
+    response_p95_s: Estimate
+    response_p99_s: Estimate
+    response_percentile_s: Estimate
+    """at ``percentile_ratio``"""
+    wait_s: Estimate
+    """mean, from a request's arrival to when its batch begins"""
+    service_s: Estimate
+    """mean over requests, of the batch each is in"""
+    cost_per_image: Estimate
+    """CPU-s or J, gross, idle gaps included"""
+    images_per_batch: Estimate
+    utilisation_ratio: Estimate
+    idle_gap_s: float
+    """mean idle time before a batch"""
+    batch_ratios: tuple[float, ...]
+    """by batch size from 0 on, its share of all batches"""
+    cost_by_row: Floats = field(repr=False, compare=False)
+    """cost per image in every row: rows of predictions with one seed and calibrations of one run are paired"""
+
+
+def predict(  # noqa: PLR0913 - what is asked, and how well to answer
+    calibration: Calibration,
+    spec: PolicySpec,
+    arrivals: Arrivals,
+    rate_hz: float | None,
+    *,
+    percentile_ratio: float = 0.95,
+    requests: int = REQUESTS,
+    warm_up: int = WARM_UP,
+    rows: int = ROWS,
+    seed: int = 0,
+) -> Prediction:
+    """Return what happens to requests that a policy serves in batches on a calibrated backend.
+
+    With a warm-up it is the steady state; without one the given number of requests from an empty queue on, as a live
+    window replays them. Equal arguments give equal predictions. Requests are rounded up to whole batches of the largest
+    size where their number is free, so that the end of the simulation forces no batch that the policy would not form.
+
+    Args:
+        calibration: of the backend.
+        spec: of the policy.
+        arrivals: when requests come.
+        rate_hz: mean requests per second; None for a trace.
+        percentile_ratio: which response percentile is asked for besides p50, p95 and p99; above 0 and below 1.
+        requests: of each row; a shorter trace has fewer.
+        warm_up: how many of them the figures leave out.
+        rows: queues, each with its own bootstrap sample of the calibration.
+        seed: of arrivals, samples and services.
+
+    Raises:
+        AbsentError: the policy's batches are larger than any that was measured.
+    """
+    if warm_up and arrivals.available is None:
+        requests = spec.largest_batch * ceil(requests / spec.largest_batch)
+    if arrivals.available is not None:
+        requests, warm_up = min(requests, arrivals.available), 0
+    figures = simulate_policy(
+        calibration, spec, arrivals, rate_hz, requests=requests, warm_up=warm_up, rows=rows, seed=seed
+    )
+    evidence = calibration.windows.evidence
+
+    def estimate(values: Floats) -> Estimate:
+        return estimate_rows(values, evidence)
+
+    batches = figures.batch_counts.sum(axis=0)
+    return Prediction(
+        backend=calibration.backend,
+        policy=str(spec),
+        arrivals=arrivals.spec,
+        rate_hz=rate_hz,
+        requests=requests,
+        warm_up=warm_up,
+        rows=rows,
+        percentile_ratio=percentile_ratio,
+        stable=bool(figures.stable.all()),
+        response_s=estimate(figures.mean_response_s),
+        response_p50_s=estimate(figures.response_quantile_s(0.5)),
+        response_p95_s=estimate(figures.response_quantile_s(0.95)),
+        response_p99_s=estimate(figures.response_quantile_s(0.99)),
+        response_percentile_s=estimate(figures.response_quantile_s(percentile_ratio)),
+        wait_s=estimate(figures.mean_wait_s),
+        service_s=estimate(figures.mean_service_s),
+        cost_per_image=estimate(cost := figures.cost / figures.counted),
+        images_per_batch=estimate(figures.counted / figures.dispatches),
+        utilisation_ratio=estimate(figures.utilisation_ratio),
+        idle_gap_s=float(figures.idle_s.sum() / figures.dispatches.sum()),
+        batch_ratios=tuple((batches / batches.sum()).tolist()),
+        cost_by_row=cost,
+    )
+
+
+def simulate_policy(  # noqa: PLR0913 - as predict
+    calibration: Calibration,
+    spec: PolicySpec,
+    arrivals: Arrivals,
+    rate_hz: Rates,
+    *,
+    requests: int,
+    warm_up: int,
+    rows: int,
+    seed: int,
+) -> QueueFigures:
+    """Return the figures of many queues; rates may differ by row.
+
+    Raises:
+        AbsentError: the policy's batches are larger than any that was measured.
+    """
+    policy = policy_on(calibration, spec)
+    times, services = (np.random.default_rng((seed, stream)) for stream in (0, 1))
+    chunks_s = arrivals.chunks(rate_hz, rows, STRETCH, times)
+    return simulate(policy, calibration, chunks_s, requests, services, warm_up=warm_up)
+
+
+def policy_on(calibration: Calibration, spec: PolicySpec) -> Policy:
+    """Return the policy with the service times that it expects of this backend.
+
+    Raises:
+        AbsentError: its batches are larger than any that was measured.
+    """
+    largest = calibration.sizes[-1]
+    if spec.largest_batch > largest:
+        raise AbsentError(
+            f"Cannot predict {spec} on {calibration.backend}",
+            expected=f"batches of at most {largest}, the largest measured",
+            got=str(spec.largest_batch),
+            fix=f"Measure it with --batch-sizes {','.join(map(str, (*calibration.sizes, spec.largest_batch)))}",
+        )
+    return spec.policy(calibration.service_s(spec.largest_batch))
+
+
+def estimate_rows(values: Floats, evidence: int) -> Estimate:
+    """Return the mean over rows with limits from their quantiles, as far as the calibration's evidence goes.
+
+    Args:
+        values: times, costs or counts, so from 0 on, by row, each from its own bootstrap sample.
+        evidence: how many independent pieces the samples were drawn from.
+    """
+    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    mean, stretch = float(values.mean()), stretch_ratio(evidence)
+    below, above = stretch * (mean - float(low)), stretch * (float(high) - mean)
+    return Estimate(mean, max(0.0, mean - below), mean + above)
+
+
+def stretch_ratio(evidence: int) -> float:
+    """Return by how much the spread of bootstrap samples of few pieces falls short of a 95 % interval.
+
+    Their variance is (n - 1) / n of what it should be, and few pieces know it badly: Student's t with n - 1 degrees.
+
+    Source:
+        Davison and Hinkley, Bootstrap Methods and their Application (1997), sections 2.5.1 and 2.6.
+    """
+    from scipy.special import stdtrit  # noqa: PLC0415 - costs 0.1 s, which no help need pay
+
+    t = float(stdtrit(evidence - 1, (1 + CONFIDENCE) / 2))
+    return t / NORMAL_95 * sqrt(evidence / (evidence - 1))
