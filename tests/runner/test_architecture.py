@@ -94,7 +94,12 @@ def test_meters_know_nothing_of_models_backends_and_reports() -> None:
 
 
 def test_loads_and_backends_know_nothing_of_the_run_around_them() -> None:
-    assert _stray(_modules("runner.load"), "runner.load", "runner.stats.stability", "runner.units") == {}
+    allowed = ("runner.load", "runner.stats.stability", "runner.units")
+    images = ("runner.load.images", "runner.load.image_files")
+    assert _stray(_modules("runner.load", but=images), *allowed) == {}
+    # Images fit a model's declared input, can lack their library as a backend can, and are files that can be broken.
+    about = ("runner.backends.interface", "runner.errors", "runner.modelfile")
+    assert _stray([*images], "runner.load.image_files", *about) == {}
     allowed = ("runner.backends", "runner.machine.cpu", "runner.errors")
     assert _stray(_modules("runner.backends"), *allowed) == {}
 
@@ -178,7 +183,7 @@ def test_only_the_command_line_prints_exits_or_colours() -> None:
 def _worker_files() -> set[str]:
     """Return what a worker loads: its imports, theirs, and the backends and sessions it looks up by name."""
     todo = ["runner.workers.child", "runner.bootstrap", "runner.backends.cpu", "runner.backends.cuda"]
-    todo.append("runner.backends.onnxruntime_session")
+    todo += ["runner.backends.onnxruntime_session", "runner.load.images"]
     found: set[str] = set()
     while todo:
         name = todo.pop()
@@ -193,20 +198,20 @@ def test_a_worker_needs_only_the_standard_library_numpy_and_its_backend_s_own() 
         outside = {each.partition(".")[0] for each in _imports(MODULES[name], at_load=True)}
         assert outside - sys.stdlib_module_names - {"runner"} <= WORKER_NEEDS, name
         assert {each.partition(".")[0] for each in IMPORTS[name]} - sys.stdlib_module_names - {"runner"} <= (
-            WORKER_NEEDS | {"onnxruntime"}
+            WORKER_NEEDS | {"onnxruntime", "PIL"}
         ), name
 
 
 def test_a_worker_loads_in_an_interpreter_without_our_other_libraries() -> None:
     code = (
         "import sys\n"
-        "blocked = 'pydantic click rich psutil scipy onnx onnxruntime torch duckdb pynvml pyRAPL'.split()\n"
+        "blocked = 'pydantic click rich psutil scipy onnx onnxruntime torch duckdb pynvml pyRAPL PIL'.split()\n"
         "sys.modules |= dict.fromkeys(blocked)\n"  # None in sys.modules makes an import fail
         f"sys.path.insert(0, {str(ROOT / 'runner')!r})\n"
         "from bootstrap import load_runner\n"
         "load_runner()\n"
         "assert not any(path.endswith('/runner') for path in sys.path)\n"
-        "import runner.workers.child\n"
+        "import runner.workers.child, runner.load.images\n"
         "from runner.backends.registry import find_backend\n"
         "print(runner.workers.child.__file__, find_backend('cpu').name, find_backend('cuda').name)\n"
     )
@@ -218,6 +223,6 @@ def test_a_worker_loads_in_an_interpreter_without_our_other_libraries() -> None:
 
 
 def test_no_file_imports_a_heavy_library_before_it_is_needed() -> None:
-    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly")
+    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly", "PIL")
     for name, path in MODULES.items():
         assert not any(_within(each, *heavy) for each in _imports(path, at_load=True)), name
