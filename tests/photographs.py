@@ -29,3 +29,10 @@ def write_plain(folder: Path, *levels: int) -> list[Path]:
     for path, level in zip(paths, levels, strict=True):
         Image.new("L", (300, 300), level).save(path)
     return paths
+
+
+def copy_photographs(folder: Path) -> None:
+    """Put all photographs into a new folder."""
+    folder.mkdir()
+    for name in PHOTOGRAPHS:
+        (folder / name).write_bytes(photograph(name).read_bytes())

@@ -80,6 +80,7 @@ def _loads(config: QueueConfig, count: int) -> Iterator[QueueLoad]:
                 request_rate_hz=rate_hz,
                 relative_load=relative_load,
                 request_count=count,
+                decoded=config.images is not None,
             )
 
 

@@ -29,6 +29,8 @@ class Twins:
     def predict(self, cell: QueueCell, domains: tuple[Domain, ...]) -> QueuePrediction | None:
         """Return what the twin says of a cell; None where it cannot be calibrated, or has no such batch.
 
+        Nothing of a cell that decodes images: only batches that are ready were measured.
+
         Args:
             cell: with its rate.
             domains: whose joules are the cost; CPU time where none is given.
@@ -36,7 +38,7 @@ class Twins:
         twin = self._twin(cell, domains)
         policy, arrivals = parse_policy(cell.load.policy), parse_arrivals(cell.load.arrivals)
         rate_hz = cell.load.request_rate_hz
-        if twin is None or policy.largest_batch > twin.sizes[-1] or rate_hz is None:
+        if twin is None or cell.load.decoded or policy.largest_batch > twin.sizes[-1] or rate_hz is None:
             return None
         told = predict(
             twin,

@@ -25,6 +25,8 @@ class QueueLoad(Record):
     """the rate as a share of the backend's capacity, where it was asked for so"""
     request_count: int
     """of one window"""
+    decoded: bool = False
+    """whether images are decoded and transformed within the served time"""
 
 
 class QueueWindow(Record):

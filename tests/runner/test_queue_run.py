@@ -7,6 +7,7 @@ import pytest
 from runner.report.archive import load
 from runner.report.queue_schema import QueueCell
 from runner.report.schema import Report
+from tests.photographs import copy_photographs
 from tests.processes import joulebatch, report_of
 
 QUICK = ("--profile", "quick", "--time-budget", "60s")
@@ -82,6 +83,38 @@ def test_a_trace_is_replayed_as_it_was_recorded(home: Path) -> None:
         assert cell.load.request_rate_hz == pytest.approx(50)
         assert cell.summary
         assert cell.summary.request_count == 30 * cell.summary.window_count
+
+
+def test_photographs_are_decoded_within_the_served_time_as_a_stage_of_their_own(home: Path) -> None:
+    copy_photographs(home / "photos")
+    result = joulebatch(
+        "queue", "-m", "tiny", "--backend", "cpu", "--policy", "greedy:2", "--request-rate", "20",
+        "--requests", "60", "--images", "photos", *QUICK, cwd=home,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "decode" in result.stdout
+    (cell,) = queue_of(report_of(home))
+    summary = cell.summary
+    assert summary
+    assert cell.prediction is None, "decoding was not measured apart"
+    assert summary.decode_mean_s
+    assert summary.decode_mean_s.mean > summary.service.mean_s.mean > 0, (
+        "a photograph takes longer than the network"
+    )
+    stages_s = summary.wait.mean_s.mean + summary.decode_mean_s.mean + summary.service.mean_s.mean
+    assert summary.response.mean_s.mean == pytest.approx(stages_s)
+    assert joulebatch("reports", "verify", "latest", cwd=home).returncode == 0
+
+
+def test_a_broken_photograph_is_named_before_anything_is_measured(home: Path) -> None:
+    copy_photographs(home / "photos")
+    (home / "photos" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
+    result = joulebatch(
+        "queue", "-m", "tiny", "--policy", "greedy:2", "--request-rate", "20", "--images", "photos", cwd=home
+    )
+    assert result.returncode == 4
+    assert "broken.jpg" in result.stderr
+    assert not (home / "reports").exists()
 
 
 def test_a_calibration_measures_batches_after_gaps_and_replays_nothing(home: Path) -> None:
