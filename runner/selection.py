@@ -161,7 +161,7 @@ def select_images(config: RunConfig, files: Sequence[ModelFile]) -> tuple[Path, 
         return ()
     for file in files:
         target_of(file.inputs)
-    images = find_images(config.queue.images)
+    images = find_images(config.queue.images)[: config.queue.requests]  # reading more would only take time
     check_images(images)
     return tuple(path.absolute() for path in images)
 

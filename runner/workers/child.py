@@ -28,7 +28,7 @@ from runner.load.warmup import WarmUpRule, warm_up, warm_visit
 from runner.modelfile import TensorSpec
 from runner.parity import compare, read_reference
 from runner.policies.registry import parse_policy
-from runner.workers.lineage import leave_with_parent
+from runner.workers.lineage import leave_with_parent, wake_on_time
 from runner.workers.protocol import (
     PROTOCOL_VERSION,
     REQUESTS,
@@ -217,6 +217,7 @@ def _read_request(line: str) -> Request:
 def main() -> None:
     """Serve requests from standard input; the first argument is the descriptor for replies."""
     leave_with_parent()
+    wake_on_time()
     worker = Worker()
     with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as replies:
 

@@ -118,7 +118,9 @@ class Crew:
 
     def serve(self, label: str, request: Serve, predicted_s: float) -> Served:
         """Replay one trace of arrivals; raises as `prepare` does."""
-        return self._ask(label, lambda worker: worker.serve(request, self._limit_s(predicted_s)))
+        # A trace lasts as long as it lasts, so that it ends soon after its time whatever is left of the budget.
+        limit_s = self._terms.patience.limit_s(predicted_s)
+        return self._ask(label, lambda worker: worker.serve(request, limit_s))
 
     def cpu_s(self, label: str) -> float | None:
         """Return the CPU time of a backend's worker so far, or None when it is gone."""

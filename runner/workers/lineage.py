@@ -1,4 +1,4 @@
-"""What a child process owes its parent."""
+"""What a child process owes its parent, and asks of the kernel."""
 
 import ctypes
 import signal
@@ -8,6 +8,15 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 """prctl(2): the signal this process gets when the thread that started it ends, and so when its parent dies"""
+
+_PR_SET_TIMERSLACK = 29
+"""prctl(2): how late this thread's sleeps may end, in nanoseconds; 50 us unless told otherwise"""
+
+
+def wake_on_time() -> None:
+    """Let this thread's sleeps end when they are over: a request that arrives then is not to wait for our thrift."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1)
 
 
 def leave_with_parent() -> None:
