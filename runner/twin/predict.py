@@ -1,6 +1,5 @@
 """What a policy will do at a request rate, predicted by the twin, with intervals."""
 
-from dataclasses import dataclass, field
 from math import ceil, sqrt
 
 import numpy as np
@@ -10,6 +9,7 @@ from runner.errors import AbsentError
 from runner.policies.interface import Policy
 from runner.policies.registry import PolicySpec
 from runner.stats.intervals import CONFIDENCE, NORMAL_95
+from runner.twin.answers import Estimate, Prediction
 from runner.twin.calibration import Calibration
 from runner.twin.figures import QueueFigures
 from runner.twin.service import Floats
@@ -22,55 +22,6 @@ REQUESTS = 4096
 WARM_UP = 1024
 """requests of a row that a steady state leaves out. Ours: at 95 % of capacity a queue forgets its start within some
 hundred batches"""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A predicted figure with its 95 % limits: what the calibration leaves open, and the chance of a run so long."""
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What one policy on one backend is predicted to do."""
-
-    backend: str
-    policy: str
-    arrivals: str
-    rate_hz: float | None
-    """None where a trace says when requests arrive"""
-    requests: int
-    """of each simulated queue, those left out included"""
-    warm_up: int
-    """requests left out at the start of each"""
-    rows: int
-    percentile_ratio: float
-    """0.95 for p95"""
-    stable: bool
-    """whether no queue was found to grow without bound; the figures of one that grows are of no use"""
-    response_s: Estimate
-    response_p50_s: Estimate
-    response_p95_s: Estimate
-    response_p99_s: Estimate
-    response_percentile_s: Estimate
-    """at ``percentile_ratio``"""
-    wait_s: Estimate
-    """mean, from a request's arrival to when its batch begins"""
-    service_s: Estimate
-    """mean over requests, of the batch each is in"""
-    cost_per_image: Estimate
-    """CPU-s or J, gross, idle gaps included"""
-    images_per_batch: Estimate
-    utilisation_ratio: Estimate
-    idle_gap_s: float
-    """mean idle time before a batch"""
-    batch_ratios: tuple[float, ...]
-    """by batch size from 0 on, its share of all batches"""
-    cost_by_row: Floats = field(repr=False, compare=False)
-    """cost per image in every row: rows of predictions with one seed and calibrations of one run are paired"""
 
 
 def predict(  # noqa: PLR0913 - what is asked, and how well to answer
@@ -184,16 +135,26 @@ def policy_on(calibration: Calibration, spec: PolicySpec) -> Policy:
 
 
 def estimate_rows(values: Floats, evidence: int) -> Estimate:
-    """Return the mean over rows with limits from their quantiles, as far as the calibration's evidence goes.
+    """Return the mean of times, costs or counts over rows with its limits, none of them below 0.
 
     Args:
-        values: times, costs or counts, so from 0 on, by row, each from its own bootstrap sample.
+        values: by row, each from its own bootstrap sample.
         evidence: how many independent pieces the samples were drawn from.
     """
+    low, high = limits(values, evidence)
+    return Estimate(float(values.mean()), max(0.0, low), high)
+
+
+def limits(values: Floats, evidence: int) -> tuple[float, float]:
+    """Return the 95 % limits of a mean over rows, from the rows' quantiles, as far as the evidence goes."""
     low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     mean, stretch = float(values.mean()), stretch_ratio(evidence)
-    below, above = stretch * (mean - float(low)), stretch * (float(high) - mean)
-    return Estimate(mean, max(0.0, mean - below), mean + above)
+    return mean - stretch * (mean - float(low)), mean + stretch * (float(high) - mean)
+
+
+def half_width(values: Floats, evidence: int) -> float:
+    """Return half of the 95 % interval of a mean over rows that are too few for quantiles."""
+    return stretch_ratio(evidence) * NORMAL_95 * float(values.std(ddof=1))
 
 
 def stretch_ratio(evidence: int) -> float:

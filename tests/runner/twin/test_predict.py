@@ -8,8 +8,9 @@ from runner.arrivals.registry import parse_arrivals
 from runner.arrivals.trace import Trace
 from runner.errors import AbsentError
 from runner.policies.registry import parse_policy
+from runner.twin.answers import Prediction
 from runner.twin.calibration import Calibration
-from runner.twin.predict import Prediction, estimate_rows, predict, stretch_ratio
+from runner.twin.predict import estimate_rows, predict, stretch_ratio
 from runner.twin.service import Counts, Floats, Rows
 from runner.twin.simulate import simulate
 from tests.runner.twin.synthetic import Run, Server, affine_s, calibrated, spinning

@@ -1,0 +1,192 @@
+"""The recommendation: which policy on which backend costs least within a latency limit, found by simulation."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from runner.arrivals.interface import Arrivals
+from runner.policies.registry import PolicySpec
+from runner.report.schema import Report
+from runner.stats.summary import TAIL_SAMPLES
+from runner.twin.answers import Fitness, Infeasible, Naive, Question, Rated, Recommendation, Takeover
+from runner.twin.calibration import Calibration
+from runner.twin.eligible import Eligible
+from runner.twin.predict import REQUESTS, WARM_UP, policy_on, predict
+from runner.twin.rating import front_of, rate, runner_up_of, winner_of
+from runner.twin.search import Candidate, Trial, candidates, rate_grid, shortlist, trial
+from runner.twin.takeovers import find_takeovers
+
+_EACH = 6
+"""candidates of each kind that are simulated at length"""
+_RATES = 20
+"""that takeovers are looked for at: with a capacity of a thousand times the lowest each is 1.4 times the one before"""
+_BELOW_CAPACITY = 0.98
+"""the highest of them, as a share of the capacity: at capacity itself no queue comes to rest"""
+_MOST_REQUESTS = 20_000
+"""of a simulated queue: 64 of them take some seconds per policy"""
+
+Say = Callable[[str], None]
+"""tells what is done now"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked of the twin."""
+
+    arrivals: Arrivals
+    rate_hz: float | None
+    percentile_ratio: float
+    limit_s: float | None
+    seed: int
+
+    @property
+    def requests(self) -> int:
+        """How many a queue needs so that enough of them lie beyond the percentile."""
+        if self.arrivals.available is not None:
+            return min(self.arrivals.available, _MOST_REQUESTS)
+        beyond = WARM_UP + ceil(TAIL_SAMPLES / (1 - self.percentile_ratio))
+        return min(max(REQUESTS, beyond), _MOST_REQUESTS)
+
+
+def recommend(report: Report, eligible: Eligible, ask: Ask, say: Say) -> Recommendation:
+    """Return the policy and backend of least cost whose response percentile stays within the limit.
+
+    All policies are tried in short at the rate that is asked for and at twenty others; those that may win, and those
+    that none is both faster and cheaper than, are then simulated at length beside the naive choices.
+
+    Args:
+        report: that the calibrations are from.
+        eligible: backends.
+        ask: with a limit.
+        say: is told what is done.
+    """
+    assert ask.limit_s is not None
+    found = [each for own in eligible.calibrations for each in candidates(own, ask.limit_s)]
+    capacity_hz = max(each.capacity_hz for each in found)
+    if ask.rate_hz is not None and ask.rate_hz >= capacity_hz:
+        return _answer(report, eligible, ask, ())
+    rates_hz: list[float | None] = [None]
+    if ask.rate_hz is not None:
+        rates_hz = list(rate_grid(_BELOW_CAPACITY * capacity_hz, ask.rate_hz, _RATES))
+    trials = []
+    for number, each in enumerate(found, start=1):
+        say(f"{number} of {len(found)} policies tried in short: {each}")
+        trials.append(trial(each, ask.arrivals, rates_hz, ask.percentile_ratio, ask.seed))
+    chosen = [*shortlist(trials, ask.limit_s, 0, _EACH), *_naive_candidates(eligible)]
+    rated = _rated(eligible, ask, list({str(each): each for each in chosen}.values()), say)
+    return _answer(report, eligible, ask, rated, _takeovers(trials, eligible, ask, say))
+
+
+def predict_policies(
+    report: Report, eligible: Eligible, ask: Ask, specs: Sequence[PolicySpec], say: Say
+) -> Recommendation:
+    """Return what these policies do on every eligible backend; with a limit, the best of them wins.
+
+    Raises:
+        AbsentError: a policy forms larger batches than were measured.
+    """
+    chosen = [Candidate(own, spec) for own in eligible.calibrations for spec in specs]
+    for each in chosen:
+        policy_on(each.calibration, each.spec)
+    return _answer(report, eligible, ask, _rated(eligible, ask, chosen, say))
+
+
+def _rated(eligible: Eligible, ask: Ask, chosen: Sequence[Candidate], say: Say) -> tuple[Rated, ...]:
+    predictions = []
+    for number, each in enumerate(chosen, start=1):
+        say(f"{number} of {len(chosen)} policies simulated at length: {each}")
+        predictions.append(
+            predict(
+                each.calibration,
+                each.spec,
+                ask.arrivals,
+                ask.rate_hz,
+                percentile_ratio=ask.percentile_ratio,
+                requests=ask.requests,
+                seed=ask.seed,
+            )
+        )
+    return rate(predictions, ask.limit_s, _evidence(eligible))
+
+
+def _naive_candidates(eligible: Eligible) -> Iterable[Candidate]:
+    for own in eligible.calibrations:
+        yield Candidate(own, PolicySpec("greedy", 1, 0.0))
+        yield Candidate(own, PolicySpec("fixed", own.sizes[-1], 0.0))
+
+
+def _naive(eligible: Eligible, rated: Sequence[Rated], winner: Rated | None) -> tuple[Naive, ...]:
+    """Return the choices without thought, on the winner's backend and on the report's baseline."""
+    labels = [winner.prediction.backend] if winner else []
+    labels += [own.backend for own in eligible.calibrations if own.backend in {eligible.baseline} - {*labels}]
+    by_name = {f"{one.prediction.policy} on {one.prediction.backend}": one for one in rated}
+    found = []
+    for each in _naive_candidates(eligible):
+        if each.calibration.backend in labels and str(each) in by_name:
+            name = "batch 1" if each.spec.largest_batch == 1 else "largest batch"
+            found.append(Naive(name, by_name[str(each)]))
+    return tuple(found)
+
+
+def _takeovers(
+    trials: Sequence[Trial], eligible: Eligible, ask: Ask, say: Say
+) -> tuple[tuple[Takeover, ...], tuple[float, float]] | None:
+    """Return the rates at which another backend is best, and those that were looked at; None for a trace."""
+    if ask.rate_hz is None or ask.limit_s is None:
+        return None
+
+    def attempt(candidate: Candidate, rates_hz: Sequence[float]) -> Trial:
+        say(f"closing in on {rates_hz[0]:.3g} to {rates_hz[-1]:.3g} images/s: {candidate}")
+        return trial(candidate, ask.arrivals, rates_hz, ask.percentile_ratio, ask.seed)
+
+    searched = [rate_hz for rate_hz in trials[0].rates_hz if rate_hz is not None]
+    fewest = min(_evidence(eligible).values())
+    return find_takeovers(trials, ask.limit_s, fewest, attempt), (min(searched), max(searched))
+
+
+def _answer(
+    report: Report,
+    eligible: Eligible,
+    ask: Ask,
+    rated: tuple[Rated, ...],
+    takeovers: tuple[tuple[Takeover, ...], tuple[float, float]] | None = None,
+) -> Recommendation:
+    winner = winner_of(rated) if ask.limit_s is not None else None
+    found, searched_hz = takeovers or ((), None)
+    infeasible: Infeasible = ""
+    if ask.limit_s is not None and winner is None:
+        infeasible = "latency" if any(one.prediction.stable for one in rated) else "rate"
+    return Recommendation(
+        report_id=report.report_id,
+        model=eligible.model.name,
+        variant=eligible.model.variant,
+        question=Question(ask.arrivals.spec, ask.rate_hz, ask.limit_s, ask.percentile_ratio, ask.seed),
+        metric=eligible.calibrations[0].metric,
+        domains=eligible.domains,
+        fit=tuple(map(_fitness, eligible.calibrations)),
+        excluded=eligible.excluded,
+        rated=rated,
+        winner=winner,
+        runner_up=runner_up_of(rated, winner),
+        naive=_naive(eligible, rated, winner) if takeovers else (),
+        front=front_of(rated),
+        takeovers=found,
+        searched_hz=searched_hz,
+        infeasible=infeasible,
+    )
+
+
+def _fitness(calibration: Calibration) -> Fitness:
+    return Fitness(
+        backend=calibration.backend,
+        capacity_hz=calibration.capacity_hz(),
+        sizes=calibration.sizes,
+        longest_gap_s=calibration.longest_gap_s,
+        error_ratio=calibration.error_ratio,
+        blocks=len(calibration.windows.blocks),
+        workers=len(set(calibration.windows.workers)),
+    )
+
+
+def _evidence(eligible: Eligible) -> dict[str, int]:
+    return {own.backend: own.windows.evidence for own in eligible.calibrations}
