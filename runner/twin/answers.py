@@ -159,6 +159,8 @@ class Recommendation:
     """no other is both faster and cheaper; from the fastest on"""
     takeovers: tuple[Takeover, ...]
     """ascending rates"""
+    throughout: Side | None
+    """who is best at all rates; None where that changes, or cannot be told"""
     searched_hz: tuple[float, float] | None
     """the rates that takeovers were looked for in"""
     infeasible: Infeasible

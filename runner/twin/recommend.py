@@ -8,11 +8,12 @@ from runner.arrivals.interface import Arrivals
 from runner.policies.registry import PolicySpec
 from runner.report.schema import Report
 from runner.stats.summary import TAIL_SAMPLES
-from runner.twin.answers import Fitness, Infeasible, Naive, Question, Rated, Recommendation, Takeover
+from runner.twin.answers import Fitness, Infeasible, Naive, Question, Rated, Recommendation, Side, Takeover
 from runner.twin.calibration import Calibration
 from runner.twin.eligible import Eligible
 from runner.twin.predict import REQUESTS, WARM_UP, policy_on, predict
 from runner.twin.rating import front_of, rate, runner_up_of, winner_of
+from runner.twin.search import REQUESTS as TRIAL_REQUESTS
 from runner.twin.search import Candidate, Trial, candidates, rate_grid, shortlist, trial
 from runner.twin.takeovers import find_takeovers
 
@@ -22,6 +23,8 @@ _RATES = 20
 """that takeovers are looked for at: with a capacity of a thousand times the lowest each is 1.4 times the one before"""
 _BELOW_CAPACITY = 0.98
 """the highest of them, as a share of the capacity: at capacity itself no queue comes to rest"""
+_CLOSER = 4
+"""times the requests of a short trial, where a takeover is closed in on"""
 _MOST_REQUESTS = 20_000
 """of a simulated queue: 64 of them take some seconds per policy"""
 
@@ -48,7 +51,7 @@ class Ask:
         return min(max(REQUESTS, beyond), _MOST_REQUESTS)
 
 
-def recommend(report: Report, eligible: Eligible, ask: Ask, say: Say) -> Recommendation:
+def recommend_policy(report: Report, eligible: Eligible, ask: Ask, say: Say) -> Recommendation:
     """Return the policy and backend of least cost whose response percentile stays within the limit.
 
     All policies are tried in short at the rate that is asked for and at twenty others; those that may win, and those
@@ -74,7 +77,7 @@ def recommend(report: Report, eligible: Eligible, ask: Ask, say: Say) -> Recomme
         trials.append(trial(each, ask.arrivals, rates_hz, ask.percentile_ratio, ask.seed))
     chosen = [*shortlist(trials, ask.limit_s, 0, _EACH), *_naive_candidates(eligible)]
     rated = _rated(eligible, ask, list({str(each): each for each in chosen}.values()), say)
-    return _answer(report, eligible, ask, rated, _takeovers(trials, eligible, ask, say))
+    return _answer(report, eligible, ask, rated, _other_rates(trials, eligible, ask, say))
 
 
 def predict_policies(
@@ -128,20 +131,28 @@ def _naive(eligible: Eligible, rated: Sequence[Rated], winner: Rated | None) -> 
     return tuple(found)
 
 
-def _takeovers(
-    trials: Sequence[Trial], eligible: Eligible, ask: Ask, say: Say
-) -> tuple[tuple[Takeover, ...], tuple[float, float]] | None:
-    """Return the rates at which another backend is best, and those that were looked at; None for a trace."""
+@dataclass(frozen=True, slots=True)
+class _OtherRates:
+    """What holds at other request rates than the one that is asked for."""
+
+    takeovers: tuple[Takeover, ...] = ()
+    throughout: Side | None = None
+    searched_hz: tuple[float, float] | None = None
+
+
+def _other_rates(trials: Sequence[Trial], eligible: Eligible, ask: Ask, say: Say) -> _OtherRates:
     if ask.rate_hz is None or ask.limit_s is None:
-        return None
+        return _OtherRates()
 
     def attempt(candidate: Candidate, rates_hz: Sequence[float]) -> Trial:
-        say(f"closing in on {rates_hz[0]:.3g} to {rates_hz[-1]:.3g} images/s: {candidate}")
-        return trial(candidate, ask.arrivals, rates_hz, ask.percentile_ratio, ask.seed)
+        say(f"closing in on {rates_hz[0]:.3g} to {rates_hz[-1]:.3g} requests/s: {candidate}")
+        requests = _CLOSER * TRIAL_REQUESTS
+        return trial(candidate, ask.arrivals, rates_hz, ask.percentile_ratio, ask.seed, requests=requests)
 
     searched = [rate_hz for rate_hz in trials[0].rates_hz if rate_hz is not None]
     fewest = min(_evidence(eligible).values())
-    return find_takeovers(trials, ask.limit_s, fewest, attempt), (min(searched), max(searched))
+    takeovers, throughout = find_takeovers(trials, ask.limit_s, fewest, attempt)
+    return _OtherRates(takeovers, throughout, (float(min(searched)), float(max(searched))))
 
 
 def _answer(
@@ -149,13 +160,13 @@ def _answer(
     eligible: Eligible,
     ask: Ask,
     rated: tuple[Rated, ...],
-    takeovers: tuple[tuple[Takeover, ...], tuple[float, float]] | None = None,
+    others: _OtherRates | None = None,
 ) -> Recommendation:
     winner = winner_of(rated) if ask.limit_s is not None else None
-    found, searched_hz = takeovers or ((), None)
     infeasible: Infeasible = ""
     if ask.limit_s is not None and winner is None:
         infeasible = "latency" if any(one.prediction.stable for one in rated) else "rate"
+    is_search, others = others is not None, others or _OtherRates()
     return Recommendation(
         report_id=report.report_id,
         model=eligible.model.name,
@@ -168,10 +179,11 @@ def _answer(
         rated=rated,
         winner=winner,
         runner_up=runner_up_of(rated, winner),
-        naive=_naive(eligible, rated, winner) if takeovers else (),
+        naive=_naive(eligible, rated, winner) if is_search else (),
         front=front_of(rated),
-        takeovers=found,
-        searched_hz=searched_hz,
+        takeovers=others.takeovers,
+        throughout=others.throughout,
+        searched_hz=others.searched_hz,
         infeasible=infeasible,
     )
 

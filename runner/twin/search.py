@@ -1,6 +1,6 @@
 """Which policies are worth a long simulation: all of them tried in short, at many request rates together."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -23,9 +23,6 @@ REPLICATIONS = 12
 """queues of each rate, enough for the spread of paired differences"""
 REQUESTS, WARM_UP = 448, 64
 """of each queue"""
-
-Say = Callable[[str], None]
-"""tells what is done now"""
 
 
 @dataclass(frozen=True, slots=True)

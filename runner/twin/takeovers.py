@@ -53,7 +53,7 @@ def find_takeovers(
     for below, above in pairwise(sides):
         if below.label != above.label:
             found.append(_refined(below, above, limit_s, evidence, attempt))
-    return tuple(found)
+    return tuple(found), _side(sides[0]) if sides and not found else None
 
 
 def _judge(trials: Sequence[Trial], limit_s: float, evidence: int) -> list[_At]:
