@@ -113,10 +113,11 @@ def recommend(  # noqa: PLR0913 - one for each flag
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Recommend a backend and a batching policy from REPORT: "latest" (the default), an id, or a folder.
+    """Recommend a backend and a batching policy for a request rate and a latency limit.
 
-    A simulation of the queue, calibrated from the report's windows, searches backends, policies, batch sizes and
-    delays for the least cost per image whose response percentile stays within the limit. Exits with 1 when none does.
+    A simulation of the queue, calibrated from the windows of REPORT ("latest", an id, or a folder), searches backends,
+    policies, batch sizes and delays for the least cost per image whose response percentile stays within the limit.
+    Exits with 1 when none does.
     """
     from runner.policies.registry import parse_policy  # noqa: PLC0415 - loads numpy
     from runner.report.archive import resolve  # noqa: PLC0415 - loads pydantic

@@ -1,17 +1,12 @@
 """A recommendation, or predictions of some policies, as sections for people."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-
 from runner.render import numbers
 from runner.render.layout import Column, Section, Table
 from runner.render.names import domains_text
-from runner.render.numbers import NOTHING
-from runner.twin.answers import Estimate, Question, Rated, Recommendation, Side
+from runner.render.policy_table import TIED_SHOWN, Cost, legend_lines, percentile_text, policy_table
+from runner.twin.answers import Estimate, Rated, Recommendation, Side
 from runner.units import duration_text
 
-_TIED_SHOWN = 4
-"""of the tie set; the rest differs from these by what nobody can measure"""
 _FASTEST_SHOWN = 5
 """where nothing keeps the limit"""
 
@@ -24,19 +19,15 @@ def recommendation_sections(answer: Recommendation) -> tuple[Section, ...]:
 def infeasible_text(answer: Recommendation) -> str:
     """Return why nothing keeps the limit, in one line; empty where something does."""
     if answer.infeasible == "rate":
-        best = max(answer.fit, key=lambda fit: fit.capacity_hz)
-        return f"infeasible: rate above capacity {numbers.digits(best.capacity_hz)}/s"
+        above = (answer.question.rate_hz or answer.capacity_hz) >= answer.capacity_hz
+        near = "above" if above else "too close to"
+        return f"infeasible: rate {near} capacity {numbers.digits(answer.capacity_hz)}/s"
     if answer.infeasible == "latency":
         fastest = _by_response(answer)[0].prediction
         found = numbers.quantity(fastest.response_percentile_s.mean, "s")
         percentile = percentile_text(answer.question)
         return f"infeasible: best {percentile} is {found} ({fastest.policy} on {fastest.backend})"
     return ""
-
-
-def percentile_text(question: Question) -> str:
-    """Return the response percentile as people call it: ``p95``, ``p99.9``."""
-    return f"p{100 * question.percentile_ratio:.10g}"
 
 
 def _head(answer: Recommendation) -> Section:
@@ -47,73 +38,41 @@ def _head(answer: Recommendation) -> Section:
         asked += f", {percentile_text(question)} within {duration_text(question.limit_s)}"
     lines = [asked, f"from report {answer.report_id}"]
     if winner := answer.winner:
-        cost = _Cost(answer)
-        lines.append(
-            f"-> {winner.prediction.policy} on {winner.prediction.backend}: {cost.said(winner)},"
-            f" {percentile_text(question)} {_interval(winner.prediction.response_percentile_s)}"
-        )
+        best = winner.prediction
+        lines += [
+            f"Run {best.policy} on {best.backend}:",
+            f"{Cost(answer).said(winner)}, {percentile_text(question)} {_interval(best.response_percentile_s)}",
+        ]
     elif answer.infeasible:
         lines.append(infeasible_text(answer))
     what = "Recommendation" if answer.winner or answer.infeasible else "Prediction"
     return Section(f"{what} for {answer.model} {answer.variant}", lines=tuple(lines))
 
 
-@dataclass(frozen=True, slots=True)
-class _Cost:
-    """How costs are written: one scale for all."""
-
-    answer: Recommendation
-
-    @property
-    def unit(self) -> str:
-        return "J" if self.answer.metric == "energy_per_image" else "s"
-
-    @property
-    def scale(self) -> numbers.Scale:
-        costs = (one.prediction.cost_per_image.mean for one in self.answer.rated if one.prediction.stable)
-        return numbers.scale_for(self.unit, tuple(costs))
-
-    @property
-    def header(self) -> str:
-        return f"{'energy' if self.unit == 'J' else 'CPU'}\n{self.scale.unit}/img"
-
-    def text(self, one: Rated) -> str:
-        cost = one.prediction.cost_per_image
-        return self.scale.text(cost.mean, _half(cost)) if one.prediction.stable else NOTHING
-
-    def said(self, one: Rated) -> str:
-        cost = one.prediction.cost_per_image
-        what = "of CPU time " if self.unit == "s" else ""
-        return f"{numbers.quantity(cost.mean, self.unit, _half(cost))} {what}per image"
-
-
 def _tables(answer: Recommendation) -> tuple[Section, ...]:
+    is_search = bool(answer.naive)
     if answer.winner is None:
         rows = [(one, "") for one in _by_response(answer)]
-        if not rows:
-            return ()
-        shown = rows[:_FASTEST_SHOWN] if answer.infeasible and answer.searched_hz else rows
+        rows = rows[:_FASTEST_SHOWN] if is_search else rows
         title = "The fastest" if answer.infeasible else "Policies"
-        return (
-            Section(title, tables=(_table(answer, shown),), notes=_legend(answer, shown)),
-            *_others(answer),
-        )
-    rows = _roles(answer)
-    first = Section(
-        "Least cost within the limit", tables=(_table(answer, rows),), notes=_legend(answer, rows)
-    )
-    front = [(one, "") for one in answer.front]
-    if answer.searched_hz is None and len(front) == len(answer.rated):
+        tables = (Section(title, tables=(policy_table(answer, rows),), notes=legend_lines(answer, rows)),)
+        return (*(tables if rows else ()), *_others(answer))
+    rows = _roles(answer, is_search=is_search)
+    title = "Least cost within the limit"
+    first = Section(title, tables=(policy_table(answer, rows),), notes=legend_lines(answer, rows))
+    if not is_search:
         return (first,)
+    front = policy_table(answer, [(one, "") for one in answer.front])
     title = "Latency against cost: no other is both faster and cheaper"
-    return (first, Section(title, tables=(_table(answer, front),)), *_others(answer))
+    return (first, Section(title, tables=(front,)), *_others(answer))
 
 
-def _roles(answer: Recommendation) -> list[tuple[Rated, str]]:
+def _roles(answer: Recommendation, *, is_search: bool) -> list[tuple[Rated, str]]:
     """Return the rows of the main table with what each is there for."""
     tied = [one for one in answer.rated if one.tied]
     rows = [(answer.winner, "winner")] if answer.winner else []
-    rows += [(one, "tied") for one in tied[:_TIED_SHOWN]]
+    rows += [(one, "tied") for one in tied[:TIED_SHOWN]]
+    rows += [(one, "unsure") for one in answer.rated if _is_cheaper_perhaps(one)][:1]
     rows += [(answer.runner_up, "runner-up")] if answer.runner_up else []
     for naive in answer.naive:
         place = next((at for at, (one, _) in enumerate(rows) if one is naive.rated), None)
@@ -121,86 +80,28 @@ def _roles(answer: Recommendation) -> list[tuple[Rated, str]]:
             rows.append((naive.rated, naive.name))
         else:
             rows[place] = (naive.rated, f"{rows[place][1]}, {naive.name}")
-    if not answer.searched_hz:  # what was asked for is shown whole
+    if not is_search:  # what was asked for is shown whole
         rows += [(one, "") for one in answer.rated if all(one is not other for other, _ in rows)]
     return rows
 
 
-def _table(answer: Recommendation, rows: Sequence[tuple[Rated, str]]) -> Table:
-    cost, question = _Cost(answer), answer.question
-    stable = [one.prediction for one, _ in rows if one.prediction.stable]
-    time = numbers.scale_for(
-        "s", tuple(mean.mean for each in stable for mean in (each.response_percentile_s, each.response_s))
-    )
-    columns = (
-        Column("", "left"),
-        Column("backend", "left"),
-        Column("policy", "left"),
-        Column(f"{percentile_text(question)}\n{time.unit}"),
-        Column(f"mean\n{time.unit}", drop_rank=2),
-        Column("images\n/batch", drop_rank=1),
-        Column("busy", drop_rank=3),
-        Column(cost.header),
-        Column("cost to\nthe winner's", "left"),
-    )
-    table = Table(columns, tuple(_row(answer, one, role, time) for one, role in rows))
-    return table.pick(
-        [at for at in range(len(columns)) if at != 0 or any(role for _, role in rows)]
-    ).without_empty_columns(NOTHING)
-
-
-def _row(answer: Recommendation, one: Rated, role: str, time: numbers.Scale) -> tuple[str, ...]:
-    each = one.prediction
-    if not each.stable:
-        return (role, each.backend, each.policy, "grows", *(NOTHING,) * 5)
-    mark = {"yes": "", "perhaps": " ?", "no": " >"}[one.kept]
-    response_s, batch = each.response_percentile_s, each.images_per_batch
-    ratio = one.cost_ratio
-    return (
-        role,
-        each.backend,
-        each.policy,
-        time.text(response_s.mean, _half(response_s)) + mark,
-        time.text(each.response_s.mean, _half(each.response_s)),
-        numbers.digits(batch.mean, _half(batch)),
-        numbers.percent(each.utilisation_ratio.mean),
-        _Cost(answer).text(one),
-        NOTHING
-        if ratio is None or one is answer.winner
-        else numbers.brief_ratio(ratio.mean, ratio.low, ratio.high),
-    )
-
-
-def _legend(answer: Recommendation, rows: Iterable[tuple[Rated, str]]) -> tuple[str, ...]:
-    shown = [one for one, _ in rows]
-    limit, notes = percentile_text(answer.question), []
-    if any(one.kept == "perhaps" for one in shown):
-        notes.append(f"? {limit} is within the limit by its estimate, and not with its whole 95 % interval")
-    if any(one.kept == "no" and one.prediction.stable for one in shown):
-        notes.append(f"> {limit} is above the limit")
-    if any(not one.prediction.stable for one in shown):
-        notes.append("grows: more requests come than can be served so")
-    if tied := [one for one in answer.rated if one.tied]:
-        more = f"; {len(tied) - _TIED_SHOWN} more: -f csv" if len(tied) > _TIED_SHOWN else ""
-        notes.append(f"tied: its cost cannot be told from the winner's at 95 %{more}")
-    if answer.runner_up:
-        notes.append("runner-up: the cheapest within the limit that costs more than the winner beyond chance")
-    return tuple(notes)
+def _is_cheaper_perhaps(one: Rated) -> bool:
+    """Return whether it costs less than the winner, beyond chance, and only perhaps keeps the limit."""
+    return one.kept == "perhaps" and one.cost_ratio is not None and one.cost_ratio.high < 1
 
 
 def _others(answer: Recommendation) -> tuple[Section, ...]:
     """Return what holds at other rates."""
     if answer.searched_hz is None:
         return ()
-    lowest, highest = (numbers.digits(rate_hz) for rate_hz in answer.searched_hz)
+    lowest, highest = (f"{rate_hz:.3g}" for rate_hz in answer.searched_hz)
     columns = (Column("requests/s", "left"), Column("backend", "left"), Column("for example", "left"))
     if not answer.takeovers:
-        best = answer.throughout
-        said = (
-            f"{best.backend} has the least cost throughout"
-            if best
-            else "no backend can be told to be the best"
-        )
+        said = "no backend can be told to be the best"
+        if best := answer.throughout:
+            said = f"{best.backend} has the least cost throughout"
+        elif answer.infeasible:
+            said = "nothing keeps the limit at any of them"
         return (Section("At other request rates", lines=(f"{lowest} to {highest}/s: {said}",)),)
     rows = [(f"from {lowest}", *_side(answer.takeovers[0].below))]
     rows += [(f"from {_rate(each.rate_hz)}", *_side(each.above)) for each in answer.takeovers]
@@ -231,9 +132,10 @@ def _grounds(answer: Recommendation) -> Section:
     lines += _beyond(answer)
     if answer.rated:
         each = answer.rated[0].prediction
+        which = "the trace's first " if answer.question.rate_hz is None else ""
         lines.append(
-            f"predicted by {each.rows} queues of {each.requests - each.warm_up} requests, with 95 % limits; seed"
-            f" {answer.question.seed}"
+            f"predicted by {each.rows} queues of {which}{each.requests - each.warm_up} requests, with 95 % limits;"
+            f" seed {answer.question.seed}"
         )
     return Section("What this rests on", notes=tuple(lines))
 
@@ -253,7 +155,9 @@ def _beyond(answer: Recommendation) -> list[str]:
     far = [
         one.prediction
         for one in ((answer.winner,) if answer.winner else answer.rated)
-        if one.prediction.stable and one.prediction.idle_gap_s > longest[one.prediction.backend]
+        if not answer.infeasible
+        and one.prediction.stable
+        and one.prediction.idle_gap_s > longest[one.prediction.backend]
     ]
     return [
         f"{each.policy} on {each.backend} idles for {numbers.quantity(each.idle_gap_s, 's')} on average, longer than"
@@ -273,7 +177,3 @@ def _by_response(answer: Recommendation) -> list[Rated]:
 def _interval(time_s: Estimate) -> str:
     scale = numbers.scale_for("s", (time_s.mean,))
     return f"{numbers.interval(time_s.mean, time_s.low, time_s.high, scale)} {scale.unit}"
-
-
-def _half(estimate: Estimate) -> float | None:
-    return numbers.half_width(estimate.low, estimate.high)

@@ -13,6 +13,8 @@ Kept = Literal["yes", "perhaps", "no"]
 Infeasible = Literal["", "rate", "latency"]
 """nothing; the rate is above every capacity; or the best response percentile is above the limit"""
 
+NaiveName = Literal["batch 1", "largest batch"]
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -92,7 +94,7 @@ class Rated:
 class Naive:
     """A choice that needs no thought."""
 
-    name: Literal["batch 1", "largest batch"]
+    name: NaiveName
     rated: Rated
 
 
@@ -147,6 +149,8 @@ class Recommendation:
     question: Question
     metric: CostMetric
     domains: tuple[Domain, ...]
+    capacity_hz: float
+    """requests per second above which the queue of every policy that was looked at grows"""
     fit: tuple[Fitness, ...]
     excluded: tuple[Excluded, ...]
     rated: tuple[Rated, ...]

@@ -76,7 +76,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a report and what is asked of it
         by_size[source.size].append(source)
     usable = {size: _apart(own) for size, own in by_size.items() if own[0].gap_s == 0 and len(own) > 1}
     if reason := _missing(by_size, usable):
-        return Uncalibrated(backend, reason, _sizes_to_run(tuple(by_size)))
+        fixed = next(entry.fixed_batch for entry in report.models if entry.name == model)
+        return Uncalibrated(backend, reason, () if fixed else _sizes_to_run(tuple(by_size)))
     idle_power = {
         size: _idle_power(report, model, domains, [each.point() for each in own])
         for size, own in usable.items()

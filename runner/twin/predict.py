@@ -1,10 +1,11 @@
 """What a policy will do at a request rate, predicted by the twin, with intervals."""
 
+from collections.abc import Iterable
 from math import ceil, sqrt
 
 import numpy as np
 
-from runner.arrivals.interface import Arrivals, Rates
+from runner.arrivals.interface import Arrivals
 from runner.errors import AbsentError
 from runner.policies.interface import Policy
 from runner.policies.registry import PolicySpec
@@ -22,6 +23,9 @@ REQUESTS = 4096
 WARM_UP = 1024
 """requests of a row that a steady state leaves out. Ours: at 95 % of capacity a queue forgets its start within some
 hundred batches"""
+
+_ARRIVALS, _SERVICES = 0, 1
+"""streams of random numbers"""
 
 
 def predict(  # noqa: PLR0913 - what is asked, and how well to answer
@@ -60,9 +64,8 @@ def predict(  # noqa: PLR0913 - what is asked, and how well to answer
         requests = spec.largest_batch * ceil(requests / spec.largest_batch)
     if arrivals.available is not None:
         requests, warm_up = min(requests, arrivals.available), 0
-    figures = simulate_policy(
-        calibration, spec, arrivals, rate_hz, requests=requests, warm_up=warm_up, rows=rows, seed=seed
-    )
+    chunks_s = arrivals.chunks(rate_hz, rows, STRETCH, arrival_rng(seed))
+    figures = simulate_policy(calibration, spec, chunks_s, requests=requests, warm_up=warm_up, seed=seed)
     evidence = calibration.windows.evidence
 
     def estimate(values: Floats) -> Estimate:
@@ -95,26 +98,27 @@ def predict(  # noqa: PLR0913 - what is asked, and how well to answer
     )
 
 
+def arrival_rng(seed: int) -> np.random.Generator:
+    """Return the generator of arrivals: equal seeds give equal ones to every policy and backend."""
+    return np.random.default_rng((seed, _ARRIVALS))
+
+
 def simulate_policy(  # noqa: PLR0913 - as predict
     calibration: Calibration,
     spec: PolicySpec,
-    arrivals: Arrivals,
-    rate_hz: Rates,
+    arrivals_s: Iterable[Floats],
     *,
     requests: int,
     warm_up: int,
-    rows: int,
     seed: int,
 ) -> QueueFigures:
-    """Return the figures of many queues; rates may differ by row.
+    """Return the figures of the queues whose arrivals these are, a row each.
 
     Raises:
         AbsentError: the policy's batches are larger than any that was measured.
     """
-    policy = policy_on(calibration, spec)
-    times, services = (np.random.default_rng((seed, stream)) for stream in (0, 1))
-    chunks_s = arrivals.chunks(rate_hz, rows, STRETCH, times)
-    return simulate(policy, calibration, chunks_s, requests, services, warm_up=warm_up)
+    policy, services = policy_on(calibration, spec), np.random.default_rng((seed, _SERVICES))
+    return simulate(policy, calibration, arrivals_s, requests, services, warm_up=warm_up)
 
 
 def policy_on(calibration: Calibration, spec: PolicySpec) -> Policy:

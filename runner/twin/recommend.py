@@ -8,11 +8,22 @@ from runner.arrivals.interface import Arrivals
 from runner.policies.registry import PolicySpec
 from runner.report.schema import Report
 from runner.stats.summary import TAIL_SAMPLES
-from runner.twin.answers import Fitness, Infeasible, Naive, Question, Rated, Recommendation, Side, Takeover
+from runner.twin.answers import (
+    Fitness,
+    Infeasible,
+    Naive,
+    NaiveName,
+    Prediction,
+    Question,
+    Rated,
+    Recommendation,
+    Side,
+    Takeover,
+)
 from runner.twin.calibration import Calibration
 from runner.twin.eligible import Eligible
 from runner.twin.predict import REQUESTS, WARM_UP, policy_on, predict
-from runner.twin.rating import front_of, rate, runner_up_of, winner_of
+from runner.twin.rating import front_of, rate, runner_up_of
 from runner.twin.search import REQUESTS as TRIAL_REQUESTS
 from runner.twin.search import Candidate, Trial, candidates, rate_grid, shortlist, trial
 from runner.twin.takeovers import find_takeovers
@@ -67,7 +78,7 @@ def recommend_policy(report: Report, eligible: Eligible, ask: Ask, say: Say) -> 
     found = [each for own in eligible.calibrations for each in candidates(own, ask.limit_s)]
     capacity_hz = max(each.capacity_hz for each in found)
     if ask.rate_hz is not None and ask.rate_hz >= capacity_hz:
-        return _answer(report, eligible, ask, ())
+        return _answer(report, eligible, ask, (), capacity_hz)
     rates_hz: list[float | None] = [None]
     if ask.rate_hz is not None:
         rates_hz = list(rate_grid(_BELOW_CAPACITY * capacity_hz, ask.rate_hz, _RATES))
@@ -76,8 +87,9 @@ def recommend_policy(report: Report, eligible: Eligible, ask: Ask, say: Say) -> 
         say(f"{number} of {len(found)} policies tried in short: {each}")
         trials.append(trial(each, ask.arrivals, rates_hz, ask.percentile_ratio, ask.seed))
     chosen = [*shortlist(trials, ask.limit_s, 0, _EACH), *_naive_candidates(eligible)]
-    rated = _rated(eligible, ask, list({str(each): each for each in chosen}.values()), say)
-    return _answer(report, eligible, ask, rated, _other_rates(trials, eligible, ask, say))
+    predictions = _predictions(ask, list({str(each): each for each in chosen}.values()), say)
+    others = _other_rates(trials, eligible, ask, say)
+    return _answer(report, eligible, ask, predictions, capacity_hz, others)
 
 
 def predict_policies(
@@ -91,10 +103,11 @@ def predict_policies(
     chosen = [Candidate(own, spec) for own in eligible.calibrations for spec in specs]
     for each in chosen:
         policy_on(each.calibration, each.spec)
-    return _answer(report, eligible, ask, _rated(eligible, ask, chosen, say))
+    capacity_hz = max(each.capacity_hz for each in chosen)
+    return _answer(report, eligible, ask, _predictions(ask, chosen, say), capacity_hz)
 
 
-def _rated(eligible: Eligible, ask: Ask, chosen: Sequence[Candidate], say: Say) -> tuple[Rated, ...]:
+def _predictions(ask: Ask, chosen: Sequence[Candidate], say: Say) -> list[Prediction]:
     predictions = []
     for number, each in enumerate(chosen, start=1):
         say(f"{number} of {len(chosen)} policies simulated at length: {each}")
@@ -109,7 +122,7 @@ def _rated(eligible: Eligible, ask: Ask, chosen: Sequence[Candidate], say: Say) 
                 seed=ask.seed,
             )
         )
-    return rate(predictions, ask.limit_s, _evidence(eligible))
+    return predictions
 
 
 def _naive_candidates(eligible: Eligible) -> Iterable[Candidate]:
@@ -126,7 +139,7 @@ def _naive(eligible: Eligible, rated: Sequence[Rated], winner: Rated | None) -> 
     found = []
     for each in _naive_candidates(eligible):
         if each.calibration.backend in labels and str(each) in by_name:
-            name = "batch 1" if each.spec.largest_batch == 1 else "largest batch"
+            name: NaiveName = "batch 1" if each.spec.largest_batch == 1 else "largest batch"
             found.append(Naive(name, by_name[str(each)]))
     return tuple(found)
 
@@ -155,14 +168,16 @@ def _other_rates(trials: Sequence[Trial], eligible: Eligible, ask: Ask, say: Say
     return _OtherRates(takeovers, throughout, (float(min(searched)), float(max(searched))))
 
 
-def _answer(
+def _answer(  # noqa: PLR0913, PLR0917 - what was asked, and what was found
     report: Report,
     eligible: Eligible,
     ask: Ask,
-    rated: tuple[Rated, ...],
+    predictions: Sequence[Prediction],
+    capacity_hz: float,
     others: _OtherRates | None = None,
 ) -> Recommendation:
-    winner = winner_of(rated) if ask.limit_s is not None else None
+    rated, best = rate(predictions, ask.limit_s, _evidence(eligible))
+    winner = best if ask.limit_s is not None else None
     infeasible: Infeasible = ""
     if ask.limit_s is not None and winner is None:
         infeasible = "latency" if any(one.prediction.stable for one in rated) else "rate"
@@ -174,6 +189,7 @@ def _answer(
         question=Question(ask.arrivals.spec, ask.rate_hz, ask.limit_s, ask.percentile_ratio, ask.seed),
         metric=eligible.calibrations[0].metric,
         domains=eligible.domains,
+        capacity_hz=capacity_hz,
         fit=tuple(map(_fitness, eligible.calibrations)),
         excluded=eligible.excluded,
         rated=rated,

@@ -137,7 +137,8 @@ def _pick_blocks(windows: Windows, rows: int, rng: np.random.Generator) -> NDArr
     sizes = np.bincount(process)
     firsts = sizes.cumsum() - sizes
     within = (rng.random((rows, count)) * sizes[chosen]).astype(np.int64)
-    return np.argsort(process, kind="stable")[firsts[chosen] + within]
+    picks: NDArray[np.int64] = np.argsort(process, kind="stable")[firsts[chosen] + within]
+    return picks
 
 
 def _layout(windows: Windows, rows: int, rng: np.random.Generator) -> Floats:
@@ -159,4 +160,5 @@ def _interpolation(surface: Surface, error_ratio: float, rows: int, rng: np.rand
         return np.ones((rows, counts.size))
     share = np.maximum(counts - sizes[segment], 0) / (sizes[segment + 1] - sizes[segment])
     bulge = 4 * share * (1 - share) * error_ratio / NORMAL_95
-    return np.exp(rng.standard_normal((rows, sizes.size - 1))[:, segment] * bulge)
+    scale: Floats = np.exp(rng.standard_normal((rows, sizes.size - 1))[:, segment] * bulge)
+    return scale

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from runner.arrivals.interface import Arrivals
 from runner.policies.registry import PolicySpec
 from runner.twin.calibration import Calibration
-from runner.twin.predict import simulate_policy
+from runner.twin.predict import arrival_rng, simulate_policy
+from runner.twin.rating import ALIKE_RATIO, LEAST_SAVING_RATIO
 from runner.twin.service import Floats
+from runner.twin.simulate import STRETCH
 
 DELAY_RATIOS = (0.125, 0.25, 0.5, 0.75)
 """delays of ``timeout`` as shares of the limit: what is left of it has to hold the service and some queueing"""
@@ -88,23 +90,41 @@ def trial(  # noqa: PLR0913 - what is tried, and how long
     """Return a short simulation of one candidate at these rates; None is the rate of a trace."""
     size = candidate.spec.largest_batch
     requests = size * ceil(requests / size)
-    if arrivals.available is not None:
-        requests = arrivals.available
-    figures = simulate_policy(
-        candidate.calibration,
-        candidate.spec,
-        arrivals,
-        None if rates_hz[0] is None else np.repeat(np.array(rates_hz, np.float64), REPLICATIONS),
-        requests=requests,
-        warm_up=0 if arrivals.available is not None else WARM_UP,
-        rows=len(rates_hz) * REPLICATIONS,
-        seed=seed,
-    )
+    if arrivals.available is None:
+        rates = np.repeat(np.array(rates_hz, np.float64), REPLICATIONS)
+        figures = simulate_policy(
+            candidate.calibration,
+            candidate.spec,
+            arrivals.chunks(rates, rates.size, STRETCH, arrival_rng(seed)),
+            requests=requests,
+            warm_up=WARM_UP,
+            seed=seed,
+        )
+    else:
+        pieces_s = _pieces(arrivals, min(requests, arrivals.available))
+        figures = simulate_policy(
+            candidate.calibration,
+            candidate.spec,
+            [pieces_s],
+            requests=pieces_s.shape[1],
+            warm_up=0,
+            seed=seed,
+        )
     percentile_s = figures.response_quantile_s(percentile_ratio).reshape(-1, REPLICATIONS)
     too_much = [rate_hz is not None and rate_hz >= candidate.capacity_hz for rate_hz in rates_hz]
     percentile_s[np.array(too_much)] = np.inf
     cost = (figures.cost / figures.counted).reshape(-1, REPLICATIONS)
     return Trial(candidate, tuple(rates_hz), percentile_s, cost)
+
+
+def _pieces(arrivals: Arrivals, requests: int) -> Floats:
+    """Return pieces of a trace from its beginning to its end, a row each, as if each began with an idle server."""
+    assert arrivals.available is not None
+    times_s = arrivals.times_s(None, arrivals.available, np.random.default_rng(0))
+    begins = np.linspace(0, times_s.size - requests, REPLICATIONS).astype(np.int64)
+    before_s = np.append(0.0, times_s)[begins]
+    pieces_s: Floats = times_s[begins[:, np.newaxis] + np.arange(requests)] - before_s[:, np.newaxis]
+    return pieces_s
 
 
 def shortlist(trials: Iterable[Trial], limit_s: float, place: int, each: int) -> tuple[Candidate, ...]:
@@ -135,16 +155,14 @@ def _distinct(trials: Iterable[Trial], place: int) -> list[Trial]:
         backend = one.candidate.calibration.backend
         if not any(
             other.candidate.calibration.backend == backend
-            and np.allclose(one.cost[place], other.cost[place], rtol=_ALIKE_RATIO)
-            and np.allclose(one.percentile_s[place], other.percentile_s[place], rtol=_ALIKE_RATIO)
+            and np.allclose(one.cost[place], other.cost[place], rtol=ALIKE_RATIO)
+            and np.allclose(one.percentile_s[place], other.percentile_s[place], rtol=ALIKE_RATIO)
             for other in found
         ):
             found.append(one)
     return found
 
 
-_ALIKE_RATIO = 0.005
-"""of costs and percentiles in every single queue, below which the project claims nothing"""
 _SURE, _MAYBE = 0.95, 1.15
 """of the limit: a percentile of a short simulation may be off by as much"""
 
@@ -153,13 +171,9 @@ def _front(fastest: Iterable[Trial], place: int) -> list[Trial]:
     """Return those that cost clearly less than all faster ones."""
     found: list[Trial] = []
     for one in fastest:
-        if not found or one.cost[place].mean() < _LESS * found[-1].cost[place].mean():
+        if not found or one.cost[place].mean() < (1 - LEAST_SAVING_RATIO) * found[-1].cost[place].mean():
             found.append(one)
     return found
-
-
-_LESS = 0.98
-"""of a cost, that a step of the front must save: ours, so that it stays readable"""
 
 
 def rate_grid(highest_hz: float, asked_hz: float, count: int) -> NDArray[np.float64]:

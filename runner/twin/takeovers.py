@@ -39,8 +39,8 @@ class _At:
 
 def find_takeovers(
     trials: Sequence[Trial], limit_s: float, evidence: int, attempt: Try
-) -> tuple[Takeover, ...]:
-    """Return the rates at which the best backend changes, ascending.
+) -> tuple[tuple[Takeover, ...], Side | None]:
+    """Return the rates at which the best backend changes, ascending; and who is best where it never does.
 
     Args:
         trials: of all candidates, at the same rates, paired.

@@ -20,6 +20,13 @@ TERMINAL_VIEWS = (
 )
 """They show what no report holds yet: --explain, doctor and a run that goes on. Everything else shows a report."""
 
+ANSWER_VIEWS = (
+    "runner.render.recommendation",
+    "runner.render.recommendation_data",
+    "runner.render.policy_table",
+)
+"""They show what the twin answers."""
+
 WORKER_NEEDS = {"numpy"}
 """All that another interpreter must have, beside the library of the backend it runs."""
 
@@ -96,8 +103,8 @@ def test_meters_know_nothing_of_models_backends_and_reports() -> None:
 def test_loads_and_backends_know_nothing_of_the_run_around_them() -> None:
     allowed = ("runner.load", "runner.policies.interface", "runner.stats.stability", "runner.units")
     assert _stray(_modules("runner.load"), *allowed) == {}
-    allowed = ("runner.backends", "runner.machine.cpu", "runner.errors")
-    assert _stray(_modules("runner.backends"), *allowed) == {}
+    asked = ("runner.backends", "runner.machine.cpu", "runner.errors")
+    assert _stray(_modules("runner.backends"), *asked) == {}
 
 
 def test_arrivals_and_policies_know_nothing_of_who_asks_them() -> None:
@@ -123,8 +130,9 @@ def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
 
 
 def test_renderers_receive_a_report_and_never_measure() -> None:
-    reports = _modules("runner.render", but=TERMINAL_VIEWS)
-    assert _stray(reports, "runner.render", "runner.report.schema", "runner.units") == {}
+    allowed = ("runner.render", "runner.report.schema", "runner.units")
+    assert _stray(_modules("runner.render", but=(*TERMINAL_VIEWS, *ANSWER_VIEWS)), *allowed) == {}
+    assert _stray(list(ANSWER_VIEWS), *allowed, "runner.twin.answers") == {}
 
 
 def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselves() -> None:

@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field, replace
+from math import log1p
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def noisy(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
 
 def warming_s(count: int, gap_s: float) -> float:
     """Services are slower after a gap, the more the longer it was, up to a point."""
-    return affine_s(count, gap_s) * (1 + 0.1 * np.log1p(1000 * min(gap_s, 0.2)))
+    return affine_s(count, gap_s) * (1 + 0.1 * log1p(1000 * min(gap_s, 0.2)))
 
 
 def test_means_at_measured_points_are_those_of_the_windows() -> None:

@@ -35,7 +35,7 @@ def test_windows_of_equal_services_predict_pollaczek_and_khinchine(load: float) 
     assert predicted.response_s.mean == pytest.approx(predicted.wait_s.mean + SERVICE_S)
     assert predicted.utilisation_ratio.mean == pytest.approx(load, rel=0.01)
     assert predicted.images_per_batch.mean == 1
-    assert predicted.batch_ratios == (0, 1)
+    assert list(predicted.batch_ratios) == [0, 1]
     assert predicted.stable
 
 
