@@ -1,19 +1,22 @@
 """How many requests per second the twin simulates on one core, and whether its memory grows with them.
 
-Run from the checkout: ``python -m benchmarks.twin [--requests 10000000]``. Poisson arrivals are drawn as they go, and a
-stand-in for a calibrated service resamples its times in blocks: a batch of n takes 5 + 3.5 n ms give or take 20 %, and
-0.5 ms more after a pause. Counted is the CPU time of a process per policy, whatever else the machine does. The server
-of ``greedy`` is busy for 60 % of the time, and the policies that wait for larger batches get the same requests. Goals:
-2 million requests/s for every policy; and from a tenth of the requests to all of them, the peak of resident memory
-grows by at most a byte per request of these (kept responses alone would be eight).
+Run from the checkout: ``python -m benchmarks.twin [--requests 10000000]``. Poisson arrivals are drawn as they go. A
+batch of n takes 5 + 3.5 n ms give or take 20 %, and 0.5 ms more after a pause. Two services say so: a stand-in, which
+is next to nothing, and a calibration as a report gives one, with eight batch sizes, four gaps and forty blocks. Counted
+is the CPU time of a process per policy and service, whatever else the machine does. The server of ``greedy`` is busy
+for 60 % of the time, and the policies that wait for larger batches get the same requests. Goals: 2 million requests/s
+for every policy and both services; and from a tenth of the requests to all of them, the peak of resident memory grows
+by at most a byte per request of these (kept responses alone would be eight).
 """
 
 import argparse
 import platform
 import resource
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from multiprocessing import get_context
 from time import process_time
 
@@ -22,9 +25,13 @@ import numpy as np
 from runner.arrivals.registry import parse_arrivals
 from runner.policies.registry import parse_policy
 from runner.report.environment import read_cpu
+from runner.twin.calibration import Calibration
+from runner.twin.curve import Point, make_curve
 from runner.twin.figures import QueueFigures
-from runner.twin.service import Counts, Floats, Rows
+from runner.twin.resample import Windows
+from runner.twin.service import Counts, Floats, Rows, Service
 from runner.twin.simulate import STRETCH, simulate
+from runner.twin.surface import error_ratio, make_surface
 
 GOAL_HZ = 2_000_000
 GOAL_BYTES = 1
@@ -47,7 +54,13 @@ MEAN_S = np.linspace(0.005, 0.453, 129)
 """by batch size: 5 ms and 3.5 ms per image, about ShuffleNet on two cores"""
 PAUSE_S, SCATTER = 0.0005, 0.2
 POOL, BLOCK = 4096, 32
-"""measured times and the mean length of a block, as a calibration may have them"""
+"""measured times and the mean length of a block, of the stand-in"""
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+GAPS_S = (0.0, 0.002, 0.02, 0.2)
+BLOCKS, INFERENCES = 40, 30
+"""of the calibration, as a standard run has them"""
+SPIN_S = 0.05
+"""for which a thread spins through a gap"""
 
 
 class Resampled:
@@ -76,6 +89,37 @@ class Resampling:
         return Resampled(rows, rng)
 
 
+def calibrated() -> Calibration:
+    """Return a calibration from windows of made-up times."""
+    points = {
+        size: [
+            Point(
+                gap_s,
+                float(MEAN_S[size]) + PAUSE_S * (gap_s > 0),
+                2 * float(MEAN_S[size]) + min(gap_s, SPIN_S),
+            )
+            for gap_s in GAPS_S
+        ]
+        for size in SIZES
+    }
+    curves = {size: make_curve(own, 0.0) for size, own in points.items()}
+    surface = make_surface(curves)
+    count = len(SIZES) * len(GAPS_S) * BLOCKS
+    windows = Windows(
+        blocks=tuple(range(BLOCKS)),
+        workers=tuple(block % 5 for block in range(BLOCKS)),
+        relative=np.exp(np.random.default_rng(0).normal(0, SCATTER, count * INFERENCES)),
+        first=np.arange(count) * INFERENCES,
+        length=np.full(count, INFERENCES),
+        cost_off=np.zeros(count),
+    )
+    error = error_ratio(surface, curves)
+    return Calibration("made-up", "fp32", "cpu", "cpu", (), error, curves, surface, windows)
+
+
+SERVICES: dict[str, Callable[[], Service]] = {"stand-in": Resampling, "calibrated": calibrated}
+
+
 @dataclass(frozen=True, slots=True)
 class Timed:
     """What a simulation took, and how busy it kept its servers."""
@@ -92,18 +136,18 @@ class Timed:
         return self.requests_hz >= GOAL_HZ and self.grown_bytes <= GOAL_BYTES * requests
 
 
-def run(spec: str, rate_hz: float, requests: int) -> QueueFigures:
+def run(service: str, spec: str, rate_hz: float, requests: int) -> QueueFigures:
     """Return a simulation of so many requests in all."""
     policy = parse_policy(spec).policy(MEAN_S)
     arrivals = parse_arrivals("poisson").chunks(rate_hz, ROWS, STRETCH, np.random.default_rng(1))
-    return simulate(policy, Resampling(), arrivals, requests // ROWS, np.random.default_rng(2))
+    return simulate(policy, SERVICES[service](), arrivals, requests // ROWS, np.random.default_rng(2))
 
 
-def measure(spec: str, rate_hz: float, requests: int) -> Timed:
+def measure(service: str, spec: str, rate_hz: float, requests: int) -> Timed:
     """Return what a simulation of so many requests takes, after one of a tenth; in a process of its own."""
-    run(spec, rate_hz, requests // 10)
+    run(service, spec, rate_hz, requests // 10)
     before_bytes, began_s = peak_bytes(), process_time()
-    figures = run(spec, rate_hz, requests)
+    figures = run(service, spec, rate_hz, requests)
     cpu_s = process_time() - began_s
     served = int(figures.served.sum())
     return Timed(
@@ -131,14 +175,16 @@ def main() -> int:
     print(
         f"goal: {GOAL_HZ / 1e6:g} million requests/s; {GOAL_BYTES * requests / MIB:.1f} MiB grown at most\n"
     )
-    print(f"{'policy':<20}{'rate':>6}{'busy':>6}{'batch':>7}{'million requests/s':>20}{'MiB grown':>11}")
+    print(
+        f"{'service':<12}{'policy':<20}{'rate':>6}{'busy':>6}{'batch':>7}{'million requests/s':>20}{'MiB grown':>11}"
+    )
     verdicts = []
-    for spec, rate_hz in CASES:
+    for service, (spec, rate_hz) in product(SERVICES, CASES):
         with ProcessPoolExecutor(1, get_context("spawn")) as fresh:
-            timed = fresh.submit(measure, spec, rate_hz, requests).result()
+            timed = fresh.submit(measure, service, spec, rate_hz, requests).result()
         verdicts.append(timed.met(requests))
         print(
-            f"{spec:<20}{rate_hz:>4.0f}/s{timed.busy_ratio:>6.2f}{timed.mean_batch:>7.1f}"
+            f"{service:<12}{spec:<20}{rate_hz:>4.0f}/s{timed.busy_ratio:>6.2f}{timed.mean_batch:>7.1f}"
             f"{timed.requests_hz / 1e6:>20.1f}{timed.grown_bytes / MIB:>11.1f}"
             f"  {'met' if verdicts[-1] else 'MISSED'}"
         )

@@ -32,9 +32,10 @@ from runner.report.queue_figures import cpu_s_per_request
 from runner.report.queue_schema import QueueCell, QueueWindow
 from runner.stats.intervals import CONFIDENCE, estimate_mean
 from runner.stats.queueing import Replay, request_times
+from runner.twin.answers import Prediction
 from runner.twin.calibrate import calibrate
 from runner.twin.calibration import Calibration
-from runner.twin.predict import Prediction, predict
+from runner.twin.predict import predict
 
 WITHIN_RATIO = 0.05
 LOADS = "0.3,0.6,0.8"
@@ -97,7 +98,7 @@ def judge(folder: Path) -> Iterator[tuple[QueueCell, list[Error]]]:
             report, assembled.latencies_s, cell.model, cell.variant, cell.backend, _domains(cell)
         )
         if not isinstance(calibrated, Calibration):
-            sys.exit(f"no twin of {cell.backend}: {calibrated.reason}. {calibrated.fix}")
+            sys.exit(f"no twin of {cell.backend}: {calibrated.reason}")
         predicted = predict(
             calibrated,
             parse_policy(cell.load.policy),

@@ -48,6 +48,10 @@ BUILT_IN = {
         "runner.cli.queue:queue",
         "Compare batching policies at request rates: waits, responses, batches formed, energy and CPU time per image.",
     ),
+    "recommend": _BuiltIn(
+        "runner.cli.recommend:recommend",
+        "Recommend a backend and a batching policy for a request rate and a latency limit.",
+    ),
     "reports": _BuiltIn("runner.cli.reports:reports", "List, show and verify archived reports."),
     "doctor": _BuiltIn("runner.cli.doctor:doctor", "Say what this machine can measure."),
 }
@@ -168,6 +172,7 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
 Examples:
   joulebatch export shufflenet
   joulebatch run -m shufflenet --batch-sizes 1,4,16
+  joulebatch recommend latest --request-rate 32 --latency-threshold 200ms
   joulebatch reports show latest
 
 \b

@@ -9,9 +9,10 @@ from runner.report.queue_schema import QueueCell, QueuePrediction
 from runner.report.record import Interval
 from runner.report.schema import Report
 from runner.stats.summary import Numbers
+from runner.twin.answers import Estimate
 from runner.twin.calibrate import calibrate
 from runner.twin.calibration import Calibration
-from runner.twin.predict import Estimate, predict
+from runner.twin.predict import predict
 
 ROWS = 64
 """replays of a prediction; its 2.5 % point is then the second lowest"""

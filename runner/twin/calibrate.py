@@ -76,7 +76,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a report and what is asked of it
         by_size[source.size].append(source)
     usable = {size: _apart(own) for size, own in by_size.items() if own[0].gap_s == 0 and len(own) > 1}
     if reason := _missing(by_size, usable):
-        return Uncalibrated(backend, reason, _what_to_run(report, model, backend, tuple(by_size)))
+        fixed = next(entry.fixed_batch for entry in report.models if entry.name == model)
+        return Uncalibrated(backend, reason, () if fixed else _sizes_to_run(tuple(by_size)))
     idle_power = {
         size: _idle_power(report, model, domains, [each.point() for each in own])
         for size, own in usable.items()
@@ -87,11 +88,18 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a report and what is asked of it
     surface = make_surface(curves)
     windows = _windows([each for own in usable.values() for each in own], curves)
     if len(windows.blocks) < LEAST_PAIRS:
-        few = f"{len(windows.blocks)} finished blocks, and {LEAST_PAIRS} are the least"
-        return Uncalibrated(backend, few, "Measure for longer, or finish it: joulebatch run --resume")
+        few = f"measured in {len(windows.blocks)} blocks, and {LEAST_PAIRS} are the least"
+        return Uncalibrated(backend, few, surface.sizes)
     device = next(each.device for each in report.backends if each.label == backend)
     error = error_ratio(surface, curves)
     return Calibration(model, variant, backend, device, tuple(domains), error, curves, surface, windows)
+
+
+def what_to_run(report: Report, model: str, backends: Sequence[str], sizes: Sequence[int]) -> str:
+    """Return the sentence that says how to measure what a twin of these backends, by label, lacks."""
+    specs = [f"--backend {entry.spec}" for entry in report.backends if entry.label in backends]
+    text = ",".join(map(str, sizes))
+    return f"Run: joulebatch run -m {model} {' '.join(specs)} --batch-sizes {text} --gaps {GAPS}"
 
 
 def _sources(
@@ -144,11 +152,8 @@ def _missing(measured: Mapping[int, object], usable: Mapping[int, object]) -> st
     return ""
 
 
-def _what_to_run(report: Report, model: str, backend: str, measured: Sequence[int]) -> str:
-    spec = next((entry.spec for entry in report.backends if entry.label == backend), backend)
-    sizes = sorted({1, *measured}) if len(measured) >= _LEAST_SIZES else _SIZES
-    text = ",".join(map(str, sizes))
-    return f"Run: joulebatch run -m {model} --backend {spec} --batch-sizes {text} --gaps {GAPS}"
+def _sizes_to_run(measured: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted({1, *measured})) if len(measured) >= _LEAST_SIZES else _SIZES
 
 
 def _idle_power(report: Report, model: str, domains: Sequence[Domain], points: Sequence[Point]) -> float:

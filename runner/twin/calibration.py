@@ -15,11 +15,12 @@ from runner.twin.surface import Surface
 
 @dataclass(frozen=True, slots=True)
 class Uncalibrated:
-    """Why a report holds no twin of a backend, and what to run."""
+    """Why a report holds no twin of a backend."""
 
     backend: str
     reason: str
-    fix: str
+    sizes: tuple[int, ...] = ()
+    """batch sizes to be measured with idle gaps; none where that would not help"""
 
 
 @dataclass(frozen=True, slots=True)

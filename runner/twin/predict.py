@@ -1,15 +1,16 @@
 """What a policy will do at a request rate, predicted by the twin, with intervals."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from math import ceil, sqrt
 
 import numpy as np
 
-from runner.arrivals.interface import Arrivals, Rates
+from runner.arrivals.interface import Arrivals
 from runner.errors import AbsentError
 from runner.policies.interface import Policy
 from runner.policies.registry import PolicySpec
 from runner.stats.intervals import CONFIDENCE, NORMAL_95
+from runner.twin.answers import Estimate, Prediction
 from runner.twin.calibration import Calibration
 from runner.twin.figures import QueueFigures
 from runner.twin.service import Floats
@@ -23,54 +24,8 @@ WARM_UP = 1024
 """requests of a row that a steady state leaves out. Ours: at 95 % of capacity a queue forgets its start within some
 hundred batches"""
 
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A predicted figure with its 95 % limits: what the calibration leaves open, and the chance of a run so long."""
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What one policy on one backend is predicted to do."""
-
-    backend: str
-    policy: str
-    arrivals: str
-    rate_hz: float | None
-    """None where a trace says when requests arrive"""
-    requests: int
-    """of each simulated queue, those left out included"""
-    warm_up: int
-    """requests left out at the start of each"""
-    rows: int
-    percentile_ratio: float
-    """0.95 for p95"""
-    stable: bool
-    """whether no queue was found to grow without bound; the figures of one that grows are of no use"""
-    response_s: Estimate
-    response_p50_s: Estimate
-    response_p95_s: Estimate
-    response_p99_s: Estimate
-    response_percentile_s: Estimate
-    """at ``percentile_ratio``"""
-    wait_s: Estimate
-    """mean, from a request's arrival to when its batch begins"""
-    service_s: Estimate
-    """mean over requests, of the batch each is in"""
-    cost_per_image: Estimate
-    """CPU-s or J, gross, idle gaps included"""
-    images_per_batch: Estimate
-    utilisation_ratio: Estimate
-    idle_gap_s: float
-    """mean idle time before a batch"""
-    batch_ratios: tuple[float, ...]
-    """by batch size from 0 on, its share of all batches"""
-    cost_by_row: Floats = field(repr=False, compare=False)
-    """cost per image in every row: rows of predictions with one seed and calibrations of one run are paired"""
+_ARRIVALS, _SERVICES = 0, 1
+"""streams of random numbers"""
 
 
 def predict(  # noqa: PLR0913 - what is asked, and how well to answer
@@ -109,9 +64,8 @@ def predict(  # noqa: PLR0913 - what is asked, and how well to answer
         requests = spec.largest_batch * ceil(requests / spec.largest_batch)
     if arrivals.available is not None:
         requests, warm_up = min(requests, arrivals.available), 0
-    figures = simulate_policy(
-        calibration, spec, arrivals, rate_hz, requests=requests, warm_up=warm_up, rows=rows, seed=seed
-    )
+    chunks_s = arrivals.chunks(rate_hz, rows, STRETCH, arrival_rng(seed))
+    figures = simulate_policy(calibration, spec, chunks_s, requests=requests, warm_up=warm_up, seed=seed)
     evidence = calibration.windows.evidence
 
     def estimate(values: Floats) -> Estimate:
@@ -144,26 +98,27 @@ def predict(  # noqa: PLR0913 - what is asked, and how well to answer
     )
 
 
+def arrival_rng(seed: int) -> np.random.Generator:
+    """Return the generator of arrivals: equal seeds give equal ones to every policy and backend."""
+    return np.random.default_rng((seed, _ARRIVALS))
+
+
 def simulate_policy(  # noqa: PLR0913 - as predict
     calibration: Calibration,
     spec: PolicySpec,
-    arrivals: Arrivals,
-    rate_hz: Rates,
+    arrivals_s: Iterable[Floats],
     *,
     requests: int,
     warm_up: int,
-    rows: int,
     seed: int,
 ) -> QueueFigures:
-    """Return the figures of many queues; rates may differ by row.
+    """Return the figures of the queues whose arrivals these are, a row each.
 
     Raises:
         AbsentError: the policy's batches are larger than any that was measured.
     """
-    policy = policy_on(calibration, spec)
-    times, services = (np.random.default_rng((seed, stream)) for stream in (0, 1))
-    chunks_s = arrivals.chunks(rate_hz, rows, STRETCH, times)
-    return simulate(policy, calibration, chunks_s, requests, services, warm_up=warm_up)
+    policy, services = policy_on(calibration, spec), np.random.default_rng((seed, _SERVICES))
+    return simulate(policy, calibration, arrivals_s, requests, services, warm_up=warm_up)
 
 
 def policy_on(calibration: Calibration, spec: PolicySpec) -> Policy:
@@ -184,16 +139,26 @@ def policy_on(calibration: Calibration, spec: PolicySpec) -> Policy:
 
 
 def estimate_rows(values: Floats, evidence: int) -> Estimate:
-    """Return the mean over rows with limits from their quantiles, as far as the calibration's evidence goes.
+    """Return the mean of times, costs or counts over rows with its limits, none of them below 0.
 
     Args:
-        values: times, costs or counts, so from 0 on, by row, each from its own bootstrap sample.
+        values: by row, each from its own bootstrap sample.
         evidence: how many independent pieces the samples were drawn from.
     """
+    low, high = limits(values, evidence)
+    return Estimate(float(values.mean()), max(0.0, low), high)
+
+
+def limits(values: Floats, evidence: int) -> tuple[float, float]:
+    """Return the 95 % limits of a mean over rows, from the rows' quantiles, as far as the evidence goes."""
     low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     mean, stretch = float(values.mean()), stretch_ratio(evidence)
-    below, above = stretch * (mean - float(low)), stretch * (float(high) - mean)
-    return Estimate(mean, max(0.0, mean - below), mean + above)
+    return mean - stretch * (mean - float(low)), mean + stretch * (float(high) - mean)
+
+
+def half_width(values: Floats, evidence: int) -> float:
+    """Return half of the 95 % interval of a mean over rows that are too few for quantiles."""
+    return stretch_ratio(evidence) * NORMAL_95 * float(values.std(ddof=1))
 
 
 def stretch_ratio(evidence: int) -> float:

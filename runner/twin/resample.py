@@ -40,10 +40,12 @@ class Windows:
 class Resampled:
     """One server per row, each a cursor into the windows of a block.
 
-    It reads a window's latencies in the order in which they were measured, and at its end goes to another block. Where
+    It reads a window's latencies in the order in which they were measured, and at its end goes to its next block. Where
     the next batch is of another source, it goes on there at the same share of that window. Every row knows only
     blocks that were drawn for it with replacement, as many as there are: so rows differ by what the calibration does
     not know as well as by chance. What lasts longer than a window shows in these differences and not within a row.
+    A row's randomness is all drawn at the start and is its own: it does not depend on what other rows do, nor its
+    blocks on what it is asked, so that policies can be compared row by row.
 
     Source:
         Carlstein, The Use of Subseries Values for Estimating the Variance of a General Statistic from a Stationary
@@ -58,13 +60,14 @@ class Resampled:
         windows: Windows,
         scale: Floats,
         picks: NDArray[np.int64],
-        rng: np.random.Generator,
+        begin: Floats,
     ) -> None:
-        self._surface, self._windows, self._rng = surface, windows, rng
+        self._surface, self._windows = surface, windows
         self._scale, self._sizes = scale.reshape(-1), scale.shape[1]
         self._picks, self._slots = picks.reshape(-1), picks.shape[1]
+        self._slot = np.zeros(len(picks), np.int64)
         self._block = picks[:, 0].copy()
-        self._read = rng.random(len(picks))
+        self._read = begin.copy()
         """by row, the share of its window that is read"""
 
     def draw(self, rows: Rows, counts: Counts, idle_s: Floats) -> tuple[Floats, Floats]:
@@ -83,15 +86,16 @@ class Resampled:
         return service_s, cost
 
     def _next(self, rows: Rows, length: Counts) -> Counts:
-        """Return places in windows of these lengths; rows that come to the end of theirs go to another block."""
+        """Return places in windows of these lengths; rows that come to the end of theirs go to their next block."""
         at = self._read.take(rows) * length + _ROUNDING
         place = at.astype(np.int64)
         ended = np.flatnonzero(place + 1 >= length)
         self._read[rows] = (at + 1.0) / length
         if ended.size:
             over = rows[ended]
-            slot = self._rng.integers(self._slots, size=over.size)
-            self._block[over], self._read[over] = self._picks.take(over * self._slots + slot), 0.0
+            slot = (self._slot[over] + 1) % self._slots
+            self._slot[over], self._read[over] = slot, 0.0
+            self._block[over] = self._picks.take(over * self._slots + slot)
         return place
 
 
@@ -116,7 +120,7 @@ def start(  # noqa: PLR0913, PLR0917 - what a server is made of
     picks = _pick_blocks(windows, rows, np.random.default_rng(seed))
     own = np.random.default_rng((seed, crc32(name.encode())))
     scale = _layout(windows, rows, own) * _interpolation(surface, error_ratio, rows, own)
-    return Resampled(surface, windows, scale, picks, rng)
+    return Resampled(surface, windows, scale, picks, rng.random(rows))
 
 
 def _pick_blocks(windows: Windows, rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -133,7 +137,8 @@ def _pick_blocks(windows: Windows, rows: int, rng: np.random.Generator) -> NDArr
     sizes = np.bincount(process)
     firsts = sizes.cumsum() - sizes
     within = (rng.random((rows, count)) * sizes[chosen]).astype(np.int64)
-    return np.argsort(process, kind="stable")[firsts[chosen] + within]
+    picks: NDArray[np.int64] = np.argsort(process, kind="stable")[firsts[chosen] + within]
+    return picks
 
 
 def _layout(windows: Windows, rows: int, rng: np.random.Generator) -> Floats:
@@ -155,4 +160,5 @@ def _interpolation(surface: Surface, error_ratio: float, rows: int, rng: np.rand
         return np.ones((rows, counts.size))
     share = np.maximum(counts - sizes[segment], 0) / (sizes[segment + 1] - sizes[segment])
     bulge = 4 * share * (1 - share) * error_ratio / NORMAL_95
-    return np.exp(rng.standard_normal((rows, sizes.size - 1))[:, segment] * bulge)
+    scale: Floats = np.exp(rng.standard_normal((rows, sizes.size - 1))[:, segment] * bulge)
+    return scale

@@ -128,4 +128,5 @@ def _sources(curves: Mapping[int, Curve], edges_s: Floats) -> NDArray[np.int64]:
         first += curves[size].gaps_s.size
     counts = np.maximum(np.arange(sizes[-1] + 1), 1)
     apart = np.abs(np.log(counts)[:, np.newaxis] - np.log(np.array(sizes)))
-    return np.array(near)[apart.argmin(axis=1)]
+    sources: NDArray[np.int64] = np.array(near)[apart.argmin(axis=1)]
+    return sources

@@ -20,6 +20,14 @@ TERMINAL_VIEWS = (
 )
 """They show what no report holds yet: --explain, doctor and a run that goes on. Everything else shows a report."""
 
+ANSWER_VIEWS = (
+    "runner.render.recommendation",
+    "runner.render.recommendation_data",
+    "runner.render.policy_table",
+    "runner.render.verification",
+)
+"""They show what the twin answers."""
+
 WORKER_NEEDS = {"numpy"}
 """All that another interpreter must have, beside the library of the backend it runs."""
 
@@ -128,9 +136,10 @@ def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
 
 
 def test_renderers_receive_a_report_and_never_measure() -> None:
-    reports = _modules("runner.render", but=TERMINAL_VIEWS)
     report = ("runner.report.schema", "runner.report.queue_schema", "runner.report.record")
-    assert _stray(reports, "runner.render", *report, "runner.units") == {}
+    allowed = ("runner.render", *report, "runner.units")
+    assert _stray(_modules("runner.render", but=(*TERMINAL_VIEWS, *ANSWER_VIEWS)), *allowed) == {}
+    assert _stray(list(ANSWER_VIEWS), *allowed, "runner.twin.answers") == {}
 
 
 def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselves() -> None:

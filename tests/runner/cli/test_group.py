@@ -152,7 +152,7 @@ def test_debug_reaches_the_commands_of_a_group(tmp_path: Path) -> None:
         (["added", "--contu", "2"], "Try 'joulebatch added --help'"),
         (["--nonsense"], "Try 'joulebatch --help'"),
         (["reports"], "Missing command. Try 'joulebatch reports --help'"),
-        (["report"], "Did you mean reports? Valid: run, queue, reports, doctor, "),
+        (["report"], "Did you mean reports? Valid: run, queue, recommend, reports, doctor, "),
     ],
 )
 def test_what_cannot_be_parsed_is_one_line_and_2(plugins: Path, arguments: list[str], said: str) -> None:

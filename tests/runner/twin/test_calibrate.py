@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field, replace
+from math import log1p
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from runner.arrivals.registry import parse_arrivals
 from runner.policies.registry import parse_policy
 from runner.report.assemble import Assembled
 from runner.report.evidence import figure_windows
-from runner.twin.calibrate import GAPS
+from runner.twin.calibrate import what_to_run
 from runner.twin.calibration import Calibration, Uncalibrated
 from runner.twin.service import Counts, Floats, Rows, Service
 from runner.twin.simulate import simulate
@@ -33,7 +34,7 @@ def noisy(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
 
 def warming_s(count: int, gap_s: float) -> float:
     """Services are slower after a gap, the more the longer it was, up to a point."""
-    return affine_s(count, gap_s) * (1 + 0.1 * np.log1p(1000 * min(gap_s, 0.2)))
+    return affine_s(count, gap_s) * (1 + 0.1 * log1p(1000 * min(gap_s, 0.2)))
 
 
 def test_means_at_measured_points_are_those_of_the_windows() -> None:
@@ -146,10 +147,10 @@ def changed(measured: Assembled, key_part: str, **facts: object) -> Assembled:
     return Assembled(measured.report.model_copy(update={"cells": cells}), measured.latencies_s)
 
 
-def reason_of(measured: Assembled) -> str:
+def lacking(measured: Assembled) -> tuple[str, tuple[int, ...]]:
     found = calibrated_of(measured, "cpu")
     assert isinstance(found, Uncalibrated)
-    return f"{found.reason}. {found.fix}."
+    return found.reason, found.sizes
 
 
 def test_cells_that_failed_are_no_calibration() -> None:
@@ -177,26 +178,35 @@ def test_only_the_windows_that_figures_are_made_of_count() -> None:
     assert found.windows.blocks == (0, 1, 2, 4, 5, 6, 7, 8, 9)
 
 
-def test_what_a_twin_lacks_is_said_with_what_to_run() -> None:
-    sizes = ",".join(map(str, SIZES))
-    run = f"Run: joulebatch run -m alexnet --backend cpu --batch-sizes {{}} --gaps {GAPS}."
-    assert reason_of(measure({"cpu": Server(gaps_s=(0.0,))})) == (
-        f"no batch size was measured both back to back and after idle gaps. {run.format(sizes)}"
+def test_what_a_twin_lacks_is_said_with_the_sizes_to_measure() -> None:
+    default = (1, 2, 4, 8, 16, 32)
+    no_gaps = "no batch size was measured both back to back and after idle gaps"
+    assert lacking(measure({"cpu": Server(gaps_s=(0.0,))})) == (no_gaps, SIZES)
+    assert lacking(measure({"cpu": Server(gaps_s=(0.02,))})) == (no_gaps, SIZES)
+    assert lacking(measure({"cpu": Server(sizes=(2, 4, 8))})) == (
+        "batch size 1 was not measured both back to back and after idle gaps",
+        SIZES,
     )
-    assert reason_of(measure({"cpu": Server(gaps_s=(0.02,))})).startswith("no batch size was measured both")
-    assert reason_of(measure({"cpu": Server(sizes=(2, 4, 8))})) == (
-        f"batch size 1 was not measured both back to back and after idle gaps. {run.format(sizes)}"
+    assert lacking(measure({"cpu": Server(sizes=(1, 8))})) == (
+        "batch sizes between 1 and 8 would be interpolated from these two alone",
+        default,
     )
-    assert reason_of(measure({"cpu": Server(sizes=(1, 8))})) == (
-        "batch sizes between 1 and 8 would be interpolated from these two alone. "
-        + run.format("1,2,4,8,16,32")
+    assert lacking(measure({"cpu": Server()}, Run(blocks=2))) == (
+        "measured in 2 blocks, and 3 are the least",
+        SIZES,
     )
-    assert reason_of(measure({"cpu": Server()}, Run(blocks=2))) == (
-        "2 finished blocks, and 3 are the least. Measure for longer, or finish it: joulebatch run --resume."
+    measured = measure({"torch": Server()})
+    assert lacking(measured) == ("nothing was measured with io=host", default)
+
+
+def test_what_to_run_names_backends_as_they_were_written() -> None:
+    report = measure({"A": Server(), "B": Server()}, Run(blocks=1)).report
+    first = report.backends[0].model_copy(update={"spec": "A=cpu:spin=off"})
+    changed_report = report.model_copy(update={"backends": (first, report.backends[1])})
+    assert what_to_run(changed_report, "alexnet", ("A", "B"), (1, 8)) == (
+        "Run: joulebatch run -m alexnet --backend A=cpu:spin=off --backend B --batch-sizes 1,8 "
+        "--gaps 2ms,20ms,200ms"
     )
-    other = calibrated_of(measure({"cpu": Server()}), "torch")
-    assert isinstance(other, Uncalibrated)
-    assert other.reason == "nothing was measured with io=host"
 
 
 def test_one_size_alone_is_a_twin_of_batches_of_one() -> None:
@@ -206,13 +216,6 @@ def test_one_size_alone_is_a_twin_of_batches_of_one() -> None:
         np.arange(3), np.ones(3, np.int64), np.zeros(3)
     )
     assert times_s == pytest.approx(affine_s(1, 0), rel=0.05)
-
-
-def test_a_backend_is_run_as_it_was_written() -> None:
-    measured = measure({"cpu": Server(gaps_s=(0.0,))})
-    entry = measured.report.backends[0].model_copy(update={"spec": "cpu=cpu:spin=off"})
-    report = measured.report.model_copy(update={"backends": (entry,)})
-    assert "--backend cpu=cpu:spin=off " in reason_of(Assembled(report, measured.latencies_s))
 
 
 def counted(rng: np.random.Generator, count: int) -> NDArray[np.float64]:

@@ -8,8 +8,9 @@ from runner.arrivals.registry import parse_arrivals
 from runner.arrivals.trace import Trace
 from runner.errors import AbsentError
 from runner.policies.registry import parse_policy
+from runner.twin.answers import Prediction
 from runner.twin.calibration import Calibration
-from runner.twin.predict import Prediction, estimate_rows, predict, stretch_ratio
+from runner.twin.predict import estimate_rows, predict, stretch_ratio
 from runner.twin.service import Counts, Floats, Rows
 from runner.twin.simulate import simulate
 from tests.runner.twin.synthetic import Run, Server, affine_s, calibrated, spinning
@@ -34,7 +35,7 @@ def test_windows_of_equal_services_predict_pollaczek_and_khinchine(load: float) 
     assert predicted.response_s.mean == pytest.approx(predicted.wait_s.mean + SERVICE_S)
     assert predicted.utilisation_ratio.mean == pytest.approx(load, rel=0.01)
     assert predicted.images_per_batch.mean == 1
-    assert predicted.batch_ratios == (0, 1)
+    assert list(predicted.batch_ratios) == [0, 1]
     assert predicted.stable
 
 

@@ -1,0 +1,94 @@
+"""``joulebatch recommend --verify``: the winner and a naive choice live, predicted beside measured."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from runner.config import RunConfig
+    from runner.report.schema import Report
+    from runner.twin.answers import Prediction, Recommendation
+
+REQUESTS = 900
+"""of each cell: three windows of 300, so that a p95 has 45 requests beyond it"""
+
+
+def check_recommendation(answer: "Recommendation", archived: "Report", reports_dir: Path) -> None:
+    """Replay the winner and the naive choice at the rate in question, archive that, and show it beside the twin.
+
+    Args:
+        answer: with a winner.
+        archived: the report that it was searched in: its models, interpreters and backends are run again.
+        reports_dir: where the new report goes.
+
+    Raises:
+        AbsentError, FileError, UsageError: the models or backends are not what they were, or not there.
+    """
+    from runner.experiment import run_experiment  # noqa: PLC0415 - only with --verify
+    from runner.progress import Progress  # noqa: PLC0415 - the same
+    from runner.render.layout import plain  # noqa: PLC0415 - the same
+    from runner.render.terminal import write_sections  # noqa: PLC0415 - the same
+    from runner.render.verification import verification_section  # noqa: PLC0415 - the same
+    from runner.selection import select  # noqa: PLC0415 - the same
+
+    chosen = to_verify(answer)
+    config = verifying_config(answer, archived, chosen, reports_dir)
+    click.echo(plain(f"Verifying {' and '.join(each.policy for each in chosen)} live"), err=True)
+    outcome = run_experiment(config, select(config), ("joulebatch", *sys.argv[1:]), Progress())
+    write_sections((verification_section(answer, chosen, outcome.report),), sys.stdout)
+    click.echo(f"Report: {outcome.folder}", err=True)
+
+
+def to_verify(answer: "Recommendation") -> tuple["Prediction", ...]:
+    """Return the winner, and the naive choice on its backend that the winner was not."""
+    assert answer.winner is not None
+    winner = answer.winner.prediction
+    naive = [each.rated.prediction for each in answer.naive if each.rated.prediction.stable]
+    other = [each for each in naive if (each.backend, each.policy) != (winner.backend, winner.policy)]
+    other.sort(key=lambda each: each.backend != winner.backend)
+    return (winner, *other[:1])
+
+
+def verifying_config(
+    answer: "Recommendation", archived: "Report", chosen: tuple["Prediction", ...], reports_dir: Path
+) -> "RunConfig":
+    """Return what replays these choices, set up as the report was."""
+    from runner.config import RunConfig  # noqa: PLC0415 - only with --verify
+    from runner.policies.registry import parse_policy  # noqa: PLC0415 - the same
+    from runner.queue.config import GAPS_S, ladder  # noqa: PLC0415 - the same
+
+    labels = [each.backend for each in chosen]
+    specs = tuple(entry.spec for entry in archived.backends if entry.label in labels)
+    begun_with: dict[str, Any] = dict(archived.provenance.config)
+    question = answer.question
+    largest = max(parse_policy(each.policy).largest_batch for each in chosen)
+    rates = "" if question.rate_hz is None else f"{question.rate_hz!r}"
+    files = tuple(file for file in begun_with["onnx_files"] if Path(file).stem == answer.model)
+    used = {name for name in begun_with.get("interpreters", {}) if any(f"@{name}" in spec for spec in specs)}
+    return RunConfig.read(
+        begun_with
+        | {
+            "models": () if files else (answer.model,),
+            "onnx_files": files,
+            "interpreters": {k: v for k, v in begun_with["interpreters"].items() if k in used},
+            "backends": specs,
+            "baseline": None,
+            "batch_sizes": ladder(largest),
+            "gaps_s": GAPS_S,
+            "paces": (),
+            "profile": "quick",
+            "time_budget_s": None,
+            "workers": None,
+            "seed": question.seed,
+            "name": f"verify {archived.report_id}"[:40],
+            "reports_dir": reports_dir,
+            "queue": {
+                "policies": tuple(dict.fromkeys(each.policy for each in chosen)),
+                "request_rates_hz": rates,
+                "arrivals": question.arrivals,
+                "requests": max(REQUESTS, 4 * largest),
+            },
+        }
+    )
