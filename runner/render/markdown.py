@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Sequence
 from typing import TextIO
 
 from runner.render.document import document
@@ -23,7 +24,12 @@ def write_markdown(report: Report, stream: TextIO, *, details: bool, width: int 
 
 def to_markdown(report: Report, *, details: bool = True) -> str:
     """Return the report as Markdown text."""
-    first, *others = document(report, details=details)
+    return sections_to_markdown(document(report, details=details))
+
+
+def sections_to_markdown(sections: Sequence[Section]) -> str:
+    """Return sections as Markdown text, the first of them as its title."""
+    first, *others = sections
     parts = [_section(first, level=1), *(_section(section, level=2) for section in others)]
     return "\n\n".join(parts) + "\n"
 

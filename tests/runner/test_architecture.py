@@ -20,6 +20,12 @@ TERMINAL_VIEWS = (
 )
 """They show what no report holds yet: --explain, doctor and a run that goes on. Everything else shows a report."""
 
+TIMELINE_VIEWS = tuple(
+    f"runner.render.{name}"
+    for name in ("timeline", "timeline_data", "timeline_findings", "timeline_axes", "timeline_plot")
+)
+"""They show a timeline, which follows from a report and is computed before they get it."""
+
 WORKER_NEEDS = {"numpy"}
 """All that another interpreter must have, beside the library of the backend it runs."""
 
@@ -100,8 +106,10 @@ def test_loads_and_backends_know_nothing_of_the_run_around_them() -> None:
 
 
 def test_renderers_receive_a_report_and_never_measure() -> None:
-    reports = _modules("runner.render", but=TERMINAL_VIEWS)
+    reports = _modules("runner.render", but=(*TERMINAL_VIEWS, *TIMELINE_VIEWS))
     assert _stray(reports, "runner.render", "runner.report.schema") == {}
+    timeline = ("runner.report.timeline", "runner.report.timeline_figures", "runner.errors")
+    assert _stray(list(TIMELINE_VIEWS), "runner.render", *timeline) == {}
 
 
 def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselves() -> None:
@@ -218,6 +226,6 @@ def test_a_worker_loads_in_an_interpreter_without_our_other_libraries() -> None:
 
 
 def test_no_file_imports_a_heavy_library_before_it_is_needed() -> None:
-    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly")
+    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly", "matplotlib")
     for name, path in MODULES.items():
         assert not any(_within(each, *heavy) for each in _imports(path, at_load=True)), name
