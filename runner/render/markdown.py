@@ -28,7 +28,7 @@ def to_markdown(report: Report, *, details: bool = True) -> str:
 
 
 def sections_to_markdown(sections: Sequence[Section]) -> str:
-    """Return sections as Markdown text; the first one's title is that of the whole."""
+    """Return sections as Markdown text, the first of them as its title."""
     first, *others = sections
     parts = [_section(first, level=1), *(_section(section, level=2) for section in others)]
     return "\n\n".join(parts) + "\n"

@@ -111,6 +111,15 @@ def percent(value: float | None) -> str:
     return NOTHING if value is None else f"{value * 100:.{_DEFAULT_DIGITS}g} %"
 
 
+def points(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """Return a difference between ratios in percentage points, with its limits: ``+2.6 [-0.8, +6.0]``."""
+    if value is None:
+        return NOTHING
+    decimals = 1 if abs(value) >= 0.001 else 2  # noqa: PLR2004 - a tenth of a point, the last digit of accuracies
+    shown = [f"{each * 100:+.{decimals}f}" for each in (value, low, high) if each is not None]
+    return shown[0] if len(shown) == 1 else f"{shown[0]} [{', '.join(shown[1:])}]"
+
+
 def span(values: Sequence[float], scale: Scale) -> str:
     """Return the smallest and the largest of some figures: ``55 to 61``."""
     if not values:

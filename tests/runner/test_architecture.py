@@ -27,6 +27,11 @@ ANSWER_VIEWS = (
     "runner.render.verification",
 )
 """They show what the twin answers."""
+TIMELINE_VIEWS = tuple(
+    f"runner.render.{name}"
+    for name in ("timeline", "timeline_data", "timeline_findings", "timeline_axes", "timeline_plot")
+)
+"""They show a timeline, which follows from a report and is computed before they get it."""
 
 WORKER_NEEDS = {"numpy"}
 """All that another interpreter must have, beside the library of the backend it runs."""
@@ -138,8 +143,11 @@ def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
 def test_renderers_receive_a_report_and_never_measure() -> None:
     report = ("runner.report.schema", "runner.report.queue_schema", "runner.report.record")
     allowed = ("runner.render", *report, "runner.units")
-    assert _stray(_modules("runner.render", but=(*TERMINAL_VIEWS, *ANSWER_VIEWS)), *allowed) == {}
+    others = (*TERMINAL_VIEWS, *ANSWER_VIEWS, *TIMELINE_VIEWS)
+    assert _stray(_modules("runner.render", but=others), *allowed) == {}
     assert _stray(list(ANSWER_VIEWS), *allowed, "runner.twin.answers") == {}
+    timeline = ("runner.report.timeline", "runner.report.timeline_figures", "runner.errors")
+    assert _stray(list(TIMELINE_VIEWS), "runner.render", *timeline) == {}
 
 
 def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselves() -> None:
@@ -257,6 +265,6 @@ def test_a_worker_loads_in_an_interpreter_without_our_other_libraries() -> None:
 
 
 def test_no_file_imports_a_heavy_library_before_it_is_needed() -> None:
-    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly", "PIL")
+    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly", "PIL", "matplotlib")
     for name, path in MODULES.items():
         assert not any(_within(each, *heavy) for each in _imports(path, at_load=True)), name

@@ -111,3 +111,18 @@ def test_sizes_and_moments() -> None:
     assert numbers.size(5_520_000) == "5.52 MB"
     assert numbers.size(85_520_809_984) == "85.5 GB"
     assert numbers.moment("2026-11-23T21:34:05+02:00") == "2026-11-23 21:34 +0200"
+
+
+@pytest.mark.parametrize(
+    ("limits", "text"),
+    [
+        ((0.02585, -0.00846, 0.06016), "+2.6 [-0.8, +6.0]"),
+        ((-0.118, None, None), "-11.8"),
+        ((0.0004, -0.0103, 0.0111), "+0.04 [-1.03, +1.11]"),
+        ((None, None, None), "-"),
+    ],
+)
+def test_points_are_differences_with_their_sign(
+    limits: tuple[float | None, float | None, float | None], text: str
+) -> None:
+    assert numbers.points(*limits) == text
