@@ -16,7 +16,6 @@ _COLUMNS = (
     Column("measured", "left"),
     Column("measured /\npredicted"),
 )
-_P95 = 0.95
 
 
 def verification_section(answer: Recommendation, chosen: Sequence[Prediction], live: Report) -> Section:

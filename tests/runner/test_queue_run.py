@@ -130,6 +130,37 @@ def test_a_calibration_measures_batches_after_gaps_and_replays_nothing(home: Pat
     assert "b4 + 20ms" in result.stdout
 
 
+def test_a_recommendation_is_verified_live_beside_the_naive_choice(home: Path) -> None:
+    calibrated = joulebatch(
+        "queue",
+        "-m",
+        "tiny",
+        "--backend",
+        "A=cpu:spin=off",
+        "--policy",
+        "greedy:2",
+        "--calibrate",
+        *QUICK,
+        cwd=home,
+    )
+    assert calibrated.returncode == 0, calibrated.stderr
+    ask = ("recommend", "latest", "--request-rate", "400", "--latency-threshold", "100ms")
+    result = joulebatch(*ask, "--verify", cwd=home)
+    assert result.returncode == 0, result.stderr
+    assert "Recommendation for tiny fp32" in result.stdout
+    _, _, live = result.stdout.partition("Verified live")
+    for text in ("predicted", "measured", "p95 response", "CPU per image", "A "):
+        assert text in live, text
+    newest = max((home / "reports").iterdir(), key=lambda path: path.name)
+    cells = queue_of(load(newest))
+    assert len(cells) == 2, "the winner and a naive choice, under one backend"
+    assert {cell.load.request_rate_hz for cell in cells} == {400.0}
+    assert all(cell.summary for cell in cells)
+    refused = joulebatch(*ask, "--policy", "greedy:2", "--verify", cwd=home)
+    assert refused.returncode == 2
+    assert "Cannot use --verify with --policy" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
