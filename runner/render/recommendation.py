@@ -94,7 +94,7 @@ def _others(answer: Recommendation) -> tuple[Section, ...]:
     """Return what holds at other rates."""
     if answer.searched_hz is None:
         return ()
-    lowest, highest = (f"{rate_hz:.3g}" for rate_hz in answer.searched_hz)
+    lowest, highest = (f"{rate_hz:.4g}" for rate_hz in answer.searched_hz)
     columns = (Column("requests/s", "left"), Column("backend", "left"), Column("for example", "left"))
     if not answer.takeovers:
         said = "no backend can be told to be the best"

@@ -13,7 +13,7 @@ from runner.stats.intervals import CONFIDENCE, NORMAL_95
 from runner.twin.answers import Estimate, Prediction
 from runner.twin.calibration import Calibration
 from runner.twin.figures import QueueFigures
-from runner.twin.service import Floats
+from runner.twin.service import Counts, Floats
 from runner.twin.simulate import STRETCH, simulate
 
 ROWS = 64
@@ -72,6 +72,7 @@ def predict(  # noqa: PLR0913 - what is asked, and how well to answer
         return estimate_rows(values, evidence)
 
     batches = figures.batch_counts.sum(axis=0)
+    dispatches = max(1, int(batches.sum()))
     return Prediction(
         backend=calibration.backend,
         policy=str(spec),
@@ -89,13 +90,20 @@ def predict(  # noqa: PLR0913 - what is asked, and how well to answer
         response_percentile_s=estimate(figures.response_quantile_s(percentile_ratio)),
         wait_s=estimate(figures.mean_wait_s),
         service_s=estimate(figures.mean_service_s),
-        cost_per_image=estimate(cost := figures.cost / figures.counted),
-        images_per_batch=estimate(figures.counted / figures.dispatches),
+        cost_per_image=estimate(cost := _per(figures.cost, figures.counted)),
+        images_per_batch=estimate(_per(figures.counted, figures.dispatches)),
         utilisation_ratio=estimate(figures.utilisation_ratio),
-        idle_gap_s=float(figures.idle_s.sum() / figures.dispatches.sum()),
-        batch_ratios=tuple((batches / batches.sum()).tolist()),
+        idle_gap_s=float(figures.idle_s.sum()) / dispatches,
+        batch_ratios=tuple((batches / dispatches).tolist()),
         cost_by_row=cost,
     )
+
+
+def _per(part: Floats | Counts, whole: Counts) -> Floats:
+    """Return the quotients by row, nan where nothing counted: the queue was stopped before its warm-up ended."""
+    quotients = np.full(len(part), np.nan)
+    np.divide(part, whole, out=quotients, where=whole > 0)
+    return quotients
 
 
 def arrival_rng(seed: int) -> np.random.Generator:

@@ -181,6 +181,9 @@ def test_a_rate_above_capacity_is_told() -> None:
     assert calibration.capacity_hz() == pytest.approx(8 / affine_s(8, 0))
     assert calibration.capacity_hz(1) == pytest.approx(1 / SERVICE_S)
     assert not ask(calibration, "greedy:8", 1.1 * calibration.capacity_hz()).stable
+    far = ask(calibration, "greedy:1", 9 * calibration.capacity_hz(1))  # stopped before its warm-up ends
+    assert not far.stable
+    assert np.isnan(far.cost_per_image.mean)
     assert ask(calibration, "greedy:8", 0.8 * calibration.capacity_hz()).stable
 
 
