@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.cli.run import run
-from runner.config import QUICK_BUDGET_S, Pace, RunConfig, parse_batch_sizes, parse_pace, read_toml
+from runner.config import (
+    QUICK_BUDGET_S,
+    Pace,
+    RunConfig,
+    parse_batch_sizes,
+    parse_gaps,
+    parse_pace,
+    read_toml,
+)
 from runner.errors import FileError, JoulebatchError, UsageError
 
 FLAGS: dict[str, Any] = {
@@ -36,6 +44,20 @@ MORE: dict[str, st.SearchStrategy[Any]] = {
     "paces": st.lists(
         st.sampled_from(["2", "0.5@1,4", "8@2"]) | st.floats(1e-3, 1e6).map(str), max_size=3
     ).map(tuple),
+    "gaps_s": st.sampled_from(["", "2ms", "20ms,2ms,0.1s"]),
+    "queue": st.none()
+    | st.fixed_dictionaries(
+        {
+            "policies": st.just(("fixed:4", "timeout:8@50ms")),
+            "request_rates_hz": st.sampled_from(["16", "0.5,32"]),
+        },
+        optional={
+            "relative_loads": st.just("0.3,0.6"),
+            "arrivals": st.sampled_from(["poisson", "burst:9"]),
+            "requests": st.integers(1, 10_000),
+            "images": st.just(Path("a b")),
+        },
+    ),
     "profile": st.sampled_from(["quick", "standard", "publication"]),
     "time_budget_s": st.none() | st.sampled_from(["90s", "5m", "0.25s"]),
     "seed": st.integers(0),
@@ -117,6 +139,19 @@ def test_what_a_report_holds_reads_back_as_the_same_configuration(flags: dict[st
     config = RunConfig.read(flags)
     archived = json.loads(json.dumps(config.model_dump(mode="json")))
     assert RunConfig.read(archived) == config
+
+
+@pytest.mark.parametrize("text", ["2", "2ms,,20ms", "0s", "soon"])
+def test_gaps_without_a_unit_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"Cannot read --gaps: expected a positive number with ms, s or m"):
+        parse_gaps(text)
+
+
+def test_gaps_are_ascending_and_each_is_given_once() -> None:
+    assert parse_gaps("20ms,2ms") == (0.002, 0.02)
+    assert parse_gaps("") == ()
+    with pytest.raises(UsageError, match="Cannot use --gaps: expected each duration once"):
+        parse_gaps("20ms,0.02s")
 
 
 def test_the_test_above_knows_every_setting() -> None:
