@@ -50,7 +50,7 @@ class _Blocks:
         self._counts = _window_counts(roster)
         self._last_s = 0.0
         self._shifts = Shifts(roster, self.number)
-        self._queue_s = queue_need_s(roster)
+        self._queue_s = queue_need_s(roster) + roster.bench.profile.replays * _block_s(roster, self._counts)
         """kept for what comes after these blocks"""
 
     @property

@@ -19,6 +19,7 @@ class Shifts:
 
     def __init__(self, roster: Roster, number: int) -> None:
         self._roster, self._profile = roster, roster.bench.profile
+        self._fewest = max(self._profile.min_blocks, self._profile.replays)
         self._began_at = number
         """the first block of the present workers; those of a resumed run are fresh"""
 
@@ -28,7 +29,7 @@ class Shifts:
         Args:
             block_s: what a block takes.
         """
-        return self._roster.fresh_s / self._blocks_each(self._profile.min_blocks, block_s)
+        return self._roster.fresh_s / self._blocks_each(self._fewest, block_s)
 
     def due(self, number: int, block_s: float) -> bool:
         """Return whether fresh workers take the block of this number, which takes so long."""
@@ -36,7 +37,7 @@ class Shifts:
 
     def _blocks_each(self, number: int, block_s: float) -> float:
         fewest = self._profile.blocks_each
-        if number < self._profile.min_blocks or block_s <= 0:
+        if number < self._fewest or block_s <= 0:
             return fewest
         return max(fewest, ceil(_BLOCKS_PER_FRESH * self._roster.fresh_s / block_s))
 

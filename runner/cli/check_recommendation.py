@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from runner.twin.answers import Prediction, Recommendation
 
 REQUESTS = 900
-"""of each cell: three windows of 300, so that a p95 has 45 requests beyond it"""
+"""of each cell at most: three windows of 300, so that a p95 has 45 requests beyond it"""
+LONGEST_S = 90.0
+"""of the replays of a cell; slower requests are fewer"""
 
 
 def check_recommendation(answer: "Recommendation", archived: "Report", reports_dir: Path) -> None:
@@ -64,6 +66,9 @@ def verifying_config(
     begun_with: dict[str, Any] = dict(archived.provenance.config)
     question = answer.question
     largest = max(parse_policy(each.policy).largest_batch for each in chosen)
+    requests = max(4 * largest, 60, min(REQUESTS, int(LONGEST_S * (question.rate_hz or REQUESTS))))
+    pairs = len(set(labels)) * len({each.policy for each in chosen})
+    budget_s = 300.0 + 2 * pairs * requests / (question.rate_hz or 1.0)
     rates = "" if question.rate_hz is None else f"{question.rate_hz!r}"
     files = tuple(file for file in begun_with["onnx_files"] if Path(file).stem == answer.model)
     used = {name for name in begun_with.get("interpreters", {}) if any(f"@{name}" in spec for spec in specs)}
@@ -79,7 +84,7 @@ def verifying_config(
             "gaps_s": GAPS_S,
             "paces": (),
             "profile": "quick",
-            "time_budget_s": None,
+            "time_budget_s": budget_s,
             "workers": None,
             "seed": question.seed,
             "name": f"verify {archived.report_id}"[:40],
@@ -88,7 +93,7 @@ def verifying_config(
                 "policies": tuple(dict.fromkeys(each.policy for each in chosen)),
                 "request_rates_hz": rates,
                 "arrivals": question.arrivals,
-                "requests": max(REQUESTS, 4 * largest),
+                "requests": requests,
             },
         }
     )

@@ -101,14 +101,15 @@ def queue_need_s(roster: Roster) -> float:
     return roster.bench.profile.replays * sum(each.window_s for each in admitted)
 
 
-def admit(roster: Roster, windows: int) -> dict[str, Admitted]:
+def admit(roster: Roster, windows: int, left_s: float) -> dict[str, Admitted]:
     """Return the cells to be replayed, by key; what cannot be is journaled with the reason.
 
     Args:
         roster: of the model, its batches measured.
         windows: how many are still to be taken of each cell.
+        left_s: the time that replays may take.
     """
-    services, left_s = Services(roster), roster.bench.budget.for_needs_s
+    services = Services(roster)
     admitted: dict[str, Admitted] = {}
     for cell in _open_cells(roster):
         rated = _rated(cell, services)
@@ -157,10 +158,10 @@ def _expected_s(cell: QueueCell, services: Services) -> NDArray[np.float64]:
 def _rated(cell: QueueCell, services: Services) -> QueueCell:
     """Return a cell with its rate and capacity, or why there is nothing to replay; once told, they stay."""
     policy = parse_policy(cell.load.policy)
-    if cell.capacity_hz is not None:
-        return cell
     if services.largest(cell.backend) < policy.largest_batch:
         return _closed(cell, "skipped", f"batch {policy.largest_batch} was not measured on {cell.backend}")
+    if cell.capacity_hz is not None:
+        return cell
     hot_s = services.hot_s(cell.backend, policy.largest_batch)
     capacity_hz = capacity(hot_s, fixed=policy.kind == "fixed")
     rate_hz = _rate_hz(cell, services)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from runner.arrivals.registry import parse_arrivals
+from runner.errors import UsageError
 
 
 def arrivals_s(spec: str, rate_hz: float, count: int, seed: int, block: int) -> tuple[float, ...]:
@@ -21,6 +22,12 @@ def arrivals_s(spec: str, rate_hz: float, count: int, seed: int, block: int) -> 
 
 
 def mean_rate_hz(spec: str, count: int) -> float:
-    """Return the mean rate of the first so many arrivals of a trace."""
-    last_s = parse_arrivals(spec).times_s(None, count, np.random.default_rng(0))[-1]
-    return count / float(last_s) if last_s > 0 else float("inf")
+    """Return the mean rate of the first so many arrivals of a trace.
+
+    Raises:
+        UsageError: all of them come at once.
+    """
+    last_s = float(parse_arrivals(spec).times_s(None, count, np.random.default_rng(0))[-1])
+    if last_s <= 0:
+        raise UsageError(f"Cannot replay {spec}", expected="arrivals after 0 s", got="all of them at 0 s")
+    return count / last_s

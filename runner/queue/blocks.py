@@ -34,7 +34,9 @@ class _QueueBlocks:
         self._roster = roster
         self._so_far = roster.so_far.queue
         self._windows = roster.bench.profile.replays
-        self._cells = admit(roster, max(1, self._windows - self._first_time))
+        windows, profile = max(1, self._windows - self._first_time), roster.bench.profile
+        around_s = windows * block_s(roster) + (profile.workers - 1) * roster.fresh_s
+        self._cells = admit(roster, windows, roster.bench.budget.for_needs_s - around_s)
         self._shifts = Shifts(roster, self._so_far.blocks)
 
     @property
@@ -74,6 +76,7 @@ class _QueueBlocks:
             self._shifts.change(number)
         if self._calibrations <= number:  # a resumed run has it already
             run_another_block(self._roster)
+        self._close_lost()
         windows = []
         order = random.Random(f"{bench.terms.seed}/{plan.file.name}/queue/{number}")  # noqa: S311 - an order, no secret
         for key in order.sample(sorted(self._cells), len(self._cells)):
@@ -88,6 +91,19 @@ class _QueueBlocks:
         line = QueueBlockLine(model=plan.file.name, variant=plan.file.variant, block=number, repeats=repeats)
         bench.journal.write(line)
         self._so_far.finish_block(line, windows)
+
+    def _close_lost(self) -> None:
+        """Close the cells of backends that did not open again."""
+        there = {cell.backend for cell in self._roster.ready.values()}
+        for key, each in list(self._cells.items()):
+            if each.cell.backend not in there:
+                close(
+                    self._roster,
+                    each.cell,
+                    "failed",
+                    f"{each.cell.backend} was lost when it was started anew",
+                )
+                del self._cells[key]
 
     def say_what_is_missing(self) -> None:
         """Journal what the budget cost."""

@@ -8,6 +8,7 @@ from runner.backends.spec import BackendSpec
 from runner.errors import UsageError
 from runner.modelfile import ModelFile
 from runner.policies.registry import parse_policy
+from runner.queue.arrivals import mean_rate_hz
 from runner.queue.config import QueueConfig
 from runner.report.queue_schema import QueueCell, QueueLoad
 from runner.report.schema import NOT_REACHED
@@ -30,6 +31,8 @@ def queue_cells(
     if not config.policies:
         return ()
     count = requests_per_window(config, windows)
+    if not parse_arrivals(config.arrivals).takes_rate:
+        mean_rate_hz(config.arrivals, count)
     _check_batches(config, file, count, windows)
     return tuple(
         QueueCell(
@@ -61,7 +64,7 @@ def rate_label(load: QueueLoad) -> str:
     """Return the rate as cells' keys spell it: ``32/s``, ``0.6C`` for 60 % of capacity; nothing for a trace."""
     if load.relative_load is not None:
         return f"{load.relative_load:g}C"
-    return "" if load.request_rate_hz is None else f"{load.request_rate_hz:g}/s"
+    return "" if load.request_rate_hz is None else f"{load.request_rate_hz:.12g}/s"
 
 
 def load_label(load: QueueLoad) -> str:

@@ -34,11 +34,10 @@ def derive_queue(
     for window, replay in zip(study.windows, replays, strict=True):
         taken[window.cell].append((window, replay))
     twins = Twins(report, latencies_s)
-    cells = tuple(
-        _predicted(report, _summarised(report, cell, taken.get(cell.key, ())), twins) for cell in study.cells
-    )
+    cells = tuple(_derived(report, cell, taken.get(cell.key, ()), twins) for cell in study.cells)
     sessions = {(entry.model, entry.variant, entry.backend): entry for entry in report.sessions}
     evidence = QueueEvidence(
+        planned=cells,
         cells=tuple(
             cell
             for cell in cells
@@ -76,13 +75,17 @@ def _summarised(report: Report, cell: QueueCell, taken: Sequence[tuple[QueueWind
     )
 
 
-def _predicted(report: Report, cell: QueueCell, twins: Twins) -> QueueCell:
-    """Return a cell with what the twin says of it: beside the live figures, or instead of them."""
+def _derived(
+    report: Report, planned: QueueCell, taken: Sequence[tuple[QueueWindow, Replay]], twins: Twins
+) -> QueueCell:
+    """Return a cell with its figures, and what the twin says of it beside them or in their place."""
+    cell = _summarised(report, planned, taken)
+    recorded_s = taken[0][1].arrivals_s if taken else None
     energies = [window.energy for window in report.windows if window.paired]
     domains = summed_domains(energies, _metering(report, cell))
     if cell.summary:
         domains = cell.summary.energy.domains if cell.summary.energy else ()
-    return cell.model_copy(update={"prediction": twins.predict(cell, domains)})
+    return cell.model_copy(update={"prediction": twins.predict(cell, domains, recorded_s)})
 
 
 def _metering(report: Report, cell: QueueCell) -> Metering:

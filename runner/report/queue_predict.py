@@ -2,7 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.arrivals.interface import Arrivals
 from runner.arrivals.registry import parse_arrivals
+from runner.arrivals.trace import KIND as TRACES
+from runner.arrivals.trace import Trace
 from runner.meters.interface import Domain
 from runner.policies.registry import parse_policy
 from runner.report.queue_schema import QueueCell, QueuePrediction
@@ -27,7 +33,9 @@ class Twins:
         self._report, self._latencies_s = report, latencies_s
         self._known: dict[tuple[str, str, str, tuple[Domain, ...]], Calibration | None] = {}
 
-    def predict(self, cell: QueueCell, domains: tuple[Domain, ...]) -> QueuePrediction | None:
+    def predict(
+        self, cell: QueueCell, domains: tuple[Domain, ...], recorded_s: NDArray[np.float64] | None
+    ) -> QueuePrediction | None:
         """Return what the twin says of a cell; None where it cannot be calibrated, or has no such batch.
 
         Nothing of a cell that decodes images: only batches that are ready were measured.
@@ -35,11 +43,13 @@ class Twins:
         Args:
             cell: with its rate.
             domains: whose joules are the cost; CPU time where none is given.
+            recorded_s: arrivals of one of its windows: what a trace said, whatever became of its file.
         """
-        twin = self._twin(cell, domains)
-        policy, arrivals = parse_policy(cell.load.policy), parse_arrivals(cell.load.arrivals)
-        rate_hz = cell.load.request_rate_hz
-        if twin is None or cell.load.decoded or policy.largest_batch > twin.sizes[-1] or rate_hz is None:
+        twin, policy = self._twin(cell, domains), parse_policy(cell.load.policy)
+        arrivals, rate_hz = _arrivals(cell.load.arrivals, recorded_s), cell.load.request_rate_hz
+        if twin is None or policy.largest_batch > twin.sizes[-1] or cell.load.decoded:
+            return None
+        if arrivals is None or rate_hz is None:
             return None
         told = predict(
             twin,
@@ -69,6 +79,13 @@ class Twins:
             found = calibrate(self._report, self._latencies_s, *key)
             self._known[key] = found if isinstance(found, Calibration) else None
         return self._known[key]
+
+
+def _arrivals(spec: str, recorded_s: NDArray[np.float64] | None) -> Arrivals | None:
+    """Return arrivals like those of a cell; None for a trace of which nothing was replayed."""
+    if not spec.startswith(f"{TRACES.name}:"):
+        return parse_arrivals(spec)
+    return None if recorded_s is None else Trace(spec, recorded_s)
 
 
 def _interval(estimate: Estimate) -> Interval:

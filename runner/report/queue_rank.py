@@ -30,8 +30,10 @@ from runner.stats.ranktests import RankTest, friedman, holm, wilcoxon
 class QueueEvidence:
     """What may be compared."""
 
+    planned: tuple[QueueCell, ...]
+    """all of them, in the order of the plan: the first policy of a rate is the one that others are compared with"""
     cells: tuple[QueueCell, ...]
-    """in the order of the plan, each with a summary and without a reason in ``queue_exclusion``"""
+    """those of them with a summary and without a reason in ``queue_exclusion``"""
     windows: Mapping[str, Sequence[tuple[QueueWindow, Replay]]]
     """by cell: those of finished blocks that no other repeats"""
     devices: Mapping[str, Device]
@@ -54,9 +56,10 @@ def queue_exclusion(cell: QueueCell, trusted: str | None) -> str | None:
 
 def compare_queue(evidence: QueueEvidence) -> Iterator[QueueComparison]:
     """Yield every cell against the first policy of its rate, and against the baseline backend under its policy."""
-    for cells in _families(evidence.cells).values():
-        for cell in cells[1:]:
-            yield from _compared(evidence, cell, cells[0], "policy")
+    for first, cells in _families(evidence):
+        for cell in cells if first in cells else ():
+            if cell is not first:
+                yield from _compared(evidence, cell, first, "policy")
     bases = {_of_policy(cell): cell for cell in evidence.cells if cell.backend == evidence.baseline}
     for cell in evidence.cells:
         base = bases.get(_of_policy(cell))
@@ -66,7 +69,9 @@ def compare_queue(evidence: QueueEvidence) -> Iterator[QueueComparison]:
 
 def rank_tests(evidence: QueueEvidence) -> Iterator[QueueTest]:
     """Yield the rank tests of every model, backend and rate: over all policies, and over fixed batches."""
-    for cells in _families(evidence.cells).values():
+    for first, cells in _families(evidence):
+        if first not in cells:
+            continue
         fixed = [cell for cell in cells if parse_policy(cell.load.policy).kind == "fixed"]
         fixed.sort(key=lambda cell: parse_policy(cell.load.policy).largest_batch)
         factors: tuple[tuple[Literal["policy", "batch size"], Sequence[QueueCell]], ...] = (
@@ -88,14 +93,15 @@ def cost_metric(evidence: QueueEvidence, cells: Sequence[QueueCell]) -> QueueCos
     return "cpu_s_per_image" if len(devices) == 1 else None
 
 
-def _families(cells: Sequence[QueueCell]) -> dict[Hashable, list[QueueCell]]:
-    """Return the cells that differ in nothing but their policy."""
+def _families(evidence: QueueEvidence) -> Iterator[tuple[QueueCell, list[QueueCell]]]:
+    """Yield the first planned cell of each model, backend and rate, and those of its policies that count."""
     families: dict[Hashable, list[QueueCell]] = defaultdict(list)
-    for cell in cells:
+    for cell in evidence.planned:
         load = cell.load
         rate = load.request_rate_hz if load.relative_load is None else -load.relative_load
         families[cell.model, cell.variant, cell.backend, load.arrivals, rate].append(cell)
-    return families
+    for cells in families.values():
+        yield cells[0], [cell for cell in cells if cell in evidence.cells]
 
 
 def _of_policy(cell: QueueCell) -> Hashable:

@@ -118,8 +118,8 @@ class Crew:
 
     def serve(self, label: str, request: Serve, predicted_s: float) -> Served:
         """Replay one trace of arrivals; raises as `prepare` does."""
-        # A trace lasts as long as it lasts, so that it ends soon after its time whatever is left of the budget.
-        limit_s = self._terms.patience.limit_s(predicted_s)
+        # A replay gives up by itself, so that what is predicted is the most that it takes.
+        limit_s = predicted_s + self._terms.patience.floor_s
         return self._ask(label, lambda worker: worker.serve(request, limit_s))
 
     def cpu_s(self, label: str) -> float | None:

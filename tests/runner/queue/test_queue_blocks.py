@@ -8,6 +8,7 @@ from runner.blocks import run_blocks
 from runner.prepare import open_sessions, prepare_cells
 from runner.queue.blocks import run_queue
 from runner.so_far import ModelSoFar, QueueSoFar
+from runner.workers.crew import BackendLostError
 from runner.workers.parent import WorkerLostError
 from tests.runner.simulated_bench import Scene, scene
 
@@ -139,21 +140,37 @@ def test_a_deadline_is_told_what_batches_take_and_others_need_not_know() -> None
     assert told["greedy:4"] == ()
 
 
-def test_a_resumed_queue_goes_on_where_it_was() -> None:
+@pytest.mark.parametrize(("blocks", "more"), [(5, 1), (6, 0)])
+def test_a_resumed_queue_goes_on_where_it_was(blocks: int, more: int) -> None:
     whole = ran()
-    so_far = ModelSoFar(
-        queue=QueueSoFar(blocks=2, cells={c.key: c for c in whole.journal.queue_cells.values()})
-    )
+    known = {cell.key: cell for cell in whole.journal.queue_cells.values()}
+    so_far = ModelSoFar(blocks=blocks, queue=QueueSoFar(blocks=2, cells=known))
     on = scene({"A": 0.01, "B": 0.02}, sizes="1,2,4", queue=QUEUE, so_far=so_far)
     open_sessions(on.roster)
     prepare_cells(on.roster)
     run_blocks(on.roster)
     run_queue(on.roster)
     assert [line.block for line in on.journal.queue_blocks] == [2]
-    assert len(on.journal.blocks) == 3 + 1, "what batches take, and once more before the block that was open"
-    assert [w.cell for w in on.journal.queue_windows] == [
-        w.cell for w in whole.journal.queue_windows if w.block == 2
-    ]
+    assert len(on.journal.blocks) == more, "the batches of the open block, unless they are measured already"
+    expected = [window.cell for window in whole.journal.queue_windows if window.block == 2]
+    assert [window.cell for window in on.journal.queue_windows] == expected
+
+
+def test_a_backend_that_is_lost_when_it_is_started_anew_costs_the_others_nothing() -> None:
+    on = staged(profile="standard", queue={"requests": 200})
+    on.crew.faults["refresh", "B", 0] = BackendLostError("no reply within 30 s")
+    run(on)
+    cells = on.journal.queue_cells
+    assert {cells["B fixed:4"].status, cells["B greedy:4"].status} == {"failed"}
+    assert "lost" in cells["B fixed:4"].reason
+    assert sum(window.cell.split("/")[2] == "A" for window in on.journal.queue_windows) == 10 * 2
+
+
+def test_short_queues_are_spread_over_all_workers_though_these_are_dear() -> None:
+    on = staged({"A": 0.01}, profile="standard", queue={"requests": 50})
+    on.roster.fresh_s = on.crew.refresh_s = 8.0
+    run(on)
+    assert len({window.worker for window in on.journal.queue_windows}) == 5
 
 
 def test_long_queues_are_served_by_fresh_workers_too() -> None:

@@ -136,7 +136,7 @@ def test_a_server_without_a_pause_is_overloaded_and_not_compared() -> None:
 
 def test_cells_that_were_not_replayed_say_why() -> None:
     outcomes = {"fixed:4": ("overloaded", "50 requests/s, capacity 41/s")}
-    study = study_of(outcomes=outcomes)
+    study = study_of(policies=("fixed:4", "greedy:4", "greedy:2"), outcomes=outcomes)
     cell = cell_of(study, "fixed:4")
     assert (cell.status, cell.reason, cell.summary) == ("overloaded", "50 requests/s, capacity 41/s", None)
     assert cell_of(study, "greedy:4").status == "measured"
