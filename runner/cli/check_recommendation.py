@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from runner.twin.answers import Prediction, Recommendation
 
 REQUESTS = 900
-"""of each cell at most: three windows of 300, so that a p95 has 45 requests beyond it"""
+"""of each cell, unless four of its largest batches are more; three windows of 300 leave 45 requests beyond a p95"""
 LONGEST_S = 90.0
 """of the replays of a cell; slower requests are fewer"""
 

@@ -15,9 +15,11 @@ from runner.report.queue_schema import QueueCell, QueueStatus
 from runner.report.schema import NOT_REACHED
 
 LEAST_GIVE_UP_S = 2.0
+"""Ours: a pause of the whole machine is no queue that grows."""
 GIVE_UP_CYCLES = 100
 """Ours: a request that waits longer than so many times what filling and serving a batch take stands in a queue that
-only grows. With Poisson arrivals at 95 % of capacity its chance is below 1e-9 (Kingman's heavy traffic bound)."""
+only grows. With Poisson arrivals and equal services at 95 % of capacity its chance is below 1e-9 (Kingman's heavy
+traffic approximation)."""
 
 
 @dataclass(frozen=True, slots=True)

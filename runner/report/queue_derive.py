@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from runner.report.evidence import distrust
+from runner.report.evidence import all_gpus_counted, distrust
 from runner.report.joules import Metering, summed_domains
 from runner.report.queue_figures import summarise_queue
 from runner.report.queue_predict import Twins
@@ -46,6 +46,7 @@ def derive_queue(
         windows={key: [each for each in own if each[0].paired] for key, own in taken.items()},
         devices={backend.label: backend.device for backend in report.backends},
         baseline=baseline,
+        all_gpus_counted=all_gpus_counted(report),
     )
     return study.model_copy(
         update={

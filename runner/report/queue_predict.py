@@ -23,7 +23,7 @@ from runner.twin.predict import predict
 ROWS = 64
 """replays of a prediction; its 2.5 % point is then the second lowest"""
 SEED_OFFSET = 1_000_003
-"""Added to the run's seed, so that the twin never sees the arrivals of the run. Any number above all blocks does."""
+"""Added to the run's seed, so that the twin never sees the arrivals of the run. Any number but 0 does."""
 
 
 class Twins:

@@ -40,18 +40,20 @@ class QueueEvidence:
     """by backend"""
     baseline: str
     """label of the baseline backend"""
+    all_gpus_counted: bool
+    """whether the domain ``gpu`` covers every GPU of the machine, idle ones included"""
 
 
-def queue_exclusion(cell: QueueCell, trusted: str | None) -> str | None:
+def queue_exclusion(cell: QueueCell, distrusted: str | None) -> str | None:
     """Return why a cell is shown but never compared, or None.
 
     Args:
         cell: with its summary, where it has one.
-        trusted: why its session's figures count for nothing; None where they count.
+        distrusted: why its session's figures count for nothing; None where they count.
     """
     if cell.status != "measured" or cell.summary is None:
         return f"{cell.status}: {cell.reason}" if cell.reason else cell.status
-    return cell.summary.doubt or trusted
+    return cell.summary.doubt or distrusted
 
 
 def compare_queue(evidence: QueueEvidence) -> Iterator[QueueComparison]:
@@ -88,7 +90,8 @@ def cost_metric(evidence: QueueEvidence, cells: Sequence[QueueCell]) -> QueueCos
     """Return what these cells' cost is: joules over one set of domains, else CPU time on one kind of device."""
     domains = {cell.summary.energy.domains if cell.summary and cell.summary.energy else () for cell in cells}
     devices = {evidence.devices[cell.backend] for cell in cells}
-    if len(domains) == 1 and {OWN_DOMAIN[device] for device in devices} <= set(*domains):
+    covered = len(domains) == 1 and {OWN_DOMAIN[device] for device in devices} <= set(*domains)
+    if covered and (len(devices) == 1 or evidence.all_gpus_counted):
         return "energy_per_image"
     return "cpu_s_per_image" if len(devices) == 1 else None
 
