@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.errors import SIGNALLED, AbsentError
+
 if TYPE_CHECKING:
     from runner.config import RunConfig
     from runner.report.schema import Report
@@ -26,7 +28,8 @@ def check_recommendation(answer: "Recommendation", archived: "Report", reports_d
         reports_dir: where the new report goes.
 
     Raises:
-        AbsentError, FileError, UsageError: the models or backends are not what they were, or not there.
+        AbsentError, FileError, UsageError: models or backends are not what they were, or not there; or nothing of
+            it could be replayed.
     """
     from runner.experiment import run_experiment  # noqa: PLC0415 - only with --verify
     from runner.progress import Progress  # noqa: PLC0415 - the same
@@ -40,7 +43,13 @@ def check_recommendation(answer: "Recommendation", archived: "Report", reports_d
     click.echo(plain(f"Verifying {' and '.join(each.policy for each in chosen)} live"), err=True)
     outcome = run_experiment(config, select(config), ("joulebatch", *sys.argv[1:]), Progress())
     write_sections((verification_section(answer, chosen, outcome.report),), sys.stdout)
-    click.echo(f"Report: {outcome.folder}", err=True)
+    click.echo(f"{'Interrupted report' if outcome.interrupted_by else 'Report'}: {outcome.folder}", err=True)
+    if outcome.interrupted_by:
+        click.get_current_context().exit(SIGNALLED + outcome.interrupted_by)
+    cells = outcome.report.queue.cells if outcome.report.queue else ()
+    if not any(cell.summary for cell in cells):
+        reasons = sorted({cell.reason for cell in cells})
+        raise AbsentError("Nothing could be verified", got="; ".join(reasons), fix=f"See {outcome.folder}")
 
 
 def to_verify(answer: "Recommendation") -> tuple["Prediction", ...]:
@@ -57,7 +66,8 @@ def verifying_config(
     answer: "Recommendation", archived: "Report", chosen: tuple["Prediction", ...], reports_dir: Path
 ) -> "RunConfig":
     """Return what replays these choices, set up as the report was."""
-    from runner.config import RunConfig  # noqa: PLC0415 - only with --verify
+    from runner.backends.spec import parse_specs  # noqa: PLC0415 - only with --verify
+    from runner.config import RunConfig  # noqa: PLC0415 - the same
     from runner.policies.registry import parse_policy  # noqa: PLC0415 - the same
     from runner.queue.config import GAPS_S, ladder  # noqa: PLC0415 - the same
 
@@ -71,13 +81,13 @@ def verifying_config(
     budget_s = 300.0 + 2 * pairs * requests / (question.rate_hz or 1.0)
     rates = "" if question.rate_hz is None else f"{question.rate_hz!r}"
     files = tuple(file for file in begun_with["onnx_files"] if Path(file).stem == answer.model)
-    used = {name for name in begun_with.get("interpreters", {}) if any(f"@{name}" in spec for spec in specs)}
+    used = {spec.interpreter for spec in parse_specs(specs)}
     return RunConfig.read(
         begun_with
         | {
             "models": () if files else (answer.model,),
             "onnx_files": files,
-            "interpreters": {k: v for k, v in begun_with["interpreters"].items() if k in used},
+            "interpreters": {name: path for name, path in begun_with["interpreters"].items() if name in used},
             "backends": specs,
             "baseline": None,
             "batch_sizes": ladder(largest),
@@ -86,7 +96,7 @@ def verifying_config(
             "profile": "quick",
             "time_budget_s": budget_s,
             "workers": None,
-            "seed": question.seed,
+            "seed": question.seed + 1,  # arrivals that the twin has not seen
             "name": f"verify {archived.report_id}"[:40],
             "reports_dir": reports_dir,
             "queue": {

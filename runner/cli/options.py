@@ -30,6 +30,20 @@ DETAILS = click.option(
 )
 
 
+class PolicyCommand(click.Command):
+    """A command whose help lists the policies and arrivals of the registries."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write policies and arrivals, then the examples."""
+        from runner.arrivals.registry import ARRIVALS  # noqa: PLC0415 - only such a command's help needs it
+        from runner.policies.registry import POLICIES  # noqa: PLC0415 - the same
+
+        for title, kinds in (("Policies", POLICIES), ("Arrivals", ARRIVALS)):
+            with formatter.section(title):
+                formatter.write_dl([(kind.form, kind.summary) for kind in kinds.values()])
+        super().format_epilog(ctx, formatter)
+
+
 def format_option(formats: tuple[str, ...] = FORMATS) -> Callable[[Any], Any]:
     """Return the option ``-f``, for a command that can write these formats."""
     return click.option(

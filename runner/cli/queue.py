@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from runner.cli.measuring import Shown, measure, measuring_options
-from runner.cli.options import FOLDER
+from runner.cli.options import FOLDER, PolicyCommand
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,22 +21,8 @@ _TARGET_CI = "2%"
 """of the calibration's ratios between backends; the replays are as many as the profile says"""
 
 
-class QueueCommand(click.Command):
-    """The command whose help lists the policies and arrivals of the registries."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write policies and arrivals, then the examples."""
-        from runner.arrivals.registry import ARRIVALS  # noqa: PLC0415 - only the help of this command needs it
-        from runner.policies.registry import POLICIES  # noqa: PLC0415 - the same
-
-        for title, kinds in (("Policies", POLICIES), ("Arrivals", ARRIVALS)):
-            with formatter.section(title):
-                formatter.write_dl([(kind.form, kind.summary) for kind in kinds.values()])
-        super().format_epilog(ctx, formatter)
-
-
 @click.command(
-    cls=QueueCommand,
+    cls=PolicyCommand,
     context_settings={"show_default": True, "max_content_width": 100},
     epilog="""
 \b

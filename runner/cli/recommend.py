@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.options import REPORTS_DIR, format_option
+from runner.cli.options import REPORTS_DIR, PolicyCommand, format_option
 from runner.errors import GateError, UsageError
 
 if TYPE_CHECKING:  # these load pydantic and scipy, which no help needs
@@ -15,22 +15,8 @@ if TYPE_CHECKING:  # these load pydantic and scipy, which no help needs
     from runner.twin.recommend import Ask
 
 
-class RecommendCommand(click.Command):
-    """The command whose help lists policies and arrivals of their registries."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the policies and arrivals, then the examples."""
-        from runner.arrivals.registry import ARRIVALS  # noqa: PLC0415 - loads numpy
-        from runner.policies.registry import POLICIES  # noqa: PLC0415 - the same
-
-        for title, kinds in (("Policies", POLICIES), ("Arrivals", ARRIVALS)):
-            with formatter.section(title):
-                formatter.write_dl([(kind.form, kind.summary) for kind in kinds.values()])
-        super().format_epilog(ctx, formatter)
-
-
 @click.command(
-    cls=RecommendCommand,
+    cls=PolicyCommand,
     context_settings={"show_default": True, "max_content_width": 100},
     epilog="""
 \b
