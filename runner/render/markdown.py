@@ -12,8 +12,8 @@ from runner.report.schema import Report
 # Only what could begin something (GitHub Flavored Markdown, section 6): emphasis, code and cells; underscores
 # that begin a word; brackets that make a link, footnote or task; every tilde but the last, as it takes two.
 _INLINE = re.compile(r"[\\`*|]|(?<![^\W_])_|\](?=[(\[:])|\[(?=\^|[ xX]\])|~(?=.*~)")
-# Headings, list items and rules, which a line may begin with (section 4 and 5).
-_BLOCK = re.compile(r"^(\d*)([-+.)](?=\s|$)|#+(?=\s|$)|-{3,}$)")
+# Headings, list items and rules, which a line may begin with (section 4 and 5); two hyphens behind a bullet are a rule.
+_BLOCK = re.compile(r"^(\d*)([-+.)](?=\s|$)|#+(?=\s|$)|-(?=[-\s]+$))")
 
 
 def write_markdown(report: Report, stream: TextIO, *, details: bool, width: int | None = None) -> None:

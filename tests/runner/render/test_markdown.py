@@ -48,6 +48,8 @@ TEXTS = st.text(st.sampled_from("ab1 .)-+#*_`~[](){}<>&|!^:\\/x")) | st.text(st.
 @example("[x](y) [a](b)")
 @example("[a]: b [a]")
 @example("[x] done")
+@example("--")
+@example("-- -")
 @example("---")
 @example("1. one")
 @example("_a_ a_b __c__")
