@@ -24,7 +24,8 @@ import psutil
 from onnx import TensorProto, helper, numpy_helper
 
 from runner.plan import PROFILES
-from runner.report.journal import WindowLine, read_journal
+from runner.report.journal import read_journal
+from runner.report.lines import WindowLine
 from runner.report.schema import Window
 
 MIB = 1 << 20

@@ -32,7 +32,8 @@ from runner.interruption import Interruption
 from runner.modelfile import ModelFile, open_model
 from runner.plan import MIN_INFERENCES, PROFILES, WINDOW_S
 from runner.report.archive import load
-from runner.stats.intervals import CONFIDENCE, NORMAL_95
+from runner.stats.estimate import NORMAL_95
+from runner.stats.intervals import CONFIDENCE
 from runner.units import parse_duration_s, parse_percent_ratio
 from runner.workers.crew import Crew, Terms
 from runner.workers.protocol import Measure, Prepare

@@ -18,7 +18,8 @@ from runner.machine.sensors import CpuSensors
 from runner.meters.recorder import MeterSet
 from runner.plan import ModelPlan, Profile, profile_of
 from runner.progress import Progress
-from runner.report.journal import CellLine, Journal, NoteLine
+from runner.report.journal import Journal
+from runner.report.lines import CellLine, NoteLine
 from runner.report.schema import Cell, SessionEntry
 from runner.selection import Selection
 from runner.so_far import ModelSoFar, SoFar

@@ -1,28 +1,31 @@
 """Block after block: every ready cell once in random order, until the model is known well enough or time is up."""
 
 from collections.abc import Mapping, Sequence
-from math import ceil, inf
+from math import inf
 
 from runner.bench import Roster
 from runner.plan import LONGEST_SHARED_WINDOW, MIN_INFERENCES, PROFILES, WINDOW_S, share_windows, visit_s
-from runner.queue.admission import queue_need_s
-from runner.report.journal import BlockLine, CellLine
+from runner.report.lines import BlockLine, CellLine
 from runner.shifts import Shifts
 from runner.stats.effort import blocks_needed
-from runner.stats.intervals import LEAST_WORKERS, UNKNOWN, RatioInterval, ratio_interval
+from runner.stats.estimate import LEAST_WORKERS
+from runner.stats.intervals import UNKNOWN, RatioInterval, ratio_interval
 from runner.visits import take_window
 
 _WINDOW_PARTS = (1, 2, 4, inf)
 """Parts of the meters' shortest window that are tried when the budget is too small for whole ones."""
 _FORECAST_BLOCK = 3
 """after which a report says whether its target can be reached: the fewest that have an interval worth the name"""
-REPEATED_PART = 4
-"""At most one block in four is repeated: a machine that disturbs more of them is to be left in peace, and said so."""
 
 
-def run_blocks(roster: Roster) -> None:
-    """Visit all cells until the profile is content or the budget ends, and repeat the blocks that were disturbed."""
-    blocks = _Blocks(roster)
+def run_blocks(roster: Roster, kept_s: float = 0.0) -> None:
+    """Visit all cells until the profile is content or the budget ends, and repeat the blocks that were disturbed.
+
+    Args:
+        roster: of the model.
+        kept_s: time of the budget that something else needs afterwards.
+    """
+    blocks = _Blocks(roster, kept_s)
     while blocks.fits():
         if blocks.wanted():
             if blocks.number == _FORECAST_BLOCK:
@@ -45,41 +48,36 @@ def run_another_block(roster: Roster) -> None:
 class _Blocks:
     """The blocks of one model; what they taught so far is in ``roster.so_far``, so that a resumed run goes on alike."""
 
-    def __init__(self, roster: Roster) -> None:
+    def __init__(self, roster: Roster, kept_s: float = 0.0) -> None:
         self._roster, self._bench, self._so_far = roster, roster.bench, roster.so_far
         self._counts = _window_counts(roster)
         self._last_s = 0.0
         self._shifts = Shifts(roster, self.number)
-        self._queue_s = queue_need_s(roster) + roster.bench.profile.replays * _block_s(roster, self._counts)
-        """kept for what comes after these blocks"""
+        self._kept_s = kept_s + roster.bench.profile.replays * _block_s(roster, self._counts)
+        """for a queue, and the blocks that go with its own"""
 
     @property
     def number(self) -> int:
         """Of the next block."""
         return self._so_far.blocks
 
-    @property
-    def _first_time(self) -> int:
-        """How many finished blocks repeat no other."""
-        return self._so_far.blocks - self._so_far.repeats
-
     def wanted(self) -> bool:
         """Return whether the profile asks for another block that is no repeat."""
         profile = self._bench.profile
-        if not self._roster.ready or self._first_time >= profile.max_blocks:
+        if not self._roster.ready or self._so_far.first_time >= profile.max_blocks:
             return False
         widest = self._widest(leave_out=self._left_to_repeat())
         # What is left out may be all that a set of workers took, and fewer sets say less of processes.
         few = widest is not None and widest.worker_count < min(profile.workers, LEAST_WORKERS)
-        return self._first_time < profile.min_blocks or few or self._misses(widest)
+        return self._so_far.first_time < profile.min_blocks or few or self._misses(widest)
 
     def fits(self) -> bool:
         """Return whether the budget holds another block as long as the last one, and fresh workers if these are due."""
         budget = self._bench.budget
         left_s = (
             budget.for_needs_s
-            if self._first_time < self._bench.profile.min_blocks
-            else budget.for_more_s - self._queue_s
+            if self._so_far.first_time < self._bench.profile.min_blocks
+            else budget.for_more_s - self._kept_s
         )
         block_s = self._next_block_s
         fresh_s = self._roster.fresh_s if self._shifts.due(self.number, block_s) else 0.0
@@ -114,10 +112,9 @@ class _Blocks:
 
     def _left_to_repeat(self) -> list[int]:
         """Return the disturbed blocks that are still to be repeated; none once a queue's own blocks have begun."""
-        if self._first_time > self._bench.profile.max_blocks:
+        if self._so_far.first_time > self._bench.profile.max_blocks:
             return []
-        left = ceil(self._first_time / REPEATED_PART) - self._so_far.repeats
-        return sorted(self._so_far.disturbed)[: max(0, left)]
+        return self._so_far.to_repeat
 
     def forecast(self) -> None:
         """Say whether the target can be reached in the budget."""
@@ -149,7 +146,7 @@ class _Blocks:
 
     def say_what_is_missing(self) -> None:
         """Journal what the budget cost: cells without a window, blocks, precision."""
-        roster, profile, blocks = self._roster, self._bench.profile, self._first_time
+        roster, profile, blocks = self._roster, self._bench.profile, self._so_far.first_time
         if blocks == 0:
             for cell in list(roster.ready.values()):
                 roster.close(
@@ -169,7 +166,8 @@ class _Blocks:
             return
         needed = blocks_needed(widest, target)
         advice = (
-            f"about {needed} blocks instead of {self._first_time} would reach it (a larger --profile or --time-budget)"
+            f"about {needed} blocks instead of {self._so_far.first_time} would reach it"
+            " (a larger --profile or --time-budget)"
             if needed <= PROFILES["publication"].max_blocks
             else "this machine is too unsteady for it now"
         )

@@ -15,11 +15,13 @@ from runner.meters.gpu_state import gpu_states
 from runner.plan import ModelPlan
 from runner.prepare import check_parity, open_sessions, prepare_cells
 from runner.progress import Progress
+from runner.queue.admission import queue_need_s
 from runner.queue.blocks import run_queue
 from runner.render.markdown import to_markdown
 from runner.report.archive import create, finish, load
 from runner.report.header import Start, make_header
-from runner.report.journal import EndLine, HeaderLine, IdleLine, Journal, ModelEndLine, NoteLine, ResumeLine
+from runner.report.journal import Journal
+from runner.report.lines import EndLine, HeaderLine, IdleLine, ModelEndLine, NoteLine, ResumeLine
 from runner.report.schema import Moment, Report, Resume
 from runner.resume import check_unchanged, read_so_far
 from runner.selection import Selection, select_meters
@@ -131,18 +133,20 @@ def measure_model(plan: ModelPlan, bench: Bench, so_far: SoFar) -> None:
         open_sessions(roster)
         prepare_cells(roster)
         check_parity(roster)
-        measure_idle(bench, so_far, "loaded", plan.file.name)
-        run_blocks(roster)
+        measure_idle(bench, so_far, "loaded", *plan.identity)
+        run_blocks(roster, kept_s=queue_need_s(roster))
         run_queue(roster)
     bench.journal.write(ModelEndLine(model=plan.file.name, variant=plan.file.variant))
 
 
-def measure_idle(bench: Bench, so_far: SoFar, moment: Moment, model: str | None = None) -> None:
+def measure_idle(
+    bench: Bench, so_far: SoFar, moment: Moment, model: str | None = None, variant: str | None = None
+) -> None:
     """Measure the machine at rest and journal it, once in a run; without meters nothing happens."""
-    if any((idle.moment, idle.model) == (moment, model) for idle in so_far.idle):
+    if any((idle.moment, idle.model, idle.variant) == (moment, model, variant) for idle in so_far.idle):
         return
     if bench.meters.measures:
         bench.progress.say("measuring the idle machine")
     duration_s = idle_duration_s(moment, bench.profile.name, bench.meters)
-    if window := bench.idle.measure(moment, duration_s, model):
+    if window := bench.idle.measure(moment, duration_s, model, variant):
         bench.journal.write(IdleLine(entry=window))

@@ -5,7 +5,7 @@ from runner.errors import JoulebatchError
 from runner.load.warmup import FRESH_INFERENCES, STRETCH_S
 from runner.machine.memory import available_bytes
 from runner.plan import WINDOW_S, fewest_inferences, period_s, predict_inference_s, smallest_run_s, visit_s
-from runner.report.journal import SessionLine
+from runner.report.lines import SessionLine
 from runner.report.schema import UNTRUSTED_PLACEMENTS, Cell, Parity, SessionEntry
 from runner.resume import check_session
 from runner.stats.stability import STRETCHES

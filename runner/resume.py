@@ -6,13 +6,8 @@ from pathlib import Path
 from runner.config import RunConfig
 from runner.errors import FileError, UsageError
 from runner.report.archive import LATEST, REPORT_NAME, report_folders, resolve
-from runner.report.journal import (
-    JOURNAL_NAME,
-    HeaderLine,
-    is_being_written,
-    read_journal,
-    torn_bytes,
-)
+from runner.report.journal import JOURNAL_NAME, is_being_written, read_journal, torn_bytes
+from runner.report.lines import HeaderLine
 from runner.report.schema import Gpu, SessionEntry
 from runner.so_far import SoFar, so_far_of
 
@@ -138,6 +133,8 @@ def _identity(header: HeaderLine) -> Iterator[tuple[str, str]]:
     yield from machine.versions.items()
     for model in header.models:
         yield f"model {model.name} {model.variant}", f"sha256 {model.sha256}"
+    for name, sha256 in header.provenance.files.items():
+        yield name, f"sha256 {sha256}"
     for backend in header.backends:
         options = ",".join(f"{key}={value}" for key, value in sorted(backend.options.items()))
         by = f" by {backend.interpreter}" if backend.interpreter else ""

@@ -1,14 +1,16 @@
 """What a configuration selects on this machine: models, backends, meters; everything checked before measuring."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from runner.arrivals.registry import parse_arrivals
+from runner.arrivals.trace import Trace
 from runner.backends.registry import backend_names, find_backend
 from runner.backends.spec import BackendSpec, parse_specs
 from runner.config import RunConfig
 from runner.errors import AbsentError, UsageError, nearest
-from runner.load.image_files import check_images, find_images
+from runner.load.image_files import check_images, find_images, hash_images
 from runner.load.images import target_of
 from runner.meters.estimate import parse_cpu_watts
 from runner.meters.recorder import MeterSet
@@ -16,6 +18,7 @@ from runner.meters.registry import CHOICES, open_meters
 from runner.modelfile import STUDY_MODELS, ModelFile, open_model
 from runner.onnxfile import open_onnx
 from runner.plan import ModelPlan, make_plan
+from runner.queue.config import QueueConfig
 from runner.workers.interpreter import Interpreter, probe
 
 DEFAULT_BACKENDS = ("cpu", "torch", "cuda")
@@ -32,6 +35,8 @@ class Selection:
     plan: tuple[ModelPlan, ...]
     images: tuple[Path, ...] = ()
     """that a queue decodes, each of them whole"""
+    served: Mapping[str, str] = field(default_factory=dict)
+    """sha256 of what a queue reads beside the model, by what the command line calls it"""
 
 
 def select(config: RunConfig) -> Selection:
@@ -44,7 +49,22 @@ def select(config: RunConfig) -> Selection:
     specs = select_backends(config)
     files = select_models(config)
     images = select_images(config, files)
-    return Selection(files, specs, baseline_of(config, specs), make_plan(config, files, specs), images)
+    return Selection(
+        files,
+        specs,
+        baseline_of(config, specs),
+        make_plan(config, files, specs),
+        images,
+        dict(_served(config.queue, images)) if config.queue else {},
+    )
+
+
+def _served(queue: QueueConfig, images: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    arrivals = parse_arrivals(queue.arrivals)
+    if isinstance(arrivals, Trace):
+        yield f"arrivals {arrivals.spec}", arrivals.sha256
+    if images:
+        yield f"images {queue.images}", hash_images(images)
 
 
 def select_backends(config: RunConfig) -> tuple[BackendSpec, ...]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
-from runner.report.journal import (
+from runner.report.lines import (
     BlockLine,
     CellLine,
     HeaderLine,
@@ -23,14 +24,14 @@ from runner.report.walltime import WallTime
 
 LATE_FLAG = "late"
 """of a window: its last inference ran past the schedule of its pace"""
+REPEATED_PART = 4
+"""At most one block in four is repeated: a machine that disturbs more of them is to be left in peace, and said so."""
 
 
 @dataclass(slots=True)
-class QueueSoFar:
-    """What a run has learned of a model's queue; it grows block by block."""
+class BlocksSoFar:
+    """Finished blocks of one kind, whose windows are paired."""
 
-    cells: dict[str, QueueCell] = field(default_factory=dict)
-    """by key: the latest of each"""
     blocks: int = 0
     """number of the next block: finished ones count on, repeats included"""
     disturbed: dict[int, str] = field(default_factory=dict)
@@ -38,7 +39,18 @@ class QueueSoFar:
     repeated: set[int] = field(default_factory=set)
     """blocks that another one stands in for"""
 
-    def finish_block(self, line: QueueBlockLine, windows: Sequence[QueueWindow]) -> None:
+    @property
+    def first_time(self) -> int:
+        """How many finished blocks repeat no other."""
+        return self.blocks - len(self.repeated)
+
+    @property
+    def to_repeat(self) -> list[int]:
+        """The disturbed blocks that may still be repeated, the oldest first."""
+        left = ceil(self.first_time / REPEATED_PART) - len(self.repeated)
+        return sorted(self.disturbed)[: max(0, left)]
+
+    def count_block(self, line: BlockLine | QueueBlockLine, windows: Sequence[Window | QueueWindow]) -> None:
         """Count a block whose line is in the journal."""
         self.blocks = line.block + 1
         if line.repeats is not None:
@@ -49,7 +61,15 @@ class QueueSoFar:
 
 
 @dataclass(slots=True)
-class ModelSoFar:
+class QueueSoFar(BlocksSoFar):
+    """What a run has learned of a model's queue; it grows block by block."""
+
+    cells: dict[str, QueueCell] = field(default_factory=dict)
+    """by key: the latest of each"""
+
+
+@dataclass(slots=True)
+class ModelSoFar(BlocksSoFar):
     """What a run has learned of a model, in earlier stretches and in this one; it grows block by block."""
 
     done: bool = False
@@ -57,26 +77,15 @@ class ModelSoFar:
     """by key: the latest of each"""
     sessions: dict[str, SessionEntry] = field(default_factory=dict)
     """by backend"""
-    blocks: int = 0
-    """number of the next block: finished ones count on, repeats included"""
     means_s: dict[str, dict[int, float]] = field(default_factory=dict)
     """``latency_mean_s`` by cell and finished block"""
     takers: dict[str, dict[int, int]] = field(default_factory=dict)
     """number of the worker by cell and finished block"""
     late: dict[str, int] = field(default_factory=dict)
     """by cell: windows of finished blocks that ran late"""
-    disturbed: dict[int, str] = field(default_factory=dict)
-    """by finished block that was disturbed and not repeated: the first cause"""
-    repeated: set[int] = field(default_factory=set)
-    """blocks that another one stands in for"""
     workers: dict[str, int] = field(default_factory=dict)
     """by backend: how many processes took its windows in earlier stretches"""
     queue: QueueSoFar = field(default_factory=QueueSoFar)
-
-    @property
-    def repeats(self) -> int:
-        """How many blocks stand in for another one."""
-        return len(self.repeated)
 
     def is_closed(self, planned: Cell) -> bool:
         """Return whether a planned cell failed, was skipped or was overloaded.
@@ -94,13 +103,8 @@ class ModelSoFar:
         return latest is not None and latest.inferences_per_window is not None
 
     def finish_block(self, line: BlockLine, windows: Sequence[Window]) -> None:
-        """Count a block whose line is in the journal."""
-        self.blocks = line.block + 1
-        if line.repeats is not None:
-            self.repeated.add(line.repeats)
-            self.disturbed.pop(line.repeats, None)
-        if cause := next((window.disturbed for window in windows if window.disturbed), ""):
-            self.disturbed[line.block] = cause
+        """Count a block whose line is in the journal, and keep what its windows say."""
+        self.count_block(line, windows)
         for window in windows:
             self.means_s.setdefault(window.cell, {})[line.block] = window.latency_mean_s
             self.takers.setdefault(window.cell, {})[line.block] = window.worker
@@ -187,7 +191,7 @@ class _Contents:
             case QueueWindowLine(entry=window):
                 self._add_queue_window(window)
             case QueueBlockLine():
-                self.models[line.model, line.variant].queue.finish_block(line, self.queue_open)
+                self.models[line.model, line.variant].queue.count_block(line, self.queue_open)
                 self.queue_open = []
 
     def _add_queue_window(self, window: QueueWindow) -> None:

@@ -10,7 +10,7 @@ from runner.conditions import Conditions, disturbance
 from runner.meters.interface import Energy
 from runner.meters.recorder import Ahead
 from runner.plan import period_s, timed_s, untimed_s, visit_s
-from runner.report.journal import WindowLine
+from runner.report.lines import WindowLine
 from runner.report.schema import Cell, Window
 from runner.so_far import LATE_FLAG
 from runner.workers.crew import BackendLostError

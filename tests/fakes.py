@@ -9,7 +9,7 @@ from typing import Literal
 from runner.backends.interface import Io
 from runner.conditions import Conditions, MachineState
 from runner.meters.interface import Energy, Estimated, Measured
-from runner.report.journal import (
+from runner.report.lines import (
     BlockLine,
     CellLine,
     EndLine,

@@ -10,14 +10,7 @@ from runner.load.replay import Replayed, replay
 from runner.meters.interface import Energy, Measured
 from runner.policies.interface import Policy
 from runner.policies.registry import parse_policy
-from runner.report.journal import (
-    HeaderLine,
-    Line,
-    ModelEndLine,
-    QueueBlockLine,
-    QueueCellLine,
-    QueueWindowLine,
-)
+from runner.report.lines import HeaderLine, Line, ModelEndLine, QueueBlockLine, QueueCellLine, QueueWindowLine
 from runner.report.queue_schema import QueueCell, QueueLoad, QueueStatus, QueueWindow
 
 SERVICE_S = 0.004

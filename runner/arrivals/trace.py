@@ -1,6 +1,7 @@
 """``trace:FILE[:COLUMN]``: times that were recorded somewhere, replayed as they are."""
 
 import csv
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import StringIO
@@ -34,6 +35,11 @@ class Trace:
     def available(self) -> int:
         """How many arrivals the file holds."""
         return self.recorded_s.size
+
+    @property
+    def sha256(self) -> str:
+        """Of the times, however the file spells them."""
+        return hashlib.sha256(self.recorded_s.tobytes()).hexdigest()
 
     def times_s(self, rate_hz: Rates, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Return the first arrival times in seconds."""

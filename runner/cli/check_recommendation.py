@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from runner.twin.answers import Prediction, Recommendation
 
 REQUESTS = 900
-"""of each cell, unless four of its largest batches are more; three windows of 300 leave 45 requests beyond a p95"""
+"""of each cell; three windows of 300 leave 45 requests beyond a p95"""
 LONGEST_S = 90.0
 """of the replays of a cell; slower requests are fewer"""
+FEWEST_REQUESTS, FEWEST_BATCHES = 60, 4
+"""of each cell, however slow they come: what percentiles and largest batches need"""
+CALIBRATION_S, REPEATS = 300.0, 2
+"""of the time budget: what calibrating may take, and how often the replays fit in beside it: some are repeated"""
 
 
 def check_recommendation(answer: "Recommendation", archived: "Report", reports_dir: Path) -> None:
@@ -69,16 +73,21 @@ def verifying_config(
     from runner.backends.spec import parse_specs  # noqa: PLC0415 - only with --verify
     from runner.config import RunConfig  # noqa: PLC0415 - the same
     from runner.policies.registry import parse_policy  # noqa: PLC0415 - the same
-    from runner.queue.config import GAPS_S, ladder  # noqa: PLC0415 - the same
+    from runner.queue.config import ladder  # noqa: PLC0415 - the same
+    from runner.twin.calibrate import CALIBRATION_GAPS_S  # noqa: PLC0415 - the same
 
     labels = [each.backend for each in chosen]
     specs = tuple(entry.spec for entry in archived.backends if entry.label in labels)
     begun_with: dict[str, Any] = dict(archived.provenance.config)
     question = answer.question
     largest = max(parse_policy(each.policy).largest_batch for each in chosen)
-    requests = max(4 * largest, 60, min(REQUESTS, int(LONGEST_S * (question.rate_hz or REQUESTS))))
+    requests = max(
+        FEWEST_BATCHES * largest,
+        FEWEST_REQUESTS,
+        min(REQUESTS, int(LONGEST_S * (question.rate_hz or REQUESTS))),
+    )
     pairs = len(set(labels)) * len({each.policy for each in chosen})
-    budget_s = 300.0 + 2 * pairs * requests / (question.rate_hz or 1.0)
+    budget_s = CALIBRATION_S + REPEATS * pairs * requests / (question.rate_hz or 1.0)
     rates = "" if question.rate_hz is None else f"{question.rate_hz!r}"
     files = tuple(file for file in begun_with["onnx_files"] if Path(file).stem == answer.model)
     used = {spec.interpreter for spec in parse_specs(specs)}
@@ -91,7 +100,7 @@ def verifying_config(
             "backends": specs,
             "baseline": None,
             "batch_sizes": ladder(largest),
-            "gaps_s": GAPS_S,
+            "gaps_s": CALIBRATION_GAPS_S,
             "paces": (),
             "profile": "quick",
             "time_budget_s": budget_s,

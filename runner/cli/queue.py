@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 _BY_PAPER = ("policies", "request_rates_hz", "arrivals")
 """settled by --paper"""
-_QUEUE = ("policies", "request_rates_hz", "relative_loads", "arrivals", "requests", "images")
-"""fields of QueueConfig"""
 _TARGET_CI = "2%"
 """of the calibration's ratios between backends; the replays are as many as the profile says"""
 
@@ -118,9 +116,15 @@ def queue(
 def _read(flags: dict[str, Any], *, paper: bool, calibrate: bool) -> "RunConfig":
     from runner.config import RunConfig  # noqa: PLC0415 - --help must not pay for it
     from runner.queue.cells import largest_batch  # noqa: PLC0415 - the same
-    from runner.queue.config import GAPS_S, PAPER_POLICIES, PAPER_RATES_HZ, ladder  # noqa: PLC0415 - the same
+    from runner.queue.config import (  # noqa: PLC0415 - the same
+        PAPER_POLICIES,
+        PAPER_RATES_HZ,
+        QueueConfig,
+        ladder,
+    )
+    from runner.twin.calibrate import CALIBRATION_GAPS_S  # noqa: PLC0415 - the same
 
-    asked = {name: flags.pop(name) for name in _QUEUE}
+    asked = {name: flags.pop(name) for name in QueueConfig.model_fields}
     asked["policies"] = asked["policies"] or PAPER_POLICIES
     if paper:
         asked["request_rates_hz"] = PAPER_RATES_HZ
@@ -132,7 +136,7 @@ def _read(flags: dict[str, Any], *, paper: bool, calibrate: bool) -> "RunConfig"
             **flags,
             "queue": asked,
             "batch_sizes": sizes,
-            "gaps_s": GAPS_S,
+            "gaps_s": CALIBRATION_GAPS_S,
             "target_ci_ratio": _TARGET_CI,
         }
     )

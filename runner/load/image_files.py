@@ -3,6 +3,7 @@
 Needs the standard library and, when used, Pillow: it also runs in workers under other interpreters.
 """
 
+import hashlib
 import os
 import struct
 import warnings
@@ -94,6 +95,23 @@ def check_images(paths: Sequence[Path]) -> None:
                 image.load()
             if longer > MOST_ELONGATED * shorter:
                 raise _unusable(path, f"sides of at most {MOST_ELONGATED}:1", f"{longer}:{shorter}")
+
+
+def hash_images(paths: Sequence[Path]) -> str:
+    """Return the sha256 of images in their order: of their names and bytes.
+
+    Raises:
+        FileError: one cannot be read.
+    """
+    whole = hashlib.sha256()
+    for path in paths:
+        try:
+            with path.open("rb") as stream:
+                part = hashlib.file_digest(stream, "sha256")
+        except OSError as error:
+            raise _unusable(path, "a whole JPEG or PNG", str(error)) from error
+        whole.update(os.fsencode(path.name) + b"\0" + part.digest())
+    return whole.hexdigest()
 
 
 @contextmanager

@@ -74,20 +74,20 @@ def replay(  # noqa: PLR0913, PLR0917 - the last three are the process's own but
         now_s = clock() - started_s
         arrived = bisect_right(arrivals_s, now_s, lo=arrived)
         oldest_s, closed = arrivals_s[served], arrived == len(arrivals_s)
-        count, until_s = policy.next_dispatch(now_s, oldest_s, arrived - served, closed)
-        if count:
+        chosen, until_s = policy.next_dispatch(now_s, oldest_s, arrived - served, closed)
+        if count := int(chosen):
             cpu_before_s, dispatched_s = cpu_s(), clock() - started_s
             if decode:
-                decode(served, int(count))
+                decode(served, count)
                 done.ready_s.append(clock() - started_s)
-            serve(int(count))
+            serve(count)
             finished_s = clock() - started_s
             busy_cpu_s += cpu_s() - cpu_before_s
             done.dispatched_s.append(dispatched_s)
             done.finished_s.append(finished_s)
-            done.counts.append(int(count))
+            done.counts.append(count)
             done.late_s.append(max(0.0, dispatched_s - max(moment_s, oldest_s)))
-            served += int(count)
+            served += count
             moment_s = finished_s
             given_up = served < arrived and finished_s - arrivals_s[served] > longest_wait_s
         else:

@@ -100,6 +100,8 @@ class _Change:
     late_s: float
     """how long before ``at_s`` the counter may have changed"""
     energy_j: float
+    ticks: int
+    """updates of the hardware that it shows: several where the counter updates faster than it is read"""
 
 
 _at_s = attrgetter("at_s")
@@ -132,10 +134,12 @@ class CounterTrack:
         self.counter.check_gap(gap_s)
         if reading.count == last.count:
             return
-        self._total += self.counter.step(last, reading)
+        counter, step = self.counter, self.counter.step(last, reading)
+        self._total += step
         # A change is seen late by the gap between two reads, or by the update period where that is shorter.
-        late_s = min(gap_s, self.counter.update_period_s) + reading.took_s
-        self._changes.append(_Change(reading.at_s, late_s, self._total * self.counter.count_j))
+        late_s = min(gap_s, counter.update_period_s) + reading.took_s
+        ticks = max(1, int(min(gap_s / counter.update_period_s, step * counter.count_j / counter.step_j)))
+        self._changes.append(_Change(reading.at_s, late_s, self._total * counter.count_j, ticks))
 
     def has_changed_since(self, moment_s: float) -> bool:
         """Return whether a change was seen at or after a moment."""
@@ -158,7 +162,7 @@ class CounterTrack:
         last = bisect_left(self._changes, ended_s, key=_at_s)
         if first < 0 or last == len(self._changes):
             raise MeterFault(f"the counter of {device} did not change around the window")
-        ticks = last - first - 1
+        ticks = sum(change.ticks for change in self._changes[first + 1 : last])
         if ticks < MINIMUM_TICKS:
             raise MeterFault(f"below resolution: the counter of {device} changed {ticks} times in the window")
         around = self._changes[first : last + 1]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from runner.bench import Roster
 from runner.policies.registry import POLICIES, parse_policy
 from runner.queue.arrivals import mean_rate_hz
-from runner.report.journal import QueueCellLine
+from runner.report.lines import QueueCellLine
 from runner.report.queue_schema import QueueCell, QueueStatus
 from runner.report.schema import NOT_REACHED
 

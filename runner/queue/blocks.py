@@ -1,14 +1,13 @@
 """The queue of one model: every policy at every rate, block by block on the same arrivals."""
 
 import random
-from math import ceil
 
 from runner.bench import Roster
-from runner.blocks import REPEATED_PART, block_s, run_another_block
+from runner.blocks import block_s, run_another_block
 from runner.queue.admission import Admitted, admit, close
 from runner.queue.arrivals import arrivals_s
 from runner.queue.visits import take_queue_window
-from runner.report.journal import QueueBlockLine
+from runner.report.lines import QueueBlockLine
 from runner.shifts import Shifts
 
 
@@ -34,31 +33,25 @@ class _QueueBlocks:
         self._roster = roster
         self._so_far = roster.so_far.queue
         self._windows = roster.bench.profile.replays
-        windows, profile = max(1, self._windows - self._first_time), roster.bench.profile
+        windows, profile = max(1, self._windows - self._so_far.first_time), roster.bench.profile
         around_s = windows * block_s(roster) + (profile.workers - 1) * roster.fresh_s
         self._cells = admit(roster, windows, roster.bench.budget.for_needs_s - around_s)
         self._shifts = Shifts(roster, self._so_far.blocks)
 
     @property
-    def _first_time(self) -> int:
-        """How many finished blocks repeat no other."""
-        return self._so_far.blocks - len(self._so_far.repeated)
-
-    @property
     def _calibrations(self) -> int:
         """How many blocks of batches go with those of the queue."""
         so_far = self._roster.so_far
-        return so_far.blocks - so_far.repeats - self._roster.bench.profile.min_blocks
+        return so_far.first_time - self._roster.bench.profile.min_blocks
 
     @property
     def wanted(self) -> bool:
         """Whether a block is missing that repeats no other."""
-        return bool(self._cells) and self._first_time < self._windows
+        return bool(self._cells) and self._so_far.first_time < self._windows
 
     def to_repeat(self) -> int | None:
         """Return the disturbed block to be repeated next, or None when none is or enough were."""
-        left = ceil(self._first_time / REPEATED_PART) - len(self._so_far.repeated)
-        return min(self._so_far.disturbed) if self._cells and self._so_far.disturbed and left > 0 else None
+        return next(iter(self._so_far.to_repeat), None) if self._cells else None
 
     def fits(self) -> bool:
         """Return whether the budget holds another block, and fresh workers if these are due."""
@@ -90,7 +83,7 @@ class _QueueBlocks:
                 del self._cells[key]
         line = QueueBlockLine(model=plan.file.name, variant=plan.file.variant, block=number, repeats=repeats)
         bench.journal.write(line)
-        self._so_far.finish_block(line, windows)
+        self._so_far.count_block(line, windows)
 
     def _close_lost(self) -> None:
         """Close the cells of backends that did not open again."""
@@ -107,11 +100,13 @@ class _QueueBlocks:
 
     def say_what_is_missing(self) -> None:
         """Journal what the budget cost."""
-        if self._first_time == 0:
+        if self._so_far.first_time == 0:
             for each in self._cells.values():
                 close(self._roster, each.cell, "skipped", "budget: no block fitted")
         elif self.wanted:
-            self._roster.note(f"{self._first_time} queue blocks of {self._windows} fitted the time budget")
+            self._roster.note(
+                f"{self._so_far.first_time} queue blocks of {self._windows} fitted the time budget"
+            )
 
     def _arrivals_s(self, admitted: Admitted, block: int) -> tuple[float, ...]:
         load, seed = admitted.cell.load, self._roster.bench.terms.seed

@@ -15,9 +15,6 @@ PAPER_POLICIES = ("fixed:16", "fixed:32", "fixed:64", "fixed:128", "greedy:128")
 PAPER_RATES_HZ = (16.0, 32.0)
 PAPER_REQUESTS = 8192
 """this and the two above: Yarally et al. 2023 (arXiv 2307.11434)"""
-GAPS_S = (0.002, 0.02, 0.1)
-"""Idle times after which batches are calibrated: early in, well within and beyond what a pool of threads spins (40 to
-60 ms), and what lies between two requests at 500, 50 and 10 a second."""
 
 
 def ladder(largest: int) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from runner.bench import Roster
 from runner.load.warmup import VISIT_S
 from runner.meters.recorder import Ahead
 from runner.queue.admission import Admitted, close
-from runner.report.journal import QueueWindowLine
+from runner.report.lines import QueueWindowLine
 from runner.report.queue_schema import QueueWindow
 from runner.visits import visit
 from runner.workers.crew import BackendLostError

@@ -54,6 +54,23 @@ class Section:
     notes: tuple[str, ...] = ()
 
 
+class Footnotes:
+    """Numbers texts that do not fit into a row, each text once."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+
+    def mark(self, text: str) -> str:
+        """Return the number of a text as rows show it: ``[1]``."""
+        if text not in self._texts:
+            self._texts.append(text)
+        return f"[{self._texts.index(text) + 1}]"
+
+    def lines(self) -> tuple[str, ...]:
+        """Return the texts behind their numbers."""
+        return tuple(f"[{number}] {text}" for number, text in enumerate(self._texts, start=1))
+
+
 def plain(text: str) -> str:
     """Return text without characters that a terminal would obey; names come from files and command lines."""
     return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)

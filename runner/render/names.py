@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from runner.render.numbers import NOTHING, digits
+from runner.report.queue_schema import QueueLoad
 from runner.report.schema import Cell, Load
 from runner.units import duration_text
 
@@ -15,6 +17,12 @@ def load_text(load: Load) -> str:
     pace = "" if load.pace_hz is None else f" @ {load.pace_hz:g}/s"
     gap = f" + {duration_text(load.gap_s)}" if load.gap_s else ""
     return f"b{load.batch_size}{pace}{gap}"
+
+
+def rate_text(load: QueueLoad) -> str:
+    """Return a rate as people write it: ``32``, or ``41 (0.6C)`` for a share of the capacity."""
+    rate = NOTHING if load.request_rate_hz is None else digits(load.request_rate_hz)
+    return rate if load.relative_load is None else f"{rate} ({load.relative_load:g}C)"
 
 
 def cells_text(cells: Sequence[Cell], *, with_model: bool) -> str:

@@ -1,14 +1,13 @@
 """The queue of each model: a row per policy, rate and backend; what they cost, and what the twin says."""
 
 from runner.render import numbers
-from runner.render.layout import Column, Section, Table
-from runner.render.names import domains_text
+from runner.render.layout import Column, Footnotes, Section, Table
+from runner.render.names import domains_text, rate_text
 from runner.render.numbers import NOTHING, Scale
 from runner.render.queue_words import findings_section
 from runner.report.queue_schema import (
     QueueCell,
     QueueComparison,
-    QueueLoad,
     QueuePrediction,
     QueueStudy,
     Times,
@@ -55,12 +54,6 @@ def queue_sections(report: Report) -> tuple[Section, ...]:
     )
 
 
-def rate_text(load: QueueLoad) -> str:
-    """Return a rate as people write it: ``32``, or ``41 (0.6C)`` for a share of the capacity."""
-    rate = NOTHING if load.request_rate_hz is None else numbers.digits(load.request_rate_hz)
-    return rate if load.relative_load is None else f"{rate} ({load.relative_load:g}C)"
-
-
 def queue_cells_of(report: Report, model: ModelEntry) -> tuple[QueueCell, ...]:
     """Return the queue cells of a model, in the order of the plan."""
     cells = report.queue.cells if report.queue else ()
@@ -89,7 +82,7 @@ class _ModelQueue:
         self._energy = numbers.scale_for(
             "J", tuple(each.energy.per_image_j.mean for each in summaries if each.energy)
         )
-        self._footnotes: list[str] = []
+        self._footnotes = Footnotes()
 
     def section(self) -> Section:
         scales = {"time": self._time.unit, "cpu": self._cpu.unit, "energy": self._energy.unit}
@@ -105,7 +98,7 @@ class _ModelQueue:
             f"{self._model.name} {self._model.variant}: queue, {', '.join(arrivals)} arrivals",
             lines=(f"{requests} requests in each window; every policy at a rate got the same arrivals",),
             tables=tuple(tables),
-            notes=(*self._footnotes, *self._legend()),
+            notes=(*self._footnotes.lines(), *self._legend()),
         )
 
     def _times(self, cell: QueueCell) -> tuple[str, ...]:
@@ -198,14 +191,8 @@ class _ModelQueue:
         reason = doubt or (cell.reason if cell.status != "measured" else "")
         mark = ""
         if reason:
-            text = reason if doubt else f"{cell.status}: {reason}"
-            if text not in self._footnotes_of():
-                self._footnotes.append(f"[{len(self._footnotes) + 1}] {text}")
-            mark = f" [{self._footnotes_of().index(text) + 1}]"
+            mark = " " + self._footnotes.mark(reason if doubt else f"{cell.status}: {reason}")
         return cell.backend, f"{cell.load.policy}{mark}", rate_text(cell.load)
-
-    def _footnotes_of(self) -> list[str]:
-        return [note.partition("] ")[2] for note in self._footnotes]
 
     def _legend(self) -> tuple[str, ...]:
         energies = [cell.summary.energy for cell in self._cells if cell.summary and cell.summary.energy]

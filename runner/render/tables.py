@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from runner.render import numbers
-from runner.render.layout import Column, Section, Table
+from runner.render.layout import Column, Footnotes, Section, Table
 from runner.render.names import domains_text, load_text
 from runner.render.numbers import NOTHING
 from runner.render.ratios import verdict_text
@@ -32,21 +32,6 @@ _COLUMNS = (
     Column("ratio to\nbaseline", "left"),
     Column("provider,\nparity", "left", 1),
 )
-
-
-class _Footnotes:
-    """Numbers texts that do not fit into a row, each text once."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def mark(self, text: str) -> str:
-        if text not in self.texts:
-            self.texts.append(text)
-        return f"[{self.texts.index(text) + 1}]"
-
-    def lines(self) -> tuple[str, ...]:
-        return tuple(f"[{number}] {text}" for number, text in enumerate(self.texts, start=1))
 
 
 def comparison_sections(report: Report) -> tuple[Section, ...]:
@@ -90,7 +75,7 @@ class _ModelTable:
     def __init__(self, report: Report, model: ModelEntry) -> None:
         self._report, self._model = report, model
         self._cells = cells_of(report, model)
-        self._footnotes = _Footnotes()
+        self._footnotes = Footnotes()
         self._sessions = {
             entry.backend: entry
             for entry in report.sessions

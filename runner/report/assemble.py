@@ -5,10 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from runner.errors import FileError
 from runner.report.derive import baseline_label, derive
 from runner.report.evidence import exclusion
-from runner.report.journal import (
+from runner.report.lines import (
     BlockLine,
     CellLine,
     EndLine,
@@ -23,6 +22,7 @@ from runner.report.journal import (
     SessionLine,
     WindowLine,
 )
+from runner.report.pairing import Pairing, unfit
 from runner.report.queue_contents import QueueContents
 from runner.report.schema import Cell, IdleWindow, Load, Report, Resume, SessionEntry, Window
 from runner.report.walltime import WallTime
@@ -32,17 +32,14 @@ from runner.units import duration_text
 
 @dataclass(slots=True)
 class _Contents:
-    """What the lines said, by subject; windows by their place in the journal."""
+    """What the lines said, by subject."""
 
     header: HeaderLine | None = None
     sessions: dict[tuple[str, str, str], SessionEntry] = field(default_factory=dict)
     cells: dict[str, Cell] = field(default_factory=dict)
-    windows: list[Window] = field(default_factory=list)
+    pairing: Pairing[Window] = field(default_factory=Pairing)
     latencies_s: "list[array[float]]" = field(default_factory=list)
-    open: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
-    """windows since the last block line of their model"""
-    finished: dict[tuple[str, str, int], list[int]] = field(default_factory=dict)
-    """windows of each finished block"""
+    """of each window"""
     idle: list[IdleWindow] = field(default_factory=list)
     resumes: list[Resume] = field(default_factory=list)
     time: WallTime = field(default_factory=WallTime)
@@ -61,10 +58,11 @@ class _Contents:
                 self.sessions[session.model, session.variant, session.backend] = session
             case CellLine(entry=cell):
                 self.cells[cell.key] = cell
-            case WindowLine():
-                self._add_window(line)
+            case WindowLine(entry=window):
+                self.pairing.add(window, self.cells.get(window.cell))
+                self.latencies_s.append(array("d", line.latencies_s))
             case BlockLine():
-                self._finish_block(line)
+                self.pairing.finish_block(line)
             case QueueCellLine() | QueueWindowLine() | QueueBlockLine():
                 self.queue.add(line)
             case _:
@@ -76,35 +74,13 @@ class _Contents:
                 self.idle.append(idle)
             case ResumeLine(entry=resume):
                 self.resumes.append(resume)
-                self.open.clear()
-                self.queue.open.clear()
+                self.pairing.open.clear()
+                self.queue.pairing.open.clear()
                 self.end = None
             case NoteLine(text=text):
                 self.notes.append(text)
             case EndLine():
                 self.end = line
-
-    def _add_window(self, line: WindowLine) -> None:
-        cell = self.cells.get(line.entry.cell)
-        if cell is None:
-            raise _unfit("windows of planned cells", f"one of {line.entry.cell}")
-        self.open[cell.model, cell.variant].append(len(self.windows))
-        self.windows.append(line.entry)
-        self.latencies_s.append(array("d", line.latencies_s))
-
-    def _finish_block(self, line: BlockLine) -> None:
-        places = self.open.pop((line.model, line.variant), [])
-        self.finished[line.model, line.variant, line.block] = places
-        self._mark(places, {"paired": True})
-        if line.repeats is not None:
-            repeated = self.finished.get((line.model, line.variant, line.repeats))
-            if repeated is None:
-                raise _unfit("repeats of finished blocks", f"one of block {line.repeats} of {line.model}")
-            self._mark(repeated, {"paired": False, "repeated_by": line.block})
-
-    def _mark(self, places: list[int], facts: dict[str, bool | int]) -> None:
-        for place in places:
-            self.windows[place] = self.windows[place].model_copy(update=facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +116,7 @@ def collect(lines: Iterable[Line]) -> Assembled:
         contents.add(line)
     header, end = contents.header, contents.end
     if header is None:
-        raise _unfit("a journal that begins with a header", "none")
+        raise unfit("a journal that begins with a header", "none")
     complete = end is not None and end.status == "complete"
     planned = header.queue_cells
     report = Report(
@@ -158,7 +134,7 @@ def collect(lines: Iterable[Line]) -> Assembled:
         backends=header.backends,
         sessions=tuple(contents.sessions.values()),
         cells=tuple(_finished(contents, header)),
-        windows=tuple(contents.windows),
+        windows=tuple(contents.pairing.windows),
         comparisons=(),
         best_sets=(),
         choices=(),
@@ -176,7 +152,7 @@ def collect(lines: Iterable[Line]) -> Assembled:
 
 def _finished(contents: _Contents, header: HeaderLine) -> Iterator[Cell]:
     """Yield every planned cell with a status that its windows bear out."""
-    visited = {window.cell for window in contents.windows}
+    visited = {window.cell for window in contents.pairing.windows}
     planned = {cell.key: cell for cell in header.cells}
     complete = contents.end is not None and contents.end.status == "complete"
     for cell in contents.cells.values():
@@ -211,7 +187,3 @@ def _describe(load: Load) -> str:
     pace = f" at {load.pace_hz:g} images/s" if load.pace_hz else ""
     gap = f" after {duration_text(load.gap_s)} idle" if load.gap_s else ""
     return f"batch {load.batch_size}{pace}{gap}"
-
-
-def _unfit(expected: str, got: str) -> FileError:
-    return FileError("Cannot assemble a report", expected=expected, got=got)

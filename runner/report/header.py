@@ -11,7 +11,7 @@ from runner.meters.recorder import MeterSet
 from runner.modelfile import ModelFile
 from runner.onnxfile import load_graph, opset_version
 from runner.report.environment import read_environment
-from runner.report.journal import HeaderLine
+from runner.report.lines import HeaderLine
 from runner.report.schema import BackendEntry, Gpu, MeterEntry, ModelEntry, Provenance
 from runner.selection import Selection
 
@@ -50,6 +50,7 @@ def make_header(config: RunConfig, selection: Selection, meters: MeterSet, start
             target_ci_ratio=config.target_ci_ratio,
             baseline=selection.baseline,
             config=config.model_dump(mode="json"),
+            files=dict(selection.served),
         ),
         environment=read_environment(found),
         meters=tuple(MeterEntry(**asdict(entry)) for entry in meters.entries),

@@ -10,171 +10,18 @@ from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from runner.errors import FileError
 from runner.report.disk import sync
-from runner.report.queue_schema import QueueCell, QueueWindow
-from runner.report.record import Record
-from runner.report.schema import (
-    BackendEntry,
-    Cell,
-    Environment,
-    IdleWindow,
-    MeterEntry,
-    ModelEntry,
-    Provenance,
-    Resume,
-    SessionEntry,
-    Window,
-)
+from runner.report.lines import Line
 
 JOURNAL_NAME = "journal.jsonl"
 
 _TAIL_BYTES = 1 << 16
 """read at a time in search of the last newline; a line of 1000 latencies has a third of it"""
-
-
-class HeaderLine(Record):
-    """The first line: what is measured, where and how."""
-
-    kind: Literal["header"] = "header"
-    schema_version: Literal[0] = 0
-    report_id: str
-    name: str | None
-    started_at: str
-    joulebatch: str
-    provenance: Provenance
-    environment: Environment
-    meters: tuple[MeterEntry, ...]
-    models: tuple[ModelEntry, ...]
-    backends: tuple[BackendEntry, ...]
-    cells: tuple[Cell, ...]
-    """as planned"""
-    queue_cells: tuple[QueueCell, ...] | None = None
-    """as planned; null where no queue was asked for"""
-
-
-class SessionLine(Record):
-    """A session was opened, or could not be."""
-
-    kind: Literal["session"] = "session"
-    entry: SessionEntry
-
-
-class CellLine(Record):
-    """What became of a cell; the last line of a cell counts."""
-
-    kind: Literal["cell"] = "cell"
-    entry: Cell
-
-
-class WindowLine(Record):
-    """A window ended."""
-
-    kind: Literal["window"] = "window"
-    entry: Window
-    latencies_s: tuple[float, ...]
-
-
-class BlockLine(Record):
-    """Every cell of a model was visited once: the windows since its last block line are paired."""
-
-    kind: Literal["block"] = "block"
-    model: str
-    variant: str
-    block: int
-    repeats: int | None = None
-    """the disturbed block that this one stands in for"""
-
-
-class QueueCellLine(Record):
-    """What became of a cell of the queue; the last line of a cell counts."""
-
-    kind: Literal["queue_cell"] = "queue_cell"
-    entry: QueueCell
-
-
-class QueueWindowLine(Record):
-    """A trace was replayed; all times count from the start of the window."""
-
-    kind: Literal["queue_window"] = "queue_window"
-    entry: QueueWindow
-    arrivals_s: tuple[float, ...]
-    """of every request, ascending; those beyond the served ones were given up"""
-    dispatched_s: tuple[float, ...]
-    """of every batch, as are the next three"""
-    ready_s: tuple[float, ...]
-    """when its images were decoded; empty without images"""
-    finished_s: tuple[float, ...]
-    counts: tuple[int, ...]
-
-
-class QueueBlockLine(Record):
-    """Every queue cell of a model was visited once: its windows since the last such line are paired."""
-
-    kind: Literal["queue_block"] = "queue_block"
-    model: str
-    variant: str
-    block: int
-    repeats: int | None = None
-
-
-class ModelEndLine(Record):
-    """A model is done: a resumed run passes it over."""
-
-    kind: Literal["model"] = "model"
-    model: str
-    variant: str
-
-
-class IdleLine(Record):
-    """The machine was measured at rest."""
-
-    kind: Literal["idle"] = "idle"
-    entry: IdleWindow
-
-
-class ResumeLine(Record):
-    """The run goes on: windows of a block that was open before this line stay unpaired for ever."""
-
-    kind: Literal["resume"] = "resume"
-    entry: Resume
-
-
-class NoteLine(Record):
-    """Something a reader of the report must know."""
-
-    kind: Literal["note"] = "note"
-    text: str
-
-
-class EndLine(Record):
-    """The run ended by itself, or was interrupted and could still say so."""
-
-    kind: Literal["end"] = "end"
-    status: Literal["interrupted", "complete"]
-    ended_at: str
-    measured_s: float
-
-
-Line = (
-    HeaderLine
-    | SessionLine
-    | CellLine
-    | WindowLine
-    | BlockLine
-    | QueueCellLine
-    | QueueWindowLine
-    | QueueBlockLine
-    | ModelEndLine
-    | IdleLine
-    | ResumeLine
-    | NoteLine
-    | EndLine
-)
 _LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
 

@@ -320,6 +320,8 @@ class IdleWindow(Record):
     """before the first worker, with the sessions of one model open, after the last worker"""
     model: str | None
     """whose sessions were open"""
+    variant: str | None = None
+    """of that model"""
     started_s: float
     wall_s: float
     foreign_cpu_s: float | None
@@ -365,6 +367,8 @@ class Provenance(Record):
     baseline: str
     config: dict[str, object]
     """the whole validated configuration"""
+    files: dict[str, str] = Field(default_factory=dict)
+    """sha256 of what was served beside the models, by what the command line calls it: a trace, a folder of images"""
 
 
 class Report(Record):

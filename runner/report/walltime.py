@@ -1,6 +1,6 @@
 """How long a run took, all its stretches together, from its journal."""
 
-from runner.report.journal import EndLine, IdleLine, Line, ResumeLine, WindowLine
+from runner.report.lines import EndLine, IdleLine, Line, ResumeLine, WindowLine
 
 
 class WallTime:

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.stats.intervals import CONFIDENCE, RatioInterval, beyond_processes, estimate_mean
+from runner.stats.estimate import estimate_log_ratio
+from runner.stats.intervals import CONFIDENCE, RatioInterval, beyond_processes
 
 Verdict = Literal["less", "more", "no difference seen", "too few pairs", "too few workers"]
 Table = NDArray[np.float64]
@@ -39,17 +40,19 @@ def verdict(interval: RatioInterval) -> Verdict:
 
 
 def lowest(table: Table) -> int:
-    """Return the column with the lowest geometric mean, the one that agrees with paired ratios."""
-    return int(np.log(table).mean(axis=0).argmin())
+    """Return the column that is lowest beside the others in its rows, by the same mean as paired ratios."""
+    logs = np.log(table)
+    beside = logs - logs.mean(axis=1, keepdims=True)
+    return int(np.argmin([estimate_log_ratio(column, None).mean for column in beside.T]))
 
 
 def best_set(table: Table, workers: Sequence[Hashable] | None = None) -> tuple[int, ...]:
     """Return the columns that no simultaneous 95 % interval of their ratio separates from the lowest.
 
-    Every pair's mean log ratio is studentised with its own spread; one critical value covers the largest |t|
-    over all pairs, so the lowest may be picked after looking, and a true tie is kept whole in 95 % of runs.
-    Workers count as in ``ratio_interval``. From three equal shares on, a tie of four cells is kept whole in 95 to 97 %
-    (simulated). With fewer their layout is added in quadrature.
+    Every pair's mean log ratio (``estimate_log_ratio``) is studentised with its own spread; one critical value covers
+    the largest |t| over all pairs, so the lowest may be picked after looking, and a true tie is kept whole in 95 % of
+    runs. Workers count as in ``ratio_interval``. From three equal shares on, a tie of four cells is kept whole in 95
+    to 97 % (simulated). With fewer their layout is added in quadrature.
 
     Args:
         table: at least ``LEAST_PAIRS`` rows and two columns.
@@ -64,12 +67,14 @@ def best_set(table: Table, workers: Sequence[Hashable] | None = None) -> tuple[i
     best = lowest(table)
     differences = logs - logs[:, [best]]
     layout = critical_t(table.shape[1], LARGEST_FREEDOM)
-    reach = []
-    for estimate in (estimate_mean(column, workers) for column in differences.T):
+    members = []
+    for column, difference in enumerate(differences.T):
+        estimate = estimate_log_ratio(difference, workers)
         assert estimate.standard_error is not None, "fewer than two rows"
         seen = critical_t(table.shape[1], int(estimate.freedom)) * estimate.standard_error
-        reach.append(beyond_processes(seen, estimate.worker_count, layout))
-    return tuple(int(column) for column in np.flatnonzero(differences.mean(axis=0) <= reach))
+        if estimate.mean <= beyond_processes(seen, estimate.worker_count, layout):
+            members.append(column)
+    return tuple(members)
 
 
 @cache

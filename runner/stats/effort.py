@@ -2,7 +2,8 @@
 
 from math import ceil, log1p
 
-from runner.stats.intervals import CONFIDENCE, LEAST_WORKERS, RatioInterval
+from runner.stats.estimate import LEAST_WORKERS
+from runner.stats.intervals import CONFIDENCE, RatioInterval
 
 
 def blocks_needed(seen: RatioInterval, target_ratio: float) -> int:

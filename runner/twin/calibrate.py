@@ -18,10 +18,11 @@ from runner.twin.calibration import Calibration, Uncalibrated
 from runner.twin.curve import Curve, Point, make_curve
 from runner.twin.resample import Windows
 from runner.twin.surface import error_ratio, make_surface
+from runner.units import duration_text
 
-GAPS = "2ms,20ms,200ms"
-"""What a report should hold for a twin: ONNX Runtime's threads spin for some 50 ms after an inference, which the last
-two bracket (docs/measurement.md, section 2), and caches and clocks change from milliseconds on."""
+CALIBRATION_GAPS_S = (0.002, 0.02, 0.1)
+"""What a report should hold for a twin: early in, well within and beyond what a pool of threads spins (40 to 60 ms),
+and what lies between two requests at 500, 50 and 10 a second. From 0.1 to 1 s neither latency nor CPU time changed."""
 _SAME_GAP_RATIO = 1.25
 """Gaps closer than this are one: between two so close the noise of their means is all slope. Ours."""
 _SIZES = (1, 2, 4, 8, 16, 32)
@@ -79,7 +80,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a report and what is asked of it
         fixed = next(entry.fixed_batch for entry in report.models if entry.name == model)
         return Uncalibrated(backend, reason, () if fixed else _sizes_to_run(tuple(by_size)))
     idle_power = {
-        size: _idle_power(report, model, domains, [each.point() for each in own])
+        size: _idle_power(report, model, variant, domains, [each.point() for each in own])
         for size, own in usable.items()
     }
     curves = {
@@ -98,8 +99,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a report and what is asked of it
 def what_to_run(report: Report, model: str, backends: Sequence[str], sizes: Sequence[int]) -> str:
     """Return the sentence that says how to measure what a twin of these backends, by label, lacks."""
     specs = [f"--backend {entry.spec}" for entry in report.backends if entry.label in backends]
-    text = ",".join(map(str, sizes))
-    return f"Run: joulebatch run -m {model} {' '.join(specs)} --batch-sizes {text} --gaps {GAPS}"
+    text, gaps = ",".join(map(str, sizes)), ",".join(map(duration_text, CALIBRATION_GAPS_S))
+    return f"Run: joulebatch run -m {model} {' '.join(specs)} --batch-sizes {text} --gaps {gaps}"
 
 
 def _sources(
@@ -156,7 +157,9 @@ def _sizes_to_run(measured: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted({1, *measured})) if len(measured) >= _LEAST_SIZES else _SIZES
 
 
-def _idle_power(report: Report, model: str, domains: Sequence[Domain], points: Sequence[Point]) -> float:
+def _idle_power(
+    report: Report, model: str, variant: str, domains: Sequence[Domain], points: Sequence[Point]
+) -> float:
     """Return what a second of a long gap costs.
 
     No CPU time: threads that spin have gone to sleep. Energy is what the machine draws at rest, with the sessions of
@@ -164,7 +167,7 @@ def _idle_power(report: Report, model: str, domains: Sequence[Domain], points: S
     """
     if not domains:
         return 0.0
-    resting_w = loaded_power_w(report.idle, domains, model)
+    resting_w = loaded_power_w(report.idle, domains, model, variant)
     if resting_w is not None:
         return resting_w
     shorter, longest = points[-2:]

@@ -9,7 +9,8 @@ from runner.arrivals.interface import Arrivals
 from runner.errors import AbsentError
 from runner.policies.interface import Policy
 from runner.policies.registry import PolicySpec
-from runner.stats.intervals import CONFIDENCE, NORMAL_95
+from runner.stats.estimate import NORMAL_95
+from runner.stats.intervals import CONFIDENCE
 from runner.twin.answers import Estimate, Prediction
 from runner.twin.calibration import Calibration
 from runner.twin.figures import QueueFigures

@@ -6,7 +6,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.stats.intervals import LAYOUT_SD, LEAST_WORKERS, NORMAL_95
+from runner.stats.estimate import LEAST_WORKERS, NORMAL_95
+from runner.stats.intervals import LAYOUT_SD
 from runner.twin.service import Counts, Floats, Rows
 from runner.twin.surface import Surface
 

@@ -22,10 +22,9 @@ from runner.modelfile import ModelFile, TensorSpec
 from runner.plan import make_plan, profile_of
 from runner.policies.registry import parse_policy
 from runner.progress import Progress
-from runner.report.journal import (
+from runner.report.lines import (
     BlockLine,
     CellLine,
-    Journal,
     Line,
     NoteLine,
     QueueBlockLine,
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
     from runner.idle import IdleProbe
     from runner.interruption import Interruption
     from runner.meters.recorder import MeterSet
+    from runner.report.journal import Journal
 
 CPU = "CPUExecutionProvider"
 

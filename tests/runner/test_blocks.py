@@ -7,7 +7,7 @@ from runner.blocks import run_blocks
 from runner.interruption import InterruptedRunError
 from runner.plan import PROFILES
 from runner.prepare import prepare_cells
-from runner.report.journal import BlockLine, CellLine, Line, WindowLine
+from runner.report.lines import BlockLine, CellLine, Line, WindowLine
 from runner.shifts import Shifts
 from runner.so_far import LATE_FLAG, ModelSoFar
 from runner.stats.intervals import RatioInterval, ratio_interval

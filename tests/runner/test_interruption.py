@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from runner.report.archive import load
-from runner.report.journal import BlockLine, WindowLine, read_journal
+from runner.report.journal import read_journal
+from runner.report.lines import BlockLine, WindowLine
 from tests.processes import (
     children_of,
     environment,

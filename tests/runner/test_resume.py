@@ -11,14 +11,13 @@ from runner.config import RunConfig
 from runner.errors import FileError, UsageError
 from runner.report.archive import REPORT_NAME, finish
 from runner.report.assemble import assemble
-from runner.report.journal import (
-    JOURNAL_NAME,
+from runner.report.journal import JOURNAL_NAME, Journal
+from runner.report.lines import (
     BlockLine,
     CellLine,
     EndLine,
     HeaderLine,
     IdleLine,
-    Journal,
     Line,
     ModelEndLine,
     ResumeLine,
@@ -68,7 +67,13 @@ def test_a_run_killed_at_once_knows_its_plan_and_nothing_else(tmp_path: Path) ->
     assert list(so_far.models) == [FIRST, SECOND]
     model = so_far.models[FIRST]
     assert list(model.cells.values()) == [cell for cell in HEADER.cells if cell.model == "alexnet"]
-    assert (model.done, model.blocks, model.repeats, model.means_s, model.sessions) == (False, 0, 0, {}, {})
+    assert (model.done, model.blocks, len(model.repeated), model.means_s, model.sessions) == (
+        False,
+        0,
+        0,
+        {},
+        {},
+    )
     assert (so_far.measured_s, so_far.idle, so_far.torn_bytes) == (0, (), 0)
 
 
@@ -115,9 +120,9 @@ def test_a_disturbed_block_waits_until_it_is_repeated(tmp_path: Path) -> None:
         read_so_far(write(tmp_path / str(end), lines[:end])).models[FIRST]
         for end in (repeats[0], repeats[0] + 1, repeats[1] + 1)
     )
-    assert (before.blocks, before.repeats, before.disturbed) == (4, 0, {1: "steal", 3: "stopped"})
-    assert (between.blocks, between.repeats, between.disturbed) == (5, 1, {3: "stopped"})
-    assert (after.blocks, after.repeats, after.disturbed) == (6, 2, {})
+    assert (before.blocks, len(before.repeated), before.disturbed) == (4, 0, {1: "steal", 3: "stopped"})
+    assert (between.blocks, len(between.repeated), between.disturbed) == (5, 1, {3: "stopped"})
+    assert (after.blocks, len(after.repeated), after.disturbed) == (6, 2, {})
 
 
 def test_late_windows_of_finished_blocks_are_counted(tmp_path: Path) -> None:
@@ -322,6 +327,11 @@ def _changed(part: str, **facts: Any) -> HeaderLine:
             _changed("environment", versions={"onnxruntime": "1.32.0", "joulebatch": "0.1.0"}),
             "torch 2.13.0",
             "torch absent",
+        ),
+        (
+            _changed("provenance", files={"arrivals trace:day.txt": "f" * 64}),
+            "arrivals trace:day.txt absent",
+            "arrivals trace:day.txt sha256 ffff",
         ),
         (_changed("backends", options={"threads": "1"}), "backend cpu cpu:threads=2", "cpu:threads=1"),
         (_changed("backends", interpreter="/opt/python"), "backend cpu", "by /opt/python"),

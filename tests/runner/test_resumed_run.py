@@ -15,6 +15,7 @@ from runner.errors import UsageError
 from runner.report.archive import load
 from runner.report.journal import JOURNAL_NAME
 from runner.report.schema import Report
+from tests.photographs import write_plain
 from tests.processes import joulebatch, start, wait_for_windows
 
 RUN = (
@@ -126,6 +127,32 @@ def test_of_two_runs_that_go_on_with_one_folder_one_is_refused(home: Path) -> No
     assert codes[0] in {2, 4}, said
     assert codes[1] == 143, said
     assert len(load(folder).resumes) == 2
+
+
+def test_a_trace_and_photographs_that_are_others_are_refused(home: Path) -> None:
+    trace, photos = home / "times.txt", home / "photos"
+    trace.write_text("".join(f"{0.02 * number:.2f}\n" for number in range(1, 31)))
+    photos.mkdir()
+    (photograph,) = write_plain(photos, 100)
+    process = start(
+        "queue", "-m", "tiny", "--backend", "cpu", "--policy", "greedy:4", "--arrivals", "trace:times.txt",
+        "--images", "photos", "--profile", "quick", "--meter", "none", cwd=home,
+    )  # fmt: skip
+    wait_for_windows(home / "reports", 2)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    for path, name in ((trace, "arrivals trace:times.txt"), (photograph, "images photos")):
+        then = path.read_bytes()
+        if path is trace:
+            path.write_text("0.5\n" + "".join(f"{0.02 * number:.2f}\n" for number in range(30, 60)))
+        else:
+            write_plain(photos, 101)
+        refused = joulebatch("queue", "--resume", "latest", cwd=home)
+        assert refused.returncode == 4
+        assert f"expected {name} sha256 " in failure(refused)
+        path.write_bytes(then)
+    trace.write_text(trace.read_text() + "\n")  # the times are the same
+    assert joulebatch("queue", "--resume", "latest", cwd=home).returncode == 0
 
 
 def test_what_is_complete_or_unknown_is_refused(home: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from runner.cli import main
 from runner.render.markdown import to_markdown
 from runner.report import archive
-from runner.report.journal import EndLine, Journal, Line
+from runner.report.journal import Journal
+from runner.report.lines import EndLine, Line
 from tests.runner.twin.synthetic import Law, Run, Server, lines_of
 
 NOW = datetime(2026, 11, 26, 20, 2, 45, tzinfo=UTC)
@@ -152,7 +153,7 @@ def test_a_report_without_gaps_is_3_and_says_what_to_run(
     archived(tmp_path, lines_of({"cpu": Server(gaps_s=(0.0,))}, RUN))
     code, out, err = run(capsys, tmp_path, *ASKED)
     assert (code, out, err.count("\n")) == (3, "", 1)
-    assert "Run: joulebatch run -m alexnet --backend cpu --batch-sizes 1,2,4,8 --gaps 2ms,20ms,200ms." in err
+    assert "Run: joulebatch run -m alexnet --backend cpu --batch-sizes 1,2,4,8 --gaps 2ms,20ms,100ms." in err
 
 
 def test_an_interrupted_report_answers_from_its_journal(

@@ -159,6 +159,20 @@ def test_ten_ticks_resolve_a_window_and_nine_do_not() -> None:
         track.energy(0.55, 1.45)
 
 
+def test_a_change_that_is_read_late_stands_for_the_ticks_between_two_reads() -> None:
+    track = CounterTrack(make_counter(0.01))
+    ramp(track, 3.0, step_s=0.1)
+    energy_j, _ = track.energy(0.55, 0.95)
+    assert energy_j == pytest.approx(40.0, abs=2 * STEP_J)
+
+
+def test_a_change_of_few_steps_stands_for_no_more_ticks_than_these() -> None:
+    track = CounterTrack(make_counter(0.001))
+    ramp(track, 3.0, power_w=10 * STEP_J, step_s=0.1)  # one step in each 0.1 s
+    with pytest.raises(MeterFault, match=r"below resolution: .* changed 4 times"):
+        track.energy(0.55, 0.95)
+
+
 @pytest.mark.parametrize("edges_s", [(0.005, 2.0), (0.5, 3.5)])
 def test_a_window_that_reaches_beyond_the_changes_has_no_figure(edges_s: tuple[float, float]) -> None:
     track = CounterTrack(make_counter(0.001))

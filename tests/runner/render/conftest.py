@@ -6,7 +6,7 @@ import pytest
 
 from runner.meters.interface import Measured, Unavailable
 from runner.report.assemble import assemble
-from runner.report.journal import HeaderLine, Line, WindowLine
+from runner.report.lines import HeaderLine, Line, WindowLine
 from runner.report.schema import Report, Window
 from tests.fakes import cell_key, make_journal
 

@@ -7,7 +7,7 @@ from runner.conditions import Conditions, MachineState
 from runner.meters.gpu_state import GpuState
 from runner.render import numbers, render
 from runner.report.assemble import assemble
-from runner.report.journal import BlockLine, HeaderLine, WindowLine
+from runner.report.lines import BlockLine, HeaderLine, WindowLine
 from runner.report.schema import Cell, Report
 from tests.fakes import GPU, make_journal
 from tests.runner.render.conftest import HOSTILE_BACKEND, HOSTILE_MODEL, RUNS

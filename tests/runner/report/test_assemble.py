@@ -11,7 +11,7 @@ from scipy.stats import t, ttest_1samp
 from runner.errors import FileError
 from runner.meters.interface import Energy, Estimated, Measured, Unavailable
 from runner.report.assemble import assemble
-from runner.report.journal import (
+from runner.report.lines import (
     BlockLine,
     CellLine,
     EndLine,

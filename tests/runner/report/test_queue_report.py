@@ -6,7 +6,7 @@ import pytest
 from runner.errors import FileError
 from runner.report.assemble import assemble, collect
 from runner.report.derive import without_figures
-from runner.report.journal import QueueBlockLine, QueueWindowLine
+from runner.report.lines import QueueBlockLine, QueueWindowLine
 from runner.report.queue_figures import LATE_LIMIT_RATIO
 from runner.report.queue_schema import QueueCell, QueueStudy, QueueSummary
 from runner.report.schema import Report
@@ -185,5 +185,5 @@ def test_a_window_of_a_cell_that_nobody_planned_is_refused() -> None:
         else line
         for line in with_queue(make_journal(backends=("cpu",)))
     ]
-    with pytest.raises(FileError, match="windows of planned queue cells"):
+    with pytest.raises(FileError, match="windows of planned cells"):
         collect(lines)

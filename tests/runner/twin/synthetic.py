@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from runner.meters.interface import Domain, Measured
 from runner.report.assemble import Assembled, collect
 from runner.report.derive import derive
-from runner.report.journal import BlockLine, HeaderLine, IdleLine, Line, WindowLine
+from runner.report.lines import BlockLine, HeaderLine, IdleLine, Line, WindowLine
 from runner.report.schema import Cell, IdleWindow, Load, Window
 from runner.twin.calibrate import calibrate
 from runner.twin.calibration import Calibration, Uncalibrated
@@ -164,6 +164,7 @@ def _idle(moment: str, power_w: float) -> IdleLine:
         entry=IdleWindow(
             moment=moment,  # type: ignore[arg-type] # a test names one of three
             model=MODEL if moment == "loaded" else None,
+            variant="fp32" if moment == "loaded" else None,
             started_s=900.0,
             wall_s=10.0,
             foreign_cpu_s=0.1,

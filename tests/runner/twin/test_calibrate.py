@@ -205,7 +205,7 @@ def test_what_to_run_names_backends_as_they_were_written() -> None:
     changed_report = report.model_copy(update={"backends": (first, report.backends[1])})
     assert what_to_run(changed_report, "alexnet", ("A", "B"), (1, 8)) == (
         "Run: joulebatch run -m alexnet --backend A=cpu:spin=off --backend B --batch-sizes 1,8 "
-        "--gaps 2ms,20ms,200ms"
+        "--gaps 2ms,20ms,100ms"
     )
 
 

@@ -260,7 +260,7 @@ def test_a_report_without_gaps_says_what_to_run() -> None:
     assert str(raised.value) == (
         f"Cannot predict alexnet from report {measured.report.report_id}: got cpu, torch: no batch size was measured "
         "both back to back and after idle gaps. Run: joulebatch run -m alexnet --backend cpu --backend torch "
-        "--batch-sizes 1,2,4,8 --gaps 2ms,20ms,200ms."
+        "--batch-sizes 1,2,4,8 --gaps 2ms,20ms,100ms."
     )
 
 
