@@ -23,6 +23,11 @@ OTHER_ORT := 1.24.4
 OTHER_ENV := $(abspath $(VENV))/onnxruntime-$(OTHER_ORT)
 OTHER_STAMP := $(OTHER_ENV)/.installed
 
+# OpenVINO's wheel overwrites `onnxruntime`, so it has an environment of its own.
+OPENVINO := onnxruntime-openvino==1.24.1
+OPENVINO_ENV := $(abspath $(VENV))/openvino
+OPENVINO_STAMP := $(OPENVINO_ENV)/.installed
+
 # The wheel, installed as a user would: what an editable checkout cannot show is a file that the wheel lacks.
 WHEEL_ENV := $(abspath $(VENV))/wheel
 WHEEL_STAMP := $(WHEEL_ENV)/.installed
@@ -33,11 +38,12 @@ compare: $(USER_STAMP)
 	$(BIN)/joulebatch export
 	$(BIN)/joulebatch run --profile quick --batch-sizes 1,2,4,8 --pace 2 --time-budget 5m $(RUN_ARGS)
 
-test: $(DEV_STAMP) $(OTHER_STAMP) $(WHEEL_STAMP)
+test: $(DEV_STAMP) $(OTHER_STAMP) $(OPENVINO_STAMP) $(WHEEL_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	JOULEBATCH_TEST_ORT124=$(OTHER_ENV)/bin/python JOULEBATCH_TEST_WHEEL=$(WHEEL_ENV) $(BIN)/python -m pytest
+	JOULEBATCH_TEST_ORT124=$(OTHER_ENV)/bin/python JOULEBATCH_TEST_OPENVINO=$(OPENVINO_ENV)/bin/python \
+		JOULEBATCH_TEST_WHEEL=$(WHEEL_ENV) $(BIN)/python -m pytest
 
 clean:
 	rm -rf $(VENV)
@@ -64,6 +70,12 @@ $(OTHER_STAMP): constraints.txt | $(VENV)
 	$(PYTHON) -m venv --clear $(OTHER_ENV)
 	sed '/^onnxruntime/d' constraints.txt > $(OTHER_ENV)/constraints.txt
 	$(OTHER_ENV)/bin/python -m pip install $(PIP_ARGS) --constraint $(OTHER_ENV)/constraints.txt onnxruntime==$(OTHER_ORT)
+	touch $@
+
+$(OPENVINO_STAMP): constraints.txt | $(VENV)
+	$(PYTHON) -m venv --clear $(OPENVINO_ENV)
+	sed '/^onnxruntime/d' constraints.txt > $(OPENVINO_ENV)/constraints.txt
+	$(OPENVINO_ENV)/bin/python -m pip install $(PIP_ARGS) --constraint $(OPENVINO_ENV)/constraints.txt $(OPENVINO)
 	touch $@
 
 $(WHEEL_STAMP): pyproject.toml constraints.txt $(shell find runner exporter -name __pycache__ -prune -o -print) | $(VENV)

@@ -23,16 +23,26 @@ from runner.machine.cpu import usable_cores
 from runner.modelfile import read_manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
     from torch import nn
 
 
+_SHAPES = 256
+"""batch sizes that one module may be compiled for: more than any run has"""
+
+
 class TorchBackend:
-    """Eager PyTorch in inference mode."""
+    """PyTorch in inference mode, eager or compiled."""
 
     name = "torch"
     summary = "PyTorch on the CPU, rebuilt from the manifest with the same weights"
     device: Literal["cpu"] = "cpu"
-    options = (Option("threads", "auto", "threads of an operator; auto: the usable cores", check="count"),)
+    options = (
+        Option("threads", "auto", "threads of an operator; auto: the usable cores", check="count"),
+        Option("compile", "off", "whether torch.compile makes code for each batch size", ("on", "off")),
+    )
     ios: tuple[Io, ...] = ("host",)
     needs_manifest = True
 
@@ -76,14 +86,14 @@ class TorchBackend:
         manifest = read_manifest(request.manifest_path)
         module = rebuild(manifest, request.manifest_path.parent / manifest.reference.name)
         (output,) = manifest.outputs
-        return TorchSession(module, output.name, threads)
+        return TorchSession(module, output.name, threads, compiled=request.options["compile"] == "on")
 
 
 class TorchSession:
     """A rebuilt network in evaluation mode."""
 
-    def __init__(self, module: "nn.Module", output: str, threads: int) -> None:
-        self._module = module
+    def __init__(self, module: "nn.Module", output: str, threads: int, *, compiled: bool) -> None:
+        self._module, self._compiled = module, compiled
         self._output = output
         leaves = sum(1 for part in module.modules() if not any(part.children()))
         self.placement = Placement("full", {"PyTorch": leaves})
@@ -91,6 +101,7 @@ class TorchSession:
             "torch": version("torch"),
             "torchvision": version("torchvision"),
             "threads": str(threads),
+            "compile": "on" if compiled else "off",
         }
 
     def bind(self, feeds: Arrays, io: Io) -> Call:
@@ -98,7 +109,7 @@ class TorchSession:
         import torch  # noqa: PLC0415 - as in open
 
         assert io == "host"
-        module = self._module
+        module = _compiled(self._module) if self._compiled else self._module
         (feed,) = feeds.values()
         # A tensor cannot share memory that is read-only.
         images = torch.from_numpy(np.require(feed, requirements=["C", "W"]))
@@ -114,6 +125,16 @@ class TorchSession:
             return {self._output: latest}
 
         return Call(run, outputs)
+
+
+def _compiled(module: "nn.Module") -> "Callable[[torch.Tensor], torch.Tensor]":
+    """Return the module as code for the shape that comes first, and an error instead of a silent way back to eager."""
+    import torch  # noqa: PLC0415 - as in open
+    from torch import _dynamo  # noqa: PLC0415 - the same
+
+    _dynamo.config.recompile_limit = _SHAPES
+    _dynamo.config.fail_on_recompile_limit_hit = True
+    return torch.compile(module, dynamic=False, fullgraph=True)
 
 
 BACKEND = TorchBackend()

@@ -5,17 +5,8 @@ from typing import Literal
 
 from runner.backends.interface import Io, Missing, OpenRequest, Option, Session
 from runner.backends.placement import CPU_PROVIDER
+from runner.backends.session_options import GRAPH_OPTIONS, THREAD_OPTIONS, restrict_cores
 from runner.backends.wheels import missing_wheel
-
-THREAD_OPTIONS = (
-    Option("threads", "auto", "threads of the session; auto: the usable cores", check="count"),
-    Option(
-        "spin",
-        "on",
-        "whether idle threads busy-wait: faster when hot, burns CPU between requests",
-        ("on", "off"),
-    ),
-)
 
 
 class CpuBackend:
@@ -24,7 +15,17 @@ class CpuBackend:
     name = "cpu"
     summary = "ONNX Runtime's CPU execution provider"
     device: Literal["cpu"] = "cpu"
-    options = THREAD_OPTIONS
+    options = (
+        *THREAD_OPTIONS,
+        *GRAPH_OPTIONS,
+        Option(
+            "arena",
+            "on",
+            "whether memory of outputs and intermediate results is kept for reuse",
+            ("on", "off"),
+        ),
+        Option("instances", "1", "sessions side by side, over which each batch is split", check="count"),
+    )
     ios: tuple[Io, ...] = ("host",)
     needs_manifest = False
 
@@ -38,9 +39,14 @@ class CpuBackend:
 
     def open(self, request: OpenRequest) -> Session:
         """Return the session."""
-        from runner.backends.onnxruntime_session import OnnxRuntimeSession  # noqa: PLC0415 - only a worker opens
+        from runner.backends.instances import SplitSession  # noqa: PLC0415 - only a worker opens
+        from runner.backends.onnxruntime_session import open_session  # noqa: PLC0415 - the same
 
-        return OnnxRuntimeSession(request, CPU_PROVIDER, {})
+        restrict_cores(request.options["affinity"])
+        sessions = tuple(
+            open_session(request, CPU_PROVIDER, {}) for _ in range(int(request.options["instances"]))
+        )
+        return SplitSession(sessions) if len(sessions) > 1 else sessions[0]
 
 
 BACKEND = CpuBackend()

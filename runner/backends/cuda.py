@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from contextlib import redirect_stdout
 from typing import Literal
 
-from runner.backends.cpu import THREAD_OPTIONS
 from runner.backends.interface import Io, Missing, OpenRequest, Option, Session
+from runner.backends.session_options import GRAPH_OPTIONS, THREAD_OPTIONS, restrict_cores
 from runner.backends.spec import size_bytes
 from runner.backends.wheels import installed_wheels, missing_wheel
 
@@ -35,6 +35,7 @@ class CudaBackend:
         Option("mem_limit", "none", "limit of the memory arena", check="size"),
         Option("arena", "power-of-two", "how the memory arena grows", tuple(_ARENAS)),
         *THREAD_OPTIONS,
+        *GRAPH_OPTIONS,
     )
     ios: tuple[Io, ...] = ("host", "device")
     needs_manifest = False
@@ -59,10 +60,11 @@ class CudaBackend:
         """Return the session."""
         import onnxruntime as ort  # noqa: PLC0415 - only a worker opens
 
-        from runner.backends.onnxruntime_session import OnnxRuntimeSession  # noqa: PLC0415 - the same
+        from runner.backends.onnxruntime_session import open_session  # noqa: PLC0415 - the same
 
+        restrict_cores(request.options["affinity"])
         ort.preload_dlls()
-        return OnnxRuntimeSession(
+        return open_session(
             request, PROVIDER, provider_options(request.options), int(request.options["device"])
         )
 

@@ -27,8 +27,8 @@ class Option:
     summary: str
     choices: tuple[str, ...] = ()
     """empty: any value that ``check`` accepts"""
-    check: Literal["choice", "count", "index", "size"] = "choice"
-    """count: a whole number from 1 up. index: from 0 up. size: bytes, with an optional K, M or G"""
+    check: Literal["choice", "count", "index", "size", "cores"] = "choice"
+    """count: a whole number from 1 up. index: from 0 up. size: bytes, with an optional K, M or G. cores: as 0-1+4"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,35 @@ from typing import Any
 
 import numpy as np
 
-from runner.backends.interface import Array, Arrays, Call, Io, OpenRequest, Placement
+from runner.backends.interface import Array, Arrays, Call, Io, OpenRequest, Placement, Session
 from runner.backends.placement import CPU_PROVIDER, placement_of
+from runner.backends.session_options import config_entries, session_options, threads
+from runner.backends.static_shapes import StaticSession
 from runner.errors import AbsentError
-from runner.machine.cpu import usable_cores
 
-_WARNING = 2
-"""onnxruntime's log severities: 0 verbose, 1 info, 2 warning"""
+
+def open_session(
+    request: OpenRequest,
+    provider: str,
+    provider_options: Mapping[str, str],
+    device_id: int | None = None,
+) -> Session:
+    """Return the session that a backend stands for: one, or with ``static=on`` one for each batch size.
+
+    Args:
+        request: as of ``OnnxRuntimeSession``, as are the others.
+        provider: the same.
+        provider_options: the same.
+        device_id: the same.
+    """
+    if request.options["static"] == "off":
+        return OnnxRuntimeSession(request, provider, provider_options, device_id)
+    names = _batch_dimensions(request)
+    return StaticSession(
+        lambda size: OnnxRuntimeSession(
+            request, provider, provider_options, device_id, dict.fromkeys(names, size)
+        )
+    )
 
 
 class OnnxRuntimeSession:
@@ -25,6 +47,7 @@ class OnnxRuntimeSession:
         provider: the execution provider that the backend stands for.
         provider_options: passed to it as they are.
         device_id: of the provider's device; None for a provider that computes in host memory.
+        fixed: sizes of symbolic dimensions, by name.
     """
 
     def __init__(
@@ -33,13 +56,17 @@ class OnnxRuntimeSession:
         provider: str,
         provider_options: Mapping[str, str],
         device_id: int | None = None,
+        fixed: Mapping[str, int] | None = None,
     ) -> None:
         import onnxruntime as ort  # noqa: PLC0415 - only a worker imports it
 
         self._device_id = device_id
+        settings = session_options(ort, request.options)
+        for name, size in (fixed or {}).items():
+            settings.add_free_dimension_override_by_name(name, size)
         self._session = ort.InferenceSession(
             str(request.model_path),
-            _session_options(ort, request),
+            settings,
             providers=[
                 (provider, dict(provider_options)),
                 *([] if provider == CPU_PROVIDER else [CPU_PROVIDER]),
@@ -54,11 +81,8 @@ class OnnxRuntimeSession:
             "onnxruntime": ort.__version__,
             "onnxruntime_file": ort.__file__.replace(sys.prefix, "<prefix>", 1),
             "intra_op_num_threads": str(threads(request.options)),
-            **_config_entries(request.options),
-            **{
-                f"provider.{k}": str(v)
-                for k, v in sorted(self._session.get_provider_options()[provider].items())
-            },
+            **config_entries(request.options),
+            **_provider_facts(provider_options, self._session.get_provider_options()[provider]),
         }
 
     @property
@@ -118,30 +142,19 @@ class OnnxRuntimeSession:
         return dict(zip(self._output_names, values, strict=True))
 
 
-def threads(options: Mapping[str, str]) -> int:
-    """Return the number of threads in force: always explicit, never left to the library."""
-    return usable_cores() if options["threads"] == "auto" else int(options["threads"])
+def _provider_facts(asked: Mapping[str, str], reported: Mapping[str, str]) -> dict[str, str]:
+    """Return the provider's options in force: as it reports them, and as asked where it reports none, as OpenVINO."""
+    return {f"provider.{name}": str(value) for name, value in sorted({**asked, **reported}.items())}
 
 
-def _config_entries(options: Mapping[str, str]) -> dict[str, str]:
-    """Return our session keys; misspelt ones are accepted in silence, so they live in this one place.
+def _batch_dimensions(request: OpenRequest) -> set[str]:
+    """Return the names of the symbolic first dimensions of a model's inputs."""
+    import onnxruntime as ort  # noqa: PLC0415 - only a worker imports it
 
-    Source: onnxruntime_session_options_config_keys.h.
-    """
-    return {
-        "session.intra_op.allow_spinning": "1" if options["spin"] == "on" else "0",
-        "session.record_ep_graph_assignment_info": "1",
-    }
-
-
-def _session_options(ort: Any, request: OpenRequest) -> Any:  # noqa: ANN401 - onnxruntime ships no types
-    settings = ort.SessionOptions()
-    settings.log_severity_level = _WARNING
-    settings.intra_op_num_threads = threads(request.options)
-    settings.inter_op_num_threads = 1
-    for key, value in _config_entries(request.options).items():
-        settings.add_session_config_entry(key, value)
-    return settings
+    settings = session_options(ort, {**request.options, "opt": "off"})
+    session = ort.InferenceSession(str(request.model_path), settings, providers=[CPU_PROVIDER])
+    firsts = {feed.shape[0] for feed in session.get_inputs() if feed.shape}
+    return {name for name in firsts if isinstance(name, str)}
 
 
 def _assigned(session: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - onnxruntime ships no types

@@ -12,6 +12,7 @@ ENTRY_POINT_GROUP = "joulebatch.backends"
 BUILT_IN = {
     "cpu": "runner.backends.cpu:BACKEND",
     "cuda": "runner.backends.cuda:BACKEND",
+    "openvino": "runner.backends.openvino:BACKEND",
 }
 
 

@@ -13,6 +13,7 @@ _SPEC = re.compile(
     r"(?:(?P<label>[^=:,]+)=)?(?P<name>[^=:,@]+)(?:@(?P<interpreter>[^=:,@]+))?(?::(?P<options>.*))?"
 )
 _SIZE = re.compile(r"[1-9]\d*[KMG]?", re.IGNORECASE)
+_CORES = re.compile(r"[0-9]+(-[0-9]+)?(\+[0-9]+(-[0-9]+)?)*")
 _SIZE_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -112,6 +113,7 @@ def _check(backend: str, option: Option, value: str) -> None:
         "count": "a whole number from 1 up",
         "size": "bytes, with an optional K, M or G",
         "index": "a whole number from 0 up",
+        "cores": "cores such as 0-1+4",
     }[option.check]
     valid = (
         value == option.default
@@ -120,6 +122,7 @@ def _check(backend: str, option: Option, value: str) -> None:
             "count": value.isascii() and value.isdigit() and int(value) > 0,
             "size": _SIZE.fullmatch(value) is not None,
             "index": value.isascii() and value.isdigit(),
+            "cores": _CORES.fullmatch(value) is not None,
         }[option.check]
     )
     if not valid:

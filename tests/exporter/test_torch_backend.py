@@ -13,6 +13,7 @@ from exporter.network import build_from_checkpoint, build_random, calibrate
 from exporter.parity import reference_images
 from exporter.torch_backend import BACKEND
 from runner.backends.interface import Call, OpenRequest, Session
+from runner.backends.spec import parse_spec
 from runner.errors import AbsentError, FileError
 from runner.modelfile import manifest_path, open_model, read_manifest
 from runner.parity import compare, read_reference
@@ -21,9 +22,9 @@ from tests.exporter.conftest import MODEL, Run
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torchvision's import
 
 
-def open_session(folder: Path, threads: str = "1") -> Session:
+def open_session(folder: Path, spec: str = "torch:threads=1") -> Session:
     path = manifest_path(folder, MODEL)
-    return BACKEND.open(OpenRequest(folder / f"{MODEL}.onnx", path, {"threads": threads}))
+    return BACKEND.open(OpenRequest(folder / f"{MODEL}.onnx", path, parse_spec(spec).options))
 
 
 def logits(call: Call) -> NDArray[np.float32]:
@@ -66,9 +67,21 @@ def test_read_only_inputs_are_taken(exported: Path) -> None:
     assert call.outputs()["logits"].shape == (8, 1000)
 
 
+def test_compiled_code_gives_what_eager_gives_at_every_batch_size(exported: Path) -> None:
+    inputs, outputs = reference(exported)
+    session = open_session(exported, "torch:threads=1,compile=on")
+    assert session.facts["compile"] == "on"
+    for size in (1, 3):
+        call = session.bind({"input": inputs["input"][:size].copy()}, "host")
+        call.run()
+        expected = outputs["logits"][:size].astype(np.float32)
+        np.testing.assert_allclose(logits(call), expected, atol=1e-4)
+    assert len(torch._dynamo.utils.compile_times(repr="csv")[0]) > 0, "something was compiled"
+
+
 def test_facts_and_placement(exported: Path) -> None:
 
-    session = open_session(exported, threads="2")
+    session = open_session(exported, "torch:threads=2")
     assert session.facts["torch"] == torch.__version__
     assert session.facts["threads"] == "2"
     assert torch.get_num_threads() == 2

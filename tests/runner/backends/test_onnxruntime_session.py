@@ -10,9 +10,10 @@ import onnxruntime as ort
 import pytest
 
 from runner.backends.interface import OpenRequest
-from runner.backends.onnxruntime_session import OnnxRuntimeSession, _assigned, _config_entries, threads
+from runner.backends.onnxruntime_session import OnnxRuntimeSession, _assigned
 from runner.backends.placement import CPU_PROVIDER, placement_of
 from runner.backends.registry import find_backend
+from runner.backends.session_options import config_entries, threads
 from runner.backends.spec import parse_spec
 from runner.errors import AbsentError
 from runner.inputs import make_inputs
@@ -108,8 +109,13 @@ def test_our_session_keys_are_in_this_onnxruntime(path: Path) -> None:
     # A misspelt key is accepted in silence, so the library's own text is the only check there is.
     folder = Path(ort.__file__).parent / "capi"
     libraries = [library.read_bytes() for library in folder.glob("*onnxruntime*.so*")]
-    keys = _config_entries(parse_spec("cpu").options)
-    assert set(keys) == {"session.intra_op.allow_spinning", "session.record_ep_graph_assignment_info"}
+    keys = config_entries(parse_spec("cpu:spin_duration_us=100,denormal_as_zero=on").options)
+    assert set(keys) == {
+        "session.intra_op.allow_spinning",
+        "session.intra_op.spin_duration_us",
+        "session.record_ep_graph_assignment_info",
+        "session.set_denormal_as_zero",
+    }
     for key in keys:
         assert any(key.encode() + b"\0" in library for library in libraries), key
     assert not any(b"session.intra_op.allow_spining\0" in library for library in libraries)
@@ -117,8 +123,8 @@ def test_our_session_keys_are_in_this_onnxruntime(path: Path) -> None:
 
 def test_spin_is_what_the_option_says() -> None:
     key = "session.intra_op.allow_spinning"
-    assert _config_entries(parse_spec("cpu").options)[key] == "1"
-    assert _config_entries(parse_spec("cpu:spin=off").options)[key] == "0"
+    assert config_entries(parse_spec("cpu").options)[key] == "1"
+    assert config_entries(parse_spec("cpu:spin=off").options)[key] == "0"
 
 
 @needs_cpu_wheel

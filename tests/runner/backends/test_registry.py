@@ -45,7 +45,7 @@ def test_every_option_has_a_default_that_may_be_given(name: str) -> None:
 
 def test_built_in_backends_come_first_and_cannot_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     _install(monkeypatch, EntryPoint("cpu", "nowhere:X", registry.ENTRY_POINT_GROUP))
-    assert backend_names() == ("cpu", "cuda")
+    assert backend_names() == ("cpu", "cuda", "openvino")
     assert type(find_backend("cpu")).__module__ == "runner.backends.cpu"
 
 

@@ -8,7 +8,17 @@ from runner.backends.registry import backend_names, find_backend
 from runner.backends.spec import describe, parse_spec, parse_specs, size_bytes
 from runner.errors import UsageError
 
-CPU_DEFAULTS = {"threads": "auto", "spin": "on"}
+CPU_DEFAULTS = {
+    "threads": "auto",
+    "spin": "on",
+    "spin_duration_us": "default",
+    "affinity": "any",
+    "opt": "all",
+    "denormal_as_zero": "off",
+    "static": "off",
+    "arena": "on",
+    "instances": "1",
+}
 
 
 def test_a_bare_name_has_every_default() -> None:
@@ -19,13 +29,13 @@ def test_a_bare_name_has_every_default() -> None:
 def test_options_replace_defaults_and_case_and_blanks_do_not_matter() -> None:
     spec = parse_spec(" CPU: Threads = 2 ,spin=OFF ")
     assert spec.name == "cpu"
-    assert spec.options == {"threads": "2", "spin": "off"}
+    assert spec.options == CPU_DEFAULTS | {"threads": "2", "spin": "off"}
 
 
 def test_a_label_names_the_backend_and_keeps_its_case() -> None:
     spec = parse_spec("No spin=cpu:spin=off")
     assert (spec.label, spec.text, spec.name) == ("No spin", "No spin=cpu:spin=off", "cpu")
-    assert spec.options == {"threads": "auto", "spin": "off"}
+    assert spec.options == CPU_DEFAULTS | {"spin": "off"}
 
 
 @pytest.mark.parametrize(
@@ -126,8 +136,8 @@ def test_a_size_is_in_bytes(text: str, expected: int) -> None:
 
 @given(st.data())
 def test_every_choice_of_every_backend_can_be_written(data: st.DataObject) -> None:
-    backend = find_backend(data.draw(st.sampled_from(["cpu", "cuda"])))
-    values = {"count": "3", "index": "1", "size": "2G"}
+    backend = find_backend(data.draw(st.sampled_from(["cpu", "cuda", "openvino"])))
+    values = {"count": "3", "index": "1", "size": "2G", "cores": "0-1+3"}
     chosen = {
         option.name: data.draw(st.sampled_from(option.choices or (values[option.check],)))
         for option in data.draw(st.lists(st.sampled_from(backend.options), unique=True, min_size=1))
