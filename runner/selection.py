@@ -126,6 +126,13 @@ def _select_backend(
             got="a bare ONNX file",
             fix=f"Drop --backend {spec.text}, or pass the model by -m",
         )
+    if config.queue and spec.options.get("static") == "on":
+        raise UsageError(
+            f"Cannot replay a queue on {spec.text}",
+            expected="a session that takes batches of any size",
+            got="one for each size, opened when it first comes",
+            fix="Drop static=on",
+        )
     return replace(spec, python=interpreter.python) if interpreter else spec
 
 

@@ -109,7 +109,9 @@ def test_a_batch_is_split_over_instances_and_joined_in_order(path: Path, size: i
     call = session.bind(feeds, "host")
     call.run()
     (expected,) = ort.InferenceSession(path).run(None, feeds)
-    np.testing.assert_allclose(call.outputs()["logits"], expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        np.asarray(call.outputs()["logits"], np.float32), expected, rtol=1e-5, atol=1e-5
+    )
     feeds["input"][:] = 0  # every run reads its inputs anew, split or not
     call.run()
     logits = call.outputs()["logits"]
