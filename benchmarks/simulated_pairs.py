@@ -143,6 +143,7 @@ DRAWS: Mapping[str, Draw] = {
     **{f"lognormal latencies, sigma {sd:g}": partial(skewed_latencies, sigma=sd) for sd in (0.5, 1)},
     "10% of windows spike, both sides": partial(spiky_windows, share=0.1, both=True),
     "10% of windows spike, one side": partial(spiky_windows, share=0.1, both=False),
+    "3% of windows spike, one side": partial(spiky_windows, share=0.03, both=False),
     **{
         f"stopped at 2%, pair SD {pair:.0%}, layout SD {layout:.0%}": partial(
             stopped_early, pair_sd=pair, layout_sd=layout

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-_SHAPES = 256
-"""batch sizes that one module may be compiled for: more than any run has"""
+_RECOMPILE_LIMIT = 256
+"""batch sizes that one process may compile a module for, far above PyTorch's own; one more is an error, not eager"""
 
 
 class TorchBackend:
@@ -109,7 +109,7 @@ class TorchSession:
         import torch  # noqa: PLC0415 - as in open
 
         assert io == "host"
-        module = _compiled(self._module) if self._compiled else self._module
+        module = _compile(self._module) if self._compiled else self._module
         (feed,) = feeds.values()
         # A tensor cannot share memory that is read-only.
         images = torch.from_numpy(np.require(feed, requirements=["C", "W"]))
@@ -127,12 +127,12 @@ class TorchSession:
         return Call(run, outputs)
 
 
-def _compiled(module: "nn.Module") -> "Callable[[torch.Tensor], torch.Tensor]":
+def _compile(module: "nn.Module") -> "Callable[[torch.Tensor], torch.Tensor]":
     """Return the module as code for the shape that comes first, and an error instead of a silent way back to eager."""
     import torch  # noqa: PLC0415 - as in open
     from torch import _dynamo  # noqa: PLC0415 - the same
 
-    _dynamo.config.recompile_limit = _SHAPES
+    _dynamo.config.recompile_limit = _RECOMPILE_LIMIT
     _dynamo.config.fail_on_recompile_limit_hit = True
     return torch.compile(module, dynamic=False, fullgraph=True)
 

@@ -31,7 +31,7 @@ def run_blocks(roster: Roster, kept_s: float = 0.0) -> None:
             if blocks.number == _FORECAST_BLOCK:
                 blocks.forecast()
             blocks.run()
-        elif (old := blocks.to_repeat()) is not None:
+        elif (old := blocks.next_to_repeat()) is not None:
             blocks.run(repeats=old)
         else:
             break
@@ -64,19 +64,19 @@ class _Blocks:
     def wanted(self) -> bool:
         """Return whether the profile asks for another block that is no repeat."""
         profile = self._bench.profile
-        if not self._roster.ready or self._so_far.first_time >= profile.max_blocks:
+        if not self._roster.ready or self._so_far.original_count >= profile.max_blocks:
             return False
         widest = self._widest(leave_out=self._left_to_repeat())
         # What is left out may be all that a set of workers took, and fewer sets say less of processes.
         few = widest is not None and widest.worker_count < min(profile.workers, LEAST_WORKERS)
-        return self._so_far.first_time < profile.min_blocks or few or self._misses(widest)
+        return self._so_far.original_count < profile.min_blocks or few or self._misses(widest)
 
     def fits(self) -> bool:
         """Return whether the budget holds another block as long as the last one, and fresh workers if these are due."""
         budget = self._bench.budget
         left_s = (
             budget.for_needs_s
-            if self._so_far.first_time < self._bench.profile.min_blocks
+            if self._so_far.original_count < self._bench.profile.min_blocks
             else budget.for_more_s - self._kept_s
         )
         block_s = self._next_block_s
@@ -106,13 +106,13 @@ class _Blocks:
         self._so_far.finish_block(line, windows)
         self._last_s = bench.budget.now_s() - began_s
 
-    def to_repeat(self) -> int | None:
+    def next_to_repeat(self) -> int | None:
         """Return the disturbed block to be repeated next, or None when none is or enough were."""
         return next(iter(self._left_to_repeat()), None)
 
     def _left_to_repeat(self) -> list[int]:
         """Return the disturbed blocks that are still to be repeated; none once a queue's own blocks have begun."""
-        if self._so_far.first_time > self._bench.profile.max_blocks:
+        if self._so_far.original_count > self._bench.profile.max_blocks:
             return []
         return self._so_far.to_repeat
 
@@ -146,7 +146,7 @@ class _Blocks:
 
     def say_what_is_missing(self) -> None:
         """Journal what the budget cost: cells without a window, blocks, precision."""
-        roster, profile, blocks = self._roster, self._bench.profile, self._so_far.first_time
+        roster, profile, blocks = self._roster, self._bench.profile, self._so_far.original_count
         if blocks == 0:
             for cell in list(roster.ready.values()):
                 roster.close(
@@ -166,7 +166,7 @@ class _Blocks:
             return
         needed = blocks_needed(widest, target)
         advice = (
-            f"about {needed} blocks instead of {self._so_far.first_time} would reach it"
+            f"about {needed} blocks instead of {self._so_far.original_count} would reach it"
             " (a larger --profile or --time-budget)"
             if needed <= PROFILES["publication"].max_blocks
             else "this machine is too unsteady for it now"

@@ -143,7 +143,10 @@ def measure_idle(
     bench: Bench, so_far: SoFar, moment: Moment, model: str | None = None, variant: str | None = None
 ) -> None:
     """Measure the machine at rest and journal it, once in a run; without meters nothing happens."""
-    if any((idle.moment, idle.model, idle.variant) == (moment, model, variant) for idle in so_far.idle):
+    if any(
+        (idle.moment, idle.model) == (moment, model) and idle.variant in {None, variant}
+        for idle in so_far.idle
+    ):
         return
     if bench.meters.measures:
         bench.progress.say("measuring the idle machine")

@@ -23,6 +23,8 @@ from runner.workers.interpreter import Interpreter, probe
 
 DEFAULT_BACKENDS = ("cpu", "torch", "cuda")
 """in this order, as far as the machine has them"""
+_BY_SIZE = ("static", "compile")
+"""options with which the first batch of a size takes seconds; a queue forms any size, within its served time"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Selection:
     plan: tuple[ModelPlan, ...]
     images: tuple[Path, ...] = ()
     """that a queue decodes, each of them whole"""
-    served: Mapping[str, str] = field(default_factory=dict)
+    queue_files: Mapping[str, str] = field(default_factory=dict)
     """sha256 of what a queue reads beside the model, by what the command line calls it"""
 
 
@@ -55,11 +57,11 @@ def select(config: RunConfig) -> Selection:
         baseline_of(config, specs),
         make_plan(config, files, specs),
         images,
-        dict(_served(config.queue, images)) if config.queue else {},
+        dict(_hash_queue_files(config.queue, images)) if config.queue else {},
     )
 
 
-def _served(queue: QueueConfig, images: Sequence[Path]) -> Iterator[tuple[str, str]]:
+def _hash_queue_files(queue: QueueConfig, images: Sequence[Path]) -> Iterator[tuple[str, str]]:
     arrivals = parse_arrivals(queue.arrivals)
     if isinstance(arrivals, Trace):
         yield f"arrivals {arrivals.spec}", arrivals.sha256
@@ -126,13 +128,14 @@ def _select_backend(
             got="a bare ONNX file",
             fix=f"Drop --backend {spec.text}, or pass the model by -m",
         )
-    if config.queue and spec.options.get("static") == "on":
-        raise UsageError(
-            f"Cannot replay a queue on {spec.text}",
-            expected="a session that takes batches of any size",
-            got="one for each size, opened when it first comes",
-            fix="Drop static=on",
-        )
+    for name in _BY_SIZE:
+        if config.queue and spec.options.get(name) == "on":
+            raise UsageError(
+                f"Cannot replay a queue on {spec.text}",
+                expected="a session that takes batches of any size",
+                got="one that is made anew for each size, when it first comes",
+                fix=f"Drop {name}=on",
+            )
     return replace(spec, python=interpreter.python) if interpreter else spec
 
 

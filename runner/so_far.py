@@ -40,14 +40,14 @@ class BlocksSoFar:
     """blocks that another one stands in for"""
 
     @property
-    def first_time(self) -> int:
+    def original_count(self) -> int:
         """How many finished blocks repeat no other."""
         return self.blocks - len(self.repeated)
 
     @property
     def to_repeat(self) -> list[int]:
         """The disturbed blocks that may still be repeated, the oldest first."""
-        left = ceil(self.first_time / REPEATED_PART) - len(self.repeated)
+        left = ceil(self.original_count / REPEATED_PART) - len(self.repeated)
         return sorted(self.disturbed)[: max(0, left)]
 
     def count_block(self, line: BlockLine | QueueBlockLine, windows: Sequence[Window | QueueWindow]) -> None:

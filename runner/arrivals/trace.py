@@ -38,7 +38,7 @@ class Trace:
 
     @property
     def sha256(self) -> str:
-        """Of the times, however the file spells them."""
+        """SHA-256 of the times, however the file spells them."""
         return hashlib.sha256(self.recorded_s.tobytes()).hexdigest()
 
     def times_s(self, rate_hz: Rates, count: int, rng: np.random.Generator) -> NDArray[np.float64]:

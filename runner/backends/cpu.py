@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from runner.backends.interface import Io, Missing, OpenRequest, Option, Session
+from runner.backends.interface import Io, Missing, OpenRequest, Session
 from runner.backends.placement import CPU_PROVIDER
-from runner.backends.session_options import GRAPH_OPTIONS, THREAD_OPTIONS, restrict_cores
+from runner.backends.session_options import ARENA, GRAPH_OPTIONS, INSTANCES, THREAD_OPTIONS, restrict_cores
 from runner.backends.wheels import missing_wheel
 
 
@@ -18,13 +18,8 @@ class CpuBackend:
     options = (
         *THREAD_OPTIONS,
         *GRAPH_OPTIONS,
-        Option(
-            "arena",
-            "on",
-            "whether memory of outputs and intermediate results is kept for reuse",
-            ("on", "off"),
-        ),
-        Option("instances", "1", "sessions side by side, over which each batch is split", check="count"),
+        ARENA,
+        INSTANCES,
     )
     ios: tuple[Io, ...] = ("host",)
     needs_manifest = False

@@ -1,7 +1,7 @@
 """Several sessions side by side: each batch is split over them, and they run at once."""
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 
@@ -48,7 +48,10 @@ class SplitSession:
 
         def run() -> None:
             begun = [self._pool.submit(other) for other in others]
-            first()
+            try:
+                first()
+            finally:
+                wait(begun)  # none of them may run on into what is measured next
             for each in begun:
                 each.result()
 

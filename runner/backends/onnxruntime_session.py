@@ -148,12 +148,23 @@ def _provider_facts(asked: Mapping[str, str], reported: Mapping[str, str]) -> di
 
 
 def _batch_dimensions(request: OpenRequest) -> set[str]:
-    """Return the names of the symbolic first dimensions of a model's inputs."""
+    """Return the names of the symbolic first dimensions of a model's inputs.
+
+    Raises:
+        AbsentError: one has no name, so that nothing can fix it.
+    """
     import onnxruntime as ort  # noqa: PLC0415 - only a worker imports it
 
     settings = session_options(ort, {**request.options, "opt": "off"})
     session = ort.InferenceSession(str(request.model_path), settings, providers=[CPU_PROVIDER])
     firsts = {feed.shape[0] for feed in session.get_inputs() if feed.shape}
+    if None in firsts:
+        raise AbsentError(
+            f"Cannot fix the batch size of {request.model_path.name}",
+            expected="a first dimension with a name",
+            got="one without",
+            fix="Drop static=on, or name it when the model is exported",
+        )
     return {name for name in firsts if isinstance(name, str)}
 
 

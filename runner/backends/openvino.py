@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from runner.backends.interface import Io, Missing, OpenRequest, Option, Session
-from runner.backends.session_options import restrict_cores, threads
+from runner.backends.session_options import AFFINITY, restrict_cores, threads
 from runner.backends.wheels import installed_wheels, missing_wheel
 
 PROVIDER = "OpenVINOExecutionProvider"
@@ -18,7 +18,7 @@ class OpenVinoBackend:
     device: Literal["cpu"] = "cpu"
     options = (
         Option("threads", "auto", "threads of the provider; auto: the usable cores", check="count"),
-        Option("affinity", "any", "cores that the worker may use, as 0-1+4", check="cores"),
+        AFFINITY,
     )
     ios: tuple[Io, ...] = ("host",)
     needs_manifest = False

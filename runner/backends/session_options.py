@@ -9,6 +9,7 @@ from runner.backends.interface import Option
 from runner.errors import AbsentError
 from runner.machine.cpu import usable_cores
 
+AFFINITY = Option("affinity", "any", "cores that the worker may use, as 0-1+4", check="cores")
 THREAD_OPTIONS = (
     Option("threads", "auto", "threads of the session; auto: the usable cores", check="count"),
     Option(
@@ -18,7 +19,7 @@ THREAD_OPTIONS = (
         ("on", "off"),
     ),
     Option("spin_duration_us", "default", "microseconds that idle threads busy-wait", check="count"),
-    Option("affinity", "any", "cores that the worker may use, as 0-1+4", check="cores"),
+    AFFINITY,
 )
 GRAPH_OPTIONS = (
     Option("opt", "all", "graph optimisations", ("all", "layout", "extended", "basic", "off")),
@@ -40,10 +41,11 @@ _WARNING = 2
 """onnxruntime's log severities: 0 verbose, 1 info, 2 warning"""
 
 
-_DEFAULTS = {option.name: option.default for option in (*THREAD_OPTIONS, *GRAPH_OPTIONS)} | {
-    "instances": "1",
-    "arena": "on",
-}
+ARENA = Option(
+    "arena", "on", "whether memory of outputs and intermediate results is kept for reuse", ("on", "off")
+)
+INSTANCES = Option("instances", "1", "sessions side by side, over which each batch is split", check="count")
+_DEFAULTS = {option.name: option.default for option in (*THREAD_OPTIONS, *GRAPH_OPTIONS, ARENA, INSTANCES)}
 """in force where a backend has no such option"""
 
 
@@ -80,7 +82,9 @@ def session_options(ort: Any, options: Mapping[str, str]) -> Any:  # noqa: ANN40
     settings.intra_op_num_threads = threads(options)
     settings.inter_op_num_threads = 1
     settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[options["opt"]])
-    settings.enable_cpu_mem_arena = options["arena"] != "off"
+    settings.enable_cpu_mem_arena = (
+        options["arena"] != "off"
+    )  # cuda's own says how one grows, never that there is none
     for key, value in config_entries(options).items():
         settings.add_session_config_entry(key, value)
     return settings

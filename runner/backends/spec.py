@@ -13,7 +13,7 @@ _SPEC = re.compile(
     r"(?:(?P<label>[^=:,]+)=)?(?P<name>[^=:,@]+)(?:@(?P<interpreter>[^=:,@]+))?(?::(?P<options>.*))?"
 )
 _SIZE = re.compile(r"[1-9]\d*[KMG]?", re.IGNORECASE)
-_CORES = re.compile(r"[0-9]+(-[0-9]+)?(\+[0-9]+(-[0-9]+)?)*")
+_CORES = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(\+[0-9]{1,4}(-[0-9]{1,4})?)*")
 _SIZE_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -107,6 +107,14 @@ def describe(options: tuple[Option, ...]) -> str:
     )
 
 
+def _are_cores(text: str) -> bool:
+    """Return whether a text is a list of cores whose ranges ascend."""
+    if _CORES.fullmatch(text) is None:
+        return False
+    ranges = [part.split("-") for part in text.split("+")]
+    return all(int(ends[0]) <= int(ends[-1]) for ends in ranges)
+
+
 def _check(backend: str, option: Option, value: str) -> None:
     expected = {
         "choice": " or ".join(option.choices),
@@ -122,7 +130,7 @@ def _check(backend: str, option: Option, value: str) -> None:
             "count": value.isascii() and value.isdigit() and int(value) > 0,
             "size": _SIZE.fullmatch(value) is not None,
             "index": value.isascii() and value.isdigit(),
-            "cores": _CORES.fullmatch(value) is not None,
+            "cores": _are_cores(value),
         }[option.check]
     )
     if not valid:

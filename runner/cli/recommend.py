@@ -28,7 +28,7 @@ Examples:
 
 \b
 A report has what this needs when it was measured with idle gaps, for example:
-  joulebatch run -m shufflenet --backend cpu --backend cpu:spin=off --gaps 2ms,20ms,200ms
+  joulebatch run -m shufflenet --backend cpu --backend cpu:spin=off --gaps 2ms,20ms,100ms
 """,
 )
 @click.argument("report", default="latest", metavar="[REPORT]")

@@ -162,7 +162,8 @@ class CounterTrack:
         last = bisect_left(self._changes, ended_s, key=_at_s)
         if first < 0 or last == len(self._changes):
             raise MeterFault(f"the counter of {device} did not change around the window")
-        ticks = sum(change.ticks for change in self._changes[first + 1 : last])
+        seen, within = last - first - 1, (ended_s - started_s) / self.counter.update_period_s
+        ticks = max(seen, min(int(within), sum(change.ticks for change in self._changes[first + 1 : last])))
         if ticks < MINIMUM_TICKS:
             raise MeterFault(f"below resolution: the counter of {device} changed {ticks} times in the window")
         around = self._changes[first : last + 1]

@@ -16,7 +16,8 @@ _FAST_COUNTER_POLL_S = 0.02
 _LONGEST_POLL_S = 0.1
 """far below what any counter takes to wrap"""
 _POLLS_PER_WINDOW = 14
-"""Of faster ones: each costs 0.03 % of a core in a window of 1 s, and the bound of an edge is the time between two."""
+"""Of faster ones: so many keep the thread of four counters below 0.5 % of a core in a window of 1 s
+(``benchmarks/meters.py``); the bound of the end is the time between two."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def run_queue(roster: Roster) -> None:
     if not roster.plan.queue:
         return
     blocks = _QueueBlocks(roster)
-    while (repeats := blocks.to_repeat()) is not None or blocks.wanted:
+    while (repeats := blocks.next_to_repeat()) is not None or blocks.wanted:
         if not blocks.fits():
             blocks.say_what_is_missing()
             break
@@ -33,7 +33,7 @@ class _QueueBlocks:
         self._roster = roster
         self._so_far = roster.so_far.queue
         self._windows = roster.bench.profile.replays
-        windows, profile = max(1, self._windows - self._so_far.first_time), roster.bench.profile
+        windows, profile = max(1, self._windows - self._so_far.original_count), roster.bench.profile
         around_s = windows * block_s(roster) + (profile.workers - 1) * roster.fresh_s
         self._cells = admit(roster, windows, roster.bench.budget.for_needs_s - around_s)
         self._shifts = Shifts(roster, self._so_far.blocks)
@@ -42,14 +42,14 @@ class _QueueBlocks:
     def _calibrations(self) -> int:
         """How many blocks of batches go with those of the queue."""
         so_far = self._roster.so_far
-        return so_far.first_time - self._roster.bench.profile.min_blocks
+        return so_far.original_count - self._roster.bench.profile.min_blocks
 
     @property
     def wanted(self) -> bool:
         """Whether a block is missing that repeats no other."""
-        return bool(self._cells) and self._so_far.first_time < self._windows
+        return bool(self._cells) and self._so_far.original_count < self._windows
 
-    def to_repeat(self) -> int | None:
+    def next_to_repeat(self) -> int | None:
         """Return the disturbed block to be repeated next, or None when none is or enough were."""
         return next(iter(self._so_far.to_repeat), None) if self._cells else None
 
@@ -100,12 +100,12 @@ class _QueueBlocks:
 
     def say_what_is_missing(self) -> None:
         """Journal what the budget cost."""
-        if self._so_far.first_time == 0:
+        if self._so_far.original_count == 0:
             for each in self._cells.values():
                 close(self._roster, each.cell, "skipped", "budget: no block fitted")
         elif self.wanted:
             self._roster.note(
-                f"{self._so_far.first_time} queue blocks of {self._windows} fitted the time budget"
+                f"{self._so_far.original_count} queue blocks of {self._windows} fitted the time budget"
             )
 
     def _arrivals_s(self, admitted: Admitted, block: int) -> tuple[float, ...]:

@@ -50,7 +50,7 @@ def make_header(config: RunConfig, selection: Selection, meters: MeterSet, start
             target_ci_ratio=config.target_ci_ratio,
             baseline=selection.baseline,
             config=config.model_dump(mode="json"),
-            files=dict(selection.served),
+            files=dict(selection.queue_files),
         ),
         environment=read_environment(found),
         meters=tuple(MeterEntry(**asdict(entry)) for entry in meters.entries),

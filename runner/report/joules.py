@@ -84,7 +84,8 @@ def loaded_power_w(
     windows: Sequence[IdleWindow], domains: Sequence[Domain], model: str, variant: str
 ) -> float | None:
     """Return what the machine draws at rest with the sessions of a model open; else what it drew before the run."""
-    own = [window for window in windows if (window.model, window.variant) == (model, variant)]
+    # None: of reports that did not tell variants apart.
+    own = [window for window in windows if window.model == model and window.variant in {None, variant}]
     loaded_w = _power_w(own, domains, "loaded")
     return _power_w(windows, domains, "before") if loaded_w is None else loaded_w
 

@@ -22,7 +22,7 @@ from runner.units import duration_text
 
 CALIBRATION_GAPS_S = (0.002, 0.02, 0.1)
 """What a report should hold for a twin: early in, well within and beyond what a pool of threads spins (40 to 60 ms),
-and what lies between two requests at 500, 50 and 10 a second. From 0.1 to 1 s neither latency nor CPU time changed."""
+and what lies between two requests at 500, 50 and 10 a second."""
 _SAME_GAP_RATIO = 1.25
 """Gaps closer than this are one: between two so close the noise of their means is all slope. Ours."""
 _SIZES = (1, 2, 4, 8, 16, 32)

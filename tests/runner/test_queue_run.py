@@ -179,6 +179,10 @@ def test_a_recommendation_is_verified_live_beside_the_naive_choice(home: Path) -
         (("--paper", "--calibrate"), "Cannot use --calibrate with --paper"),
         (("--images", "nowhere", "--request-rate", "5"), "nowhere"),
         (("--backend", "cpu:static=on", "--request-rate", "5"), "Cannot replay a queue on cpu:static=on"),
+        (
+            ("--backend", "torch:compile=on", "--request-rate", "5"),
+            "Cannot replay a queue on torch:compile=on",
+        ),
     ],
 )
 def test_what_cannot_be_replayed_is_said_in_one_line_before_anything_is_measured(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -122,11 +123,27 @@ def test_what_fails_in_one_instance_fails_the_call(path: Path) -> None:
     session = find_backend("cpu").open(_request(path, "cpu:instances=2"))
     assert isinstance(session, SplitSession)
 
+    ended = []
+
     def fail() -> None:
         raise RuntimeError("broken")
 
+    def end() -> None:
+        time.sleep(0.2)
+        ended.append(True)
+
     with pytest.raises(RuntimeError, match="broken"):
         session._at_once(lambda: None, [fail])()
+    with pytest.raises(RuntimeError, match="broken"):
+        session._at_once(fail, [end])()
+    assert ended, "what runs beside it is waited for"
+
+
+def test_a_batch_dimension_without_a_name_cannot_be_fixed(tmp_path: Path) -> None:
+    path = tmp_path / "nameless.onnx"
+    write_onnx(path, batch=None)
+    with pytest.raises(AbsentError, match=r"Cannot fix the batch size of nameless\.onnx.*Drop static=on"):
+        find_backend("cpu").open(_request(path, "cpu:static=on"))
 
 
 def test_instances_share_the_cores_among_them() -> None:
@@ -139,7 +156,7 @@ def test_cores_are_read_as_lists_of_ranges(text: str, expected: set[int]) -> Non
     assert cores(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "-", "0-", "a", "0,1", "0 1", "1++2"])
+@pytest.mark.parametrize("text", ["", "-", "0-", "a", "0,1", "0 1", "1++2", "3-1"])
 def test_what_is_no_list_of_cores_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_spec(f"cpu:affinity={text}")
