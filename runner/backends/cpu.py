@@ -15,12 +15,7 @@ class CpuBackend:
     name = "cpu"
     summary = "ONNX Runtime's CPU execution provider"
     device: Literal["cpu"] = "cpu"
-    options = (
-        *THREAD_OPTIONS,
-        *GRAPH_OPTIONS,
-        ARENA,
-        INSTANCES,
-    )
+    options = (*THREAD_OPTIONS, *GRAPH_OPTIONS, ARENA, INSTANCES)
     ios: tuple[Io, ...] = ("host",)
     needs_manifest = False
 

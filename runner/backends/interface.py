@@ -29,6 +29,8 @@ class Option:
     """empty: any value that ``check`` accepts"""
     check: Literal["choice", "count", "index", "size", "cores"] = "choice"
     """count: a whole number from 1 up. index: from 0 up. size: bytes, with an optional K, M or G. cores: as 0-1+4"""
+    needs: tuple[str, str] | None = None
+    """another option and the value without which this one would do nothing"""
 
 
 @dataclass(frozen=True, slots=True)

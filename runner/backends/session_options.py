@@ -2,12 +2,17 @@
 
 import os
 from collections.abc import Mapping
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
 from runner.backends.interface import Option
 from runner.errors import AbsentError
 from runner.machine.cpu import usable_cores
+
+SPIN_DURATION = "spin_duration_us"
+_SPIN_DURATION_KEY = "session.intra_op.spin_duration_us"
+"""newer than the oldest onnxruntime that we take: 1.24.4 does not know it, and 1.32.0 does"""
 
 AFFINITY = Option("affinity", "any", "cores that the worker may use, as 0-1+4", check="cores")
 THREAD_OPTIONS = (
@@ -18,7 +23,13 @@ THREAD_OPTIONS = (
         "whether idle threads busy-wait: faster when hot, burns CPU between requests",
         ("on", "off"),
     ),
-    Option("spin_duration_us", "default", "microseconds that idle threads busy-wait", check="count"),
+    Option(
+        SPIN_DURATION,
+        "default",
+        "microseconds that idle threads busy-wait",
+        check="count",
+        needs=("spin", "on"),
+    ),
     AFFINITY,
 )
 GRAPH_OPTIONS = (
@@ -30,6 +41,13 @@ GRAPH_OPTIONS = (
 )
 """of the graph and its arithmetic"""
 
+ARENA = Option(
+    "arena", "on", "whether memory of outputs and intermediate results is kept for reuse", ("on", "off")
+)
+INSTANCES = Option("instances", "1", "sessions side by side, over which each batch is split", check="count")
+_DEFAULTS = {option.name: option.default for option in (*THREAD_OPTIONS, *GRAPH_OPTIONS, ARENA, INSTANCES)}
+"""in force where a backend has no such option"""
+
 _LEVELS = {
     "all": "ORT_ENABLE_ALL",
     "layout": "ORT_ENABLE_LAYOUT",
@@ -39,14 +57,6 @@ _LEVELS = {
 }
 _WARNING = 2
 """onnxruntime's log severities: 0 verbose, 1 info, 2 warning"""
-
-
-ARENA = Option(
-    "arena", "on", "whether memory of outputs and intermediate results is kept for reuse", ("on", "off")
-)
-INSTANCES = Option("instances", "1", "sessions side by side, over which each batch is split", check="count")
-_DEFAULTS = {option.name: option.default for option in (*THREAD_OPTIONS, *GRAPH_OPTIONS, ARENA, INSTANCES)}
-"""in force where a backend has no such option"""
 
 
 def threads(options: Mapping[str, str]) -> int:
@@ -67,27 +77,47 @@ def config_entries(options: Mapping[str, str]) -> dict[str, str]:
         "session.intra_op.allow_spinning": "1" if options["spin"] == "on" else "0",
         "session.record_ep_graph_assignment_info": "1",
     }
-    if options["spin_duration_us"] != "default":
-        entries["session.intra_op.spin_duration_us"] = options["spin_duration_us"]
+    if options[SPIN_DURATION] != "default":
+        entries[_SPIN_DURATION_KEY] = options[SPIN_DURATION]
     if options["denormal_as_zero"] == "on":
         entries["session.set_denormal_as_zero"] = "1"
     return entries
 
 
 def session_options(ort: Any, options: Mapping[str, str]) -> Any:  # noqa: ANN401 - onnxruntime ships no types
-    """Return onnxruntime's own object with everything set, whether the library would do so by default or not."""
+    """Return onnxruntime's own object with everything set, whether the library would do so by default or not.
+
+    Raises:
+        AbsentError: this onnxruntime would pass over a key in silence.
+    """
     options = {**_DEFAULTS, **options}
     settings = ort.SessionOptions()
     settings.log_severity_level = _WARNING
     settings.intra_op_num_threads = threads(options)
     settings.inter_op_num_threads = 1
     settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[options["opt"]])
-    settings.enable_cpu_mem_arena = (
-        options["arena"] != "off"
-    )  # cuda's own says how one grows, never that there is none
-    for key, value in config_entries(options).items():
+    # cuda's option of this name says how an arena grows, never that there is none.
+    settings.enable_cpu_mem_arena = options["arena"] != "off"
+    entries = config_entries(options)
+    if _SPIN_DURATION_KEY in entries and not _knows(ort, _SPIN_DURATION_KEY):
+        raise AbsentError(
+            f"Cannot set {SPIN_DURATION}",
+            expected="an onnxruntime that knows it",
+            got=ort.__version__,
+            fix=f"Drop {SPIN_DURATION}, or take a newer onnxruntime",
+        )
+    for key, value in entries.items():
         settings.add_session_config_entry(key, value)
     return settings
+
+
+def _knows(ort: Any, key: str) -> bool:  # noqa: ANN401 - onnxruntime ships no types
+    """Return whether a session key stands in the library: it takes any other as well, and says nothing."""
+    for library in (Path(ort.__file__).parent / "capi").glob("*onnxruntime*.so*"):
+        with library.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
+            if content.find(key.encode() + b"\0") >= 0:
+                return True
+    return False
 
 
 def restrict_cores(affinity: str) -> None:

@@ -51,6 +51,7 @@ def parse_spec(text: str) -> BackendSpec:
     backend = find_backend(name)
     given = _parse_options(text, name, match["options"], backend.options)
     options = {option.name: given.get(option.name, option.default) for option in backend.options}
+    _check_needs(text, options, backend.options)
     interpreter = match["interpreter"].strip().lower() if match["interpreter"] else None
     return BackendSpec((match["label"] or text).strip(), text, name, options, interpreter)
 
@@ -105,6 +106,20 @@ def describe(options: tuple[Option, ...]) -> str:
         ", ".join(f"{o.name}={'|'.join(o.choices) or o.check} (default {o.default})" for o in options)
         or "none"
     )
+
+
+def _check_needs(text: str, options: Mapping[str, str], known: tuple[Option, ...]) -> None:
+    for option in known:
+        if option.needs is None or options[option.name] == option.default:
+            continue
+        name, value = option.needs
+        if options[name] != value:
+            raise UsageError(
+                f"Option {option.name!r} of backend {text!r} would do nothing",
+                expected=f"{name}={value} beside it",
+                got=f"{name}={options[name]}",
+                fix=f"Drop one of the two: {option.name}, or {name}={options[name]}",
+            )
 
 
 def _are_cores(text: str) -> bool:

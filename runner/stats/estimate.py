@@ -13,8 +13,8 @@ LEAST_WORKERS = 3
 """the fewest pairs of processes whose spread is believed; between two it has one degree of freedom, t = 12.7"""
 TRIMMED_SHARE = 0.1
 """Of the log ratios, cut off at either end. Others on the machine make a few pairs of windows differ by 30 % and more,
-while half of them agree within 3 %: a tenth off either end narrows the interval of a minute by a third to a half, and
-costs 3 % where noise is normal (``benchmarks/pair.py``, ``benchmarks/aa.py``)."""
+while half of them agree within 3 %: a tenth off either end narrows the interval of a minute by a third, and costs 3 %
+where noise is normal (benchmarks/README.md, pair)."""
 _LOPSIDED = 1.645
 """standard errors between the plain mean and the trimmed one; equal ends are so far apart in one of ten runs"""
 _LEAST_CUT = 5

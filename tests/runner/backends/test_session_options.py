@@ -24,6 +24,7 @@ from runner.machine.cpu import usable_cores
 from runner.modelfile import TensorSpec
 from tests.models import SIZE, write_onnx
 
+OTHER = "JOULEBATCH_TEST_ORT124"
 INPUT = TensorSpec("input", "float32", ("batch", 3, SIZE, SIZE))
 
 
@@ -137,6 +138,28 @@ def test_what_fails_in_one_instance_fails_the_call(path: Path) -> None:
     with pytest.raises(RuntimeError, match="broken"):
         session._at_once(fail, [end])()
     assert ended, "what runs beside it is waited for"
+
+
+def test_a_spin_duration_without_spinning_is_refused() -> None:
+    with pytest.raises(
+        UsageError, match=r"'spin_duration_us' .* would do nothing: expected spin=on beside it"
+    ):
+        parse_spec("cpu:spin=off,spin_duration_us=50")
+
+
+def test_a_key_that_this_onnxruntime_would_pass_over_is_refused() -> None:
+    """Under a version of its own that lacks it: `make test` prepares one."""
+    if OTHER not in os.environ:
+        pytest.skip(f"{OTHER} names no Python with onnxruntime 1.24; make test prepares one")
+    code = (
+        "import onnxruntime as ort; from runner.backends.spec import parse_spec\n"
+        "from runner.backends.session_options import session_options; from runner.errors import AbsentError\n"
+        "session_options(ort, parse_spec('cpu').options)\n"
+        "try: session_options(ort, parse_spec('cpu:spin_duration_us=50').options)\n"
+        "except AbsentError as error: print(error)"
+    )
+    done = subprocess.run([os.environ[OTHER], "-c", code], capture_output=True, text=True, check=True)
+    assert "Cannot set spin_duration_us: expected an onnxruntime that knows it, got 1.24" in done.stdout
 
 
 def test_a_batch_dimension_without_a_name_cannot_be_fixed(tmp_path: Path) -> None:

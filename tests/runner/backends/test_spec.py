@@ -142,6 +142,9 @@ def test_every_choice_of_every_backend_can_be_written(data: st.DataObject) -> No
         option.name: data.draw(st.sampled_from(option.choices or (values[option.check],)))
         for option in data.draw(st.lists(st.sampled_from(backend.options), unique=True, min_size=1))
     }
+    for option in backend.options:
+        if option.needs and option.name in chosen:
+            chosen |= [option.needs]
     text = ",".join(f"{name}={value}" for name, value in chosen.items())
     options = parse_spec(f"{backend.name}:{text}").options
     written = {name: value.lower() for name, value in chosen.items()}
