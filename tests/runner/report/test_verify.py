@@ -17,6 +17,7 @@ from runner.report.verify import Check, Difference, verify
 from tests.fakes import make_journal
 
 CELL = "cells[alexnet/fp32/torch/b4/host]"
+REFERENCES = sorted((Path(__file__).parents[3] / "reports" / "reference").glob("2*"))
 
 
 def write_run(folder: Path, *, ending: str | None = "complete") -> Path:
@@ -241,3 +242,10 @@ def test_a_rendering_that_differs_is_found(folder: Path) -> None:
 
     *_, markdown = verify(folder, render)
     assert [item.file for item in markdown.differences] == ["report.md"]
+
+
+@pytest.mark.parametrize("folder", REFERENCES, ids=lambda folder: folder.name)
+def test_every_reference_report_is_what_its_windows_say_today(folder: Path) -> None:
+    checks = list(verify(folder, to_markdown))
+    assert sum(check.count for check in checks) > 400
+    assert [difference for check in checks for difference in check.differences] == []
