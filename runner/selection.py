@@ -116,7 +116,10 @@ def _select_backend(
     """Return a backend that is there, with the Python that runs it."""
     backend = find_backend(spec.name)
     interpreter = interpreters[spec.interpreter] if spec.interpreter else None
-    if missing := interpreter.missing[spec.name] if interpreter else backend.missing():
+    missing = interpreter.missing[spec.name] if interpreter else backend.missing()
+    if missing is None and interpreter and config.queue and config.queue.images:
+        missing = interpreter.images
+    if missing:
         pip = f". Its own pip is {interpreter.python} -m pip" if interpreter else ""
         raise AbsentError(
             f"Cannot run backend {spec.text}", got=missing.reason, fix=missing.fix.rstrip(".") + pip

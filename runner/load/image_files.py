@@ -33,7 +33,7 @@ _BROKEN = (OSError, SyntaxError, ValueError, TypeError, IndexError, struct.error
 def missing() -> Missing | None:
     """Return why this interpreter cannot decode images, or None when it can. Imports nothing heavy."""
     if find_spec("PIL") is None:
-        return Missing("Pillow is not installed", "Install joulebatch[images]")
+        return Missing("Pillow is not installed", "Install the package pillow")
     return None
 
 

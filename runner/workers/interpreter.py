@@ -26,6 +26,8 @@ class Interpreter:
     python: Path
     missing: Mapping[str, Missing | None]
     """of each backend it was asked about"""
+    images: Missing | None = None
+    """why it cannot decode images; None when it can"""
 
 
 def probe(name: str, path: Path, backends: Sequence[str]) -> Interpreter:
@@ -45,13 +47,17 @@ def probe(name: str, path: Path, backends: Sequence[str]) -> Interpreter:
         python = python / "bin" / "python"
     answer = _ask(name, python, backends)
     match _read(answer):
-        case {"parent": int(parent), "missing": dict(missing)} if missing.keys() == set(backends):
+        case {"parent": int(parent), "missing": dict(missing), "images": images} if missing.keys() == set(
+            backends
+        ):
             if parent != os.getpid():
                 raise _unusable(
                     name, python, "a program that starts one; its signals would not reach the worker"
                 )
             return Interpreter(
-                python, {key: Missing(**each) if each else None for key, each in missing.items()}
+                python,
+                {key: Missing(**each) if each else None for key, each in missing.items()},
+                Missing(**images) if images else None,
             )
         case {"unusable": str(reason)}:
             raise _unusable(name, python, reason)

@@ -8,17 +8,26 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runner.backends.interface import Missing
 
 
 def answer(names: Sequence[str]) -> dict[str, Any]:
-    """Return why this interpreter is of no use at all, or what is missing of each backend."""
+    """Return why this interpreter is of no use at all, or what is missing of each backend and for decoding images."""
     try:
         import_module("numpy")
     except ImportError as error:
         return {"unusable": f"a Python without numpy ({error})"}
-    # The parent's process id tells it that it started this Python itself and no program around it.
-    return {"parent": os.getppid(), "missing": {name: _missing(name) for name in names}}
+    from runner.load import image_files  # noqa: PLC0415 - needs numpy
+
+    return {
+        # Tells the parent that it started this Python itself and no program around it.
+        "parent": os.getppid(),
+        "missing": {name: _missing(name) for name in names},
+        "images": _as_json(image_files.missing()),
+    }
 
 
 def _missing(name: str) -> dict[str, str] | None:
@@ -33,13 +42,17 @@ def _missing(name: str) -> dict[str, str] | None:
     except AbsentError as error:
         return {"reason": error.got, "fix": error.fix}
     if missing:
-        return {"reason": missing.reason, "fix": missing.fix}
+        return _as_json(missing)
     if name in BUILT_IN:
         try:
             import_module("onnxruntime")
         except ImportError as error:
             return {"reason": f"onnxruntime does not load: {error}", "fix": "Reinstall it"}
     return None
+
+
+def _as_json(missing: "Missing | None") -> dict[str, str] | None:
+    return {"reason": missing.reason, "fix": missing.fix} if missing else None
 
 
 def main() -> None:

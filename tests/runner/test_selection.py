@@ -199,6 +199,19 @@ def test_a_backend_that_is_absent_there_ends_the_run_with_the_pip_to_use(
         _select(folder, backends=("cpu@old", "cuda@old"), interpreters=("old=/old",))
 
 
+def test_images_need_pillow_in_every_interpreter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = Interpreter(Path("/old"), {"cpu": None}, Missing("Pillow is not installed", "Install pillow"))
+    monkeypatch.setattr(selection, "probe", lambda name, path, backends: python)
+    asked: dict[str, Any] = {"backends": ("cpu@old",), "interpreters": ("old=/old",)}
+    queue = {"policies": ("greedy:2",), "request_rates_hz": "5", "requests": 10}
+    assert _select(folder, **asked, queue=queue).specs
+    with pytest.raises(
+        AbsentError,
+        match=r"cpu@old: got Pillow is not installed\. Install pillow\. Its own pip is /old -m pip",
+    ):
+        _select(folder, **asked, queue={**queue, "images": folder})
+
+
 def test_a_backend_may_be_there_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _without(monkeypatch, "cuda")
     monkeypatch.setattr(selection, "probe", lambda name, path, backends: Interpreter(path, {"cuda": None}))

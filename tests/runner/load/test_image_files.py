@@ -179,7 +179,7 @@ def test_without_pillow_one_line_says_what_to_install(monkeypatch: pytest.Monkey
     assert missing() is None
     monkeypatch.setitem(sys.modules, "PIL", None)
     assert missing() is not None
-    message = r"^Cannot decode images: Pillow is not installed\. Install joulebatch\[images\]\.$"
+    message = r"^Cannot decode images: Pillow is not installed\. Install the package pillow\.$"
     with pytest.raises(AbsentError, match=message):
         Decoder([Path("a.png")], STUDY)
     with pytest.raises(AbsentError, match=message):

@@ -132,6 +132,15 @@ def test_cuda_in_a_wheel_for_the_cpu_is_missing(whole: Path) -> None:
     assert "no GPU wheel (onnxruntime has: " in missing.reason
 
 
+def test_a_python_without_pillow_runs_backends_and_decodes_no_images(whole: Path, tmp_path: Path) -> None:
+    found = probe("it", whole, ["cpu"])
+    assert found.missing == {"cpu": None}
+    assert found.images
+    assert found.images.reason == "Pillow is not installed"
+    with_pillow = _make_env(tmp_path / "env", "numpy", "pillow")
+    assert probe("it", with_pillow, ["cpu"]).images is None
+
+
 def test_no_wheel_is_missing(numpy_only: Path) -> None:
     missing = probe("it", numpy_only, ["cpu"]).missing["cpu"]
     assert missing
