@@ -132,8 +132,9 @@ def model_facts(path: Path) -> ModelFacts:
     names = tuple(
         f.name for f in backend_facts() if f.missing is None and not find_backend(f.name).needs_manifest
     )
-    with Interruption() as interruption, Crew(file, parse_specs(names), Terms(interruption, seed=0)) as crew:
-        opened = crew.open_all()
+    files, specs = {file.variant: file}, parse_specs(names)
+    with Interruption() as interruption, Crew(files, specs, Terms(interruption, seed=0)) as crew:
+        opened = {contender.backend: each for contender, each in crew.open_all().items()}
     return ModelFacts(
         file=file,
         opset=opset_version(graph),

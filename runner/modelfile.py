@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from runner.errors import AbsentError, FileError, UsageError, nearest
+from runner.variants import REFERENCE_VARIANT
 
 MANIFEST_VERSION = 1
 MANIFEST_SUFFIX = ".manifest.json"
@@ -142,9 +143,9 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def manifest_path(models_dir: Path, name: str, variant: str = "fp32") -> Path:
+def manifest_path(models_dir: Path, name: str, variant: str = REFERENCE_VARIANT) -> Path:
     """Return where the manifest of a model is kept."""
-    stem = name if variant == "fp32" else f"{name}.{variant}"
+    stem = name if variant == REFERENCE_VARIANT else f"{name}.{variant}"
     return models_dir / f"{stem}{MANIFEST_SUFFIX}"
 
 

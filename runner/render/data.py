@@ -26,12 +26,12 @@ def write_csv(report: Report, stream: TextIO, *, details: bool, width: int | Non
 
 def _cell_rows(report: Report) -> list[dict[str, object]]:
     comparisons: dict[tuple[str, str], Comparison] = {(c.cell, c.metric): c for c in report.comparisons}
-    sessions = {(entry.model, entry.variant, entry.backend): entry for entry in report.sessions}
+    sessions = {(entry.model, entry.contender): entry for entry in report.sessions}
     return [
         {
             "report_id": report.report_id,
             **_cell(cell),
-            **_session(sessions.get((cell.model, cell.variant, cell.backend))),
+            **_session(sessions.get((cell.model, cell.contender))),
             **_ratios(cell, comparisons),
         }
         for cell in report.cells

@@ -90,7 +90,7 @@ def all_gpus_counted(report: Report) -> bool:
 
 def group_of(cell: Cell) -> tuple[object, ...]:
     """Return what two cells must share to be compared."""
-    return cell.model, cell.variant, cell.load, cell.io
+    return cell.model, cell.load, cell.io
 
 
 def grouped(cells: Sequence[Cell]) -> tuple[tuple[Cell, ...], ...]:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from runner.backends.interface import Io
 from runner.conditions import Conditions
+from runner.contender import Contender
 from runner.meters.interface import Domain, Energy
 from runner.report.queue_schema import QueueStudy
 from runner.report.record import Interval, Limits, RatioLimits, Record
@@ -128,6 +129,11 @@ class SessionEntry(Record):
     open_s: float | None = None
     parity: Parity | None = None
 
+    @property
+    def contender(self) -> Contender:
+        """Whose session it is."""
+        return Contender(self.variant, self.backend)
+
 
 class Load(Record):
     """How inferences are asked for."""
@@ -244,9 +250,14 @@ class Cell(Record):
     """what this cell would have needed, when it was skipped for memory"""
     summary: CellSummary | None = None
 
+    @property
+    def contender(self) -> Contender:
+        """Whose cell it is."""
+        return Contender(self.variant, self.backend)
+
 
 class Comparison(Record):
-    """A backend against the baseline at the same model, load and io, paired over blocks."""
+    """A contender against the baseline at the same model, load and io, paired over blocks."""
 
     cell: str
     baseline_cell: str
@@ -269,7 +280,8 @@ class BestSet(Record):
     """The cells of one model and load that no simultaneous interval separates from the best."""
 
     model: str
-    variant: str
+    variant: str | None
+    """of all candidates; null where several competed"""
     load: Load
     metric: Metric
     best: str
@@ -281,10 +293,11 @@ class BestSet(Record):
 
 
 class BackendChoice(Record):
-    """For one model and backend: the batch for most images per second and the one for least cost per image."""
+    """For one model and backend: the cell of most images per second and the one of least cost per image."""
 
     model: str
-    variant: str
+    variant: str | None
+    """the only one that was planned; null where there were several"""
     backend: str
     most_images: str | None
     """cell"""
@@ -296,10 +309,11 @@ class BackendChoice(Record):
 
 
 class SupplementaryTest(Record):
-    """A rank test beside the intervals, within the family of one model, variant, load, io and metric."""
+    """A rank test beside the intervals, within the family of one model, load, io and metric."""
 
     model: str
-    variant: str
+    variant: str | None
+    """of the whole family; null where it has several"""
     load: Load
     io: Io
     metric: Metric
@@ -321,7 +335,7 @@ class IdleWindow(Record):
     model: str | None
     """whose sessions were open"""
     variant: str | None = None
-    """of that model"""
+    """the only one of that model, in reports that kept variants apart"""
     started_s: float
     wall_s: float
     foreign_cpu_s: float | None
@@ -405,3 +419,25 @@ class Report(Record):
     """the median over cells of the smallest ratio to the baseline that this run could have told from 1 (as 1.04)"""
     notes: tuple[str, ...]
     """what a reader must know: budgets, fallbacks, random weights"""
+
+    @property
+    def baseline_label(self) -> str:
+        """The label of the baseline backend, which may have been asked for by its spec."""
+        asked = self.provenance.baseline
+        return next((each.label for each in self.backends if asked in {each.label, each.spec}), asked)
+
+    @property
+    def baselines(self) -> dict[str, Contender]:
+        """By model, with whom its others are compared: the baseline backend with the first variant that it runs."""
+        label = self.baseline_label
+        # From the last on, so that the first stays.
+        return {cell.model: cell.contender for cell in reversed(self.cells) if cell.backend == label}
+
+    def variants_of(self, model: str) -> tuple["ModelEntry", ...]:
+        """The files of a model, in the order of the run."""
+        return tuple(entry for entry in self.models if entry.name == model)
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The models, in the order of the run."""
+        return tuple(dict.fromkeys(entry.name for entry in self.models))

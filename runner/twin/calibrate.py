@@ -80,7 +80,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a report and what is asked of it
         fixed = next(entry.fixed_batch for entry in report.models if entry.name == model)
         return Uncalibrated(backend, reason, () if fixed else _sizes_to_run(tuple(by_size)))
     idle_power = {
-        size: _idle_power(report, model, variant, domains, [each.point() for each in own])
+        size: _idle_power(report, model, domains, [each.point() for each in own])
         for size, own in usable.items()
     }
     curves = {
@@ -157,9 +157,7 @@ def _sizes_to_run(measured: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted({1, *measured})) if len(measured) >= _LEAST_SIZES else _SIZES
 
 
-def _idle_power(
-    report: Report, model: str, variant: str, domains: Sequence[Domain], points: Sequence[Point]
-) -> float:
+def _idle_power(report: Report, model: str, domains: Sequence[Domain], points: Sequence[Point]) -> float:
     """Return what a second of a long gap costs.
 
     No CPU time: threads that spin have gone to sleep. Energy is what the machine draws at rest, with the sessions of
@@ -167,7 +165,7 @@ def _idle_power(
     """
     if not domains:
         return 0.0
-    resting_w = loaded_power_w(report.idle, domains, model, variant)
+    resting_w = loaded_power_w(report.idle, domains, model)
     if resting_w is not None:
         return resting_w
     shorter, longest = points[-2:]
