@@ -1,7 +1,8 @@
 """An ONNX file and its manifest: the contract between exporter and runner, verified by hash.
 
-A model NAME lives in one folder as ``NAME.onnx``, ``NAME.manifest.json`` and ``NAME.reference.npz``. The
-manifest is written last, so a killed export leaves nothing that a run would accept.
+A model NAME lives in one folder as ``NAME.onnx``, ``NAME.manifest.json`` and ``NAME.reference.npz``; another variant of
+it as ``NAME.VARIANT.onnx`` and ``NAME.VARIANT.manifest.json``, with the reference of the first. The manifest is written
+last, so a killed export leaves nothing that a run would accept.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from runner.errors import AbsentError, FileError, UsageError, nearest
-from runner.variants import REFERENCE_VARIANT
+from runner.variants import REFERENCE_VARIANT, VARIANTS
 
 MANIFEST_VERSION = 1
 MANIFEST_SUFFIX = ".manifest.json"
@@ -60,12 +61,50 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
+class FileParity:
+    """How near a variant's outputs come to the reference outputs, on the CPU of the machine that made it."""
+
+    status: Literal["passed", "failed"]
+    reason: str
+    """why it failed; empty when it passed"""
+    max_error_ratio: float | None
+    """largest absolute difference as a share of the reference's range; None when there is no such number"""
+    tolerance_ratio: float
+    top1_agreement_ratio: float | None
+    """share of samples with the same largest score; None for outputs that are no scores"""
+    least_agreement_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """How a variant was made from the reference file, and what became of its outputs."""
+
+    revision: int
+    """of the way in which it is made"""
+    source_sha256: str
+    """of the reference file"""
+    calibration: str | None
+    """``seeded``, or the sha256 of the images; None for what needs no calibration"""
+    calibration_count: int
+    """images"""
+    parity: FileParity
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return what is in parsed JSON.
+
+        Raises:
+            TypeError, KeyError: a field is missing or has the wrong shape.
+        """
+        return cls(**{**data, "parity": FileParity(**data["parity"])})
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What is known about an exported model."""
 
     model: str
     variant: str
-    """fp32"""
     file: FileRecord
     reference: FileRecord
     """npz with arrays ``input:NAME`` and ``output:NAME`` of the same number of samples"""
@@ -86,6 +125,8 @@ class Manifest:
     multiply_adds: int
     """for one image, from torchvision's metadata"""
     external_data: tuple[FileRecord, ...] = ()
+    derivation: Derivation | None = None
+    """None for the reference"""
     version: int = MANIFEST_VERSION
 
     @classmethod
@@ -102,6 +143,8 @@ class Manifest:
             fields[key] = tuple(TensorSpec(t["name"], t["dtype"], tuple(t["shape"])) for t in fields[key])
         fields["external_data"] = tuple(FileRecord(**f) for f in fields.get("external_data", ()))
         fields["weights"] = Weights(**fields["weights"])
+        if fields.get("derivation") is not None:
+            fields["derivation"] = Derivation.from_json(fields["derivation"])
         return cls(**fields)
 
     def to_json(self) -> str:
@@ -156,7 +199,8 @@ def read_manifest(path: Path) -> Manifest:
         AbsentError: there is none.
         FileError: it cannot be read, is no manifest, or has another version.
     """
-    fix = f"Run: joulebatch export {path.name.removesuffix(MANIFEST_SUFFIX)} --models-dir {path.parent}"
+    name, variant = _split(path.name.removesuffix(MANIFEST_SUFFIX))
+    fix = export_command(path.parent, name, variant)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -199,11 +243,27 @@ def verify(folder: Path, record: FileRecord, fix: str) -> None:
         raise FileError(f"Cannot use {path}", expected=expected, got=got, fix=fix)
 
 
+def export_command(models_dir: Path, model: str, variant: str = REFERENCE_VARIANT) -> str:
+    """Return the sentence that says how to get a file."""
+    asked = "" if variant == REFERENCE_VARIANT else f" --variant {variant}"
+    return f"Run: joulebatch export {model}{asked} --models-dir {models_dir}"
+
+
 def exported_models(models_dir: Path) -> tuple[str, ...]:
-    """Return the names of the models that have a manifest in a folder."""
-    return tuple(
-        sorted(path.name.removesuffix(MANIFEST_SUFFIX) for path in models_dir.glob(f"*{MANIFEST_SUFFIX}"))
-    )
+    """Return the names of the models that have a manifest in a folder, of whatever variant."""
+    stems = (path.name.removesuffix(MANIFEST_SUFFIX) for path in models_dir.glob(f"*{MANIFEST_SUFFIX}"))
+    return tuple(sorted({name for name, _ in map(_split, stems)}))
+
+
+def exported_variants(models_dir: Path, model: str) -> tuple[str, ...]:
+    """Return the variants of a model that have a manifest in a folder."""
+    return tuple(variant for variant in VARIANTS if manifest_path(models_dir, model, variant).is_file())
+
+
+def _split(stem: str) -> tuple[str, str]:
+    """Return name and variant of the model that a manifest's stem names."""
+    name, _, variant = stem.rpartition(".")
+    return (name, variant) if name and variant in VARIANTS else (stem, REFERENCE_VARIANT)
 
 
 def match_name(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -212,16 +272,17 @@ def match_name(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return (wanted,) if wanted in names else tuple(known for known in names if known.startswith(wanted))
 
 
-def open_model(models_dir: Path, name: str) -> ModelFile:
+def open_model(models_dir: Path, name: str, variant: str = REFERENCE_VARIANT) -> ModelFile:
     """Return an exported model, every file of it verified by hash.
 
     Args:
         models_dir: the folder with the manifests.
         name: of the model in any case, or a beginning that only one model has.
+        variant: which of its files.
 
     Raises:
         UsageError: no such name, or a beginning of several.
-        AbsentError: a model of the study that was not exported here.
+        AbsentError: a model of the study, or a variant, that was not exported here.
         FileError: a file that is missing, truncated, changed, or described by a broken manifest.
     """
     exported = exported_models(models_dir)
@@ -242,8 +303,7 @@ def open_model(models_dir: Path, name: str) -> ModelFile:
             fix=f"{nearest(name, known)}. Other torchvision models need: joulebatch export {name}",
         )
     (model,) = matches
-    path = manifest_path(models_dir, model)
-    manifest = read_manifest(path)
+    manifest = read_manifest(manifest_path(models_dir, model, variant))
     verify_files(models_dir, manifest)
     return ModelFile(
         name=manifest.model,
@@ -263,7 +323,7 @@ def verify_files(models_dir: Path, manifest: Manifest) -> None:
     Raises:
         FileError: missing, truncated, changed, or outside the folder, with the fix.
     """
-    fix = f"Run: joulebatch export {manifest.model} --models-dir {models_dir}"
+    fix = export_command(models_dir, manifest.model, manifest.variant)
     for record in (manifest.file, manifest.reference, *manifest.external_data):
         if Path(record.name).name != record.name:
             raise FileError(
