@@ -9,8 +9,9 @@ import click
 from exporter.jobs import export_all
 from exporter.progress import show_progress
 from exporter.variant_request import VariantRequest, find_current_variant
+from runner.derivation import Derivation
 from runner.errors import JoulebatchError
-from runner.modelfile import Derivation, Manifest
+from runner.modelfile import Manifest
 from runner.units import BYTES_PER_MB
 from runner.variants import REFERENCE_VARIANT
 

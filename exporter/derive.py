@@ -16,10 +16,9 @@ from exporter.records import record_of, versions_of
 from exporter.staging import publish, staging
 from exporter.variant_request import REVISION, TOOLS, VariantRequest
 from runner.backends.interface import Array
+from runner.derivation import Derivation, FileParity
 from runner.errors import AbsentError, FileError
 from runner.modelfile import (
-    Derivation,
-    FileParity,
     Manifest,
     ModelFile,
     TensorSpec,

@@ -65,7 +65,7 @@ def run_experiment(
         header = make_header(config, selection, meters, Start(folder.name, now, argv))
         with Journal(folder) as journal:
             so_far = so_far_of(header) if resume is None else read_so_far(folder)
-            begin(journal, header, so_far)
+            begin(journal, header, so_far, selection.notes)
             gear = Gear(journal, meters, Observer(gpus), interruption, progress)
             bench = equip(config, selection, gear, so_far)
             interrupted_by = measure_models(selection.plan, bench, so_far)
@@ -74,14 +74,16 @@ def run_experiment(
     return Outcome(folder, report, interrupted_by)
 
 
-def begin(journal: Journal, header: HeaderLine, so_far: SoFar) -> None:
-    """Write the first line of a new run, or say in a resumed one's journal that it goes on.
+def begin(journal: Journal, header: HeaderLine, so_far: SoFar, notes: tuple[str, ...] = ()) -> None:
+    """Write the first lines of a new run, or say in a resumed one's journal that it goes on.
 
     Raises:
         FileError: models, backends, meters or machine are not what a resumed run was begun with.
     """
     if so_far.header is header:
         journal.write(header)
+        for text in notes:
+            journal.write(NoteLine(text=text))
         return
     check_unchanged(so_far, header)
     entry = Resume(

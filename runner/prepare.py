@@ -1,5 +1,7 @@
 """Opens one model under every contender, runs every shape once, ascending, warms it up, and checks the outputs."""
 
+from pathlib import Path
+
 from runner.bench import Bench, Roster, shape_of
 from runner.contender import Contender
 from runner.errors import JoulebatchError
@@ -11,6 +13,7 @@ from runner.report.schema import UNTRUSTED_PLACEMENTS, Cell, Parity, SessionEntr
 from runner.resume import check_session
 from runner.stats.stability import STRETCHES
 from runner.units import BYTES_PER_MB
+from runner.variants import CLOSENESS
 from runner.workers.crew import BackendLostError
 from runner.workers.parent import CellFailedError, WorkerLostError
 from runner.workers.protocol import Check, Opened, Prepare, Prepared
@@ -85,9 +88,17 @@ def check_parity(roster: Roster) -> None:
     for contender in dict.fromkeys(cell.contender for cell in roster.ready.values()):
         if roster.sessions[contender].parity:  # checked in an earlier stretch of this run
             continue
-        parity = unavailable if path is None else _compare(roster, contender, Check(str(path)))
+        parity = unavailable if path is None else _compare(roster, contender, _check(path, contender.variant))
         entry = roster.sessions[contender].model_copy(update={"parity": parity})
         roster.bench.journal.write(SessionLine(entry=entry))
+
+
+def _check(reference: Path, variant: str) -> Check:
+    """Return how near the outputs must come: as the backend's own reach, or as a variant's where that is farther."""
+    closeness = CLOSENESS.get(variant)
+    if closeness is None:
+        return Check(str(reference))
+    return Check(str(reference), closeness.tolerance_ratio, closeness.least_agreement_ratio)
 
 
 def _compare(roster: Roster, contender: Contender, request: Check) -> Parity:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from runner.render import numbers
 from runner.render.conditions import CONDITIONS_NOTE, conditions_table, machine_lines
+from runner.render.files import quality_text
 from runner.render.layout import Column, Section, Table
 from runner.render.names import load_text, model_text
 from runner.render.numbers import NOTHING, Scale
@@ -102,7 +103,12 @@ def _model_section(report: Report, model: str) -> Section:
         batches_table(queue_cells_of(report, model)),
     )
     kept = tuple(table.without_empty_columns(NOTHING) for table in tables if table.rows)
-    notes = (*_session_notes(sessions), *_legend(cells))
+    qualities = (
+        f"{file.variant}: {quality_text(file)}"
+        for file in report.variants_of(model)
+        if file.quality != "reference"
+    )
+    notes = (*qualities, *_session_notes(sessions), *_legend(cells))
     return Section(f"Details of {model_text(report, model)}", tables=kept, notes=notes)
 
 

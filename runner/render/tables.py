@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from runner.render import numbers
+from runner.render.files import NEVER_WINS, quality_text, size_lines, title_of
 from runner.render.layout import Column, Footnotes, Section, Table
 from runner.render.names import domains_text, load_text
 from runner.render.numbers import NOTHING
@@ -60,32 +61,6 @@ def cells_of(report: Report, model: str) -> tuple[Cell, ...]:
     )
 
 
-def title_of(report: Report, name: str) -> str:
-    """Return the line above a model's table."""
-    model, *others = report.variants_of(name)
-    batch = f", batch fixed at {model.fixed_batch}" if model.fixed_batch else ""
-    is_random = model.weights_kind == "random"
-    weights = (
-        f"RANDOM weights, {model.weights.removeprefix('random, ')}"
-        if is_random
-        else f"weights: {model.weights}"
-    )
-    what = name if others else f"{name} {model.variant}, {numbers.size(model.size_bytes)}"
-    return f"{what}, {weights}{batch}"
-
-
-def size_lines(report: Report, name: str) -> tuple[str, ...]:
-    """Return the sizes of a model's files, each beside the first; nothing for one file, whose title has it."""
-    first, *others = report.variants_of(name)
-    if not others:
-        return ()
-    sizes = (
-        f"{each.variant} {numbers.size(each.size_bytes)} ({numbers.percent(each.size_bytes / first.size_bytes)})"
-        for each in others
-    )
-    return (f"files: {first.variant} {numbers.size(first.size_bytes)}, {', '.join(sizes)}",)
-
-
 class _ModelTable:
     """Builds the section of one model."""
 
@@ -94,6 +69,7 @@ class _ModelTable:
         self._cells = cells_of(report, model)
         self._footnotes = Footnotes()
         self._baseline = report.baselines.get(model)
+        self._files = {entry.variant: entry for entry in report.variants_of(model)}
         self._sessions = {entry.contender: entry for entry in report.sessions if entry.model == model}
         self._comparisons = {(c.cell, c.metric): c for c in report.comparisons}
         self._best = {(member, best.metric) for best in report.best_sets for member in best.members}
@@ -133,8 +109,16 @@ class _ModelTable:
 
     def _row(self, cell: Cell) -> tuple[str, ...]:
         figures = self._figures(cell)
-        names = (cell.variant, cell.backend, load_text(cell.load), cell.io)
+        names = (self._variant(cell), cell.backend, load_text(cell.load), cell.io)
         return (*names, *figures, self._ratio(cell), self._checks(cell))
+
+    def _variant(self, cell: Cell) -> str:
+        """Return the variant, marked where it never wins or nobody knows its quality."""
+        file = self._files.get(cell.variant)
+        if file is None or file.quality in {"reference", "verified"}:
+            return cell.variant
+        fate = f"; {NEVER_WINS}" if (file.name, file.variant) in self._report.barred else ""
+        return f"{cell.variant} {self._footnotes.mark(f'{file.variant}: {quality_text(file)}{fate}')}"
 
     def _figures(self, cell: Cell) -> tuple[str, ...]:
         summary = cell.summary
@@ -204,13 +188,18 @@ class _ModelTable:
             labels[0] += " " + self._footnotes.mark(f"{cell.contender}: {where}{heavy}")
         if parity := session.parity:
             mark = ""
-            if parity.status != "passed" and parity.reason:
+            if parity.status != "passed" and parity.reason and not self._is_lost(cell):
                 mark = " " + self._footnotes.mark(
                     f"{cell.contender}: parity {parity.status}: {parity.reason}"
                 )
             labels.append(_PARITIES[parity.status] + mark)
         # Two lines where something is wrong: a footnote's mark makes them long.
         return (",\n" if "[" in "".join(labels) else ", ").join(labels) or NOTHING
+
+    def _is_lost(self, cell: Cell) -> bool:
+        """Return whether the file itself lost its quality, which the note at its variant says."""
+        file = self._files.get(cell.variant)
+        return file is not None and file.quality == "lost"
 
     def _star(self, cell: Cell, metric: str) -> str:
         return BEST if (cell.key, metric) in self._best else ""
@@ -240,6 +229,8 @@ class _ModelTable:
             notes.append(_best_legend(best))
         if any(cell.summary and cell.summary.cpu_occupancy for cell in measured):
             notes.append("(CPU) back to back is occupancy, threads x latency with spinning, and never ranks")
+        if any(self._report.barred.get((self._model, each)) == "quality unverified" for each in self._files):
+            notes.append("variants of unverified quality may win with --allow-unverified")
         if any(s.placement == "partial-shape-only" for s in self._sessions.values()):
             notes.append(
                 "shape-only: only operators that handle shapes ran on the CPU, as ONNX Runtime intends"

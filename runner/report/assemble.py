@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from runner.contender import Contender
 from runner.report.derive import derive
-from runner.report.evidence import exclusion, group_of
+from runner.report.evidence import Exclusions, group_of
 from runner.report.lines import (
     BlockLine,
     CellLine,
@@ -173,11 +173,11 @@ def _finished(contents: _Contents, header: HeaderLine) -> Iterator[Cell]:
 def _baseline_notes(report: Report) -> Iterator[str]:
     """Yield, per model and cause, the loads at which nothing could be compared with the baseline."""
     baselines = report.baselines
-    sessions = {(entry.model, entry.contender): entry for entry in report.sessions}
+    exclusions = Exclusions(report)
     loads: dict[tuple[str, str], list[str]] = defaultdict(list)
     others = {group_of(cell) for cell in report.cells if cell.contender != baselines.get(cell.model)}
     for cell in report.cells:
-        reason = exclusion(cell, sessions.get((cell.model, cell.contender)))
+        reason = exclusions.of(cell)
         if cell.contender == baselines.get(cell.model) and reason and group_of(cell) in others:
             loads[cell.model, reason].append(_describe(cell.load))
     for (model, reason), named in loads.items():

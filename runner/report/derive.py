@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import compress
 
-from runner.report.evidence import Evidence, Places, all_gpus_counted, exclusion, figure_windows
+from runner.report.evidence import Evidence, Exclusions, Places, all_gpus_counted, figure_windows
 from runner.report.figures import summarise
 from runner.report.joules import Metering
 from runner.report.queue_derive import derive_queue, without_queue_figures
@@ -86,7 +86,7 @@ def _flagged(windows: Sequence[Window], places: Places) -> tuple[Window, ...]:
 
 
 def _evidence(report: Report, cells: tuple[Cell, ...]) -> Evidence:
-    sessions = {(entry.model, entry.contender): entry for entry in report.sessions}
+    exclusions = Exclusions(report)
     paired, finished = defaultdict(list), defaultdict(list)
     for window in report.windows:
         if window.paired:
@@ -94,11 +94,10 @@ def _evidence(report: Report, cells: tuple[Cell, ...]) -> Evidence:
         if window.paired or window.repeated_by is not None:
             finished[window.cell].append(window)
     return Evidence(
-        cells=tuple(
-            cell for cell in cells if exclusion(cell, sessions.get((cell.model, cell.contender))) is None
-        ),
+        cells=tuple(cell for cell in cells if exclusions.of(cell) is None),
         windows=paired,
         finished=finished,
         devices={backend.label: backend.device for backend in report.backends},
         all_gpus_counted=all_gpus_counted(report),
+        barred=report.barred,
     )

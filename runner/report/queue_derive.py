@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from runner.report.evidence import all_gpus_counted, distrust
+from runner.report.evidence import Exclusions, all_gpus_counted
 from runner.report.joules import Metering, summed_domains
 from runner.report.queue_figures import summarise_queue
 from runner.report.queue_predict import Twins
@@ -34,14 +34,10 @@ def derive_queue(
         taken[window.cell].append((window, replay))
     twins = Twins(report, latencies_s)
     cells = tuple(_derived(report, cell, taken.get(cell.key, ()), twins) for cell in study.cells)
-    sessions = {(entry.model, entry.contender): entry for entry in report.sessions}
+    exclusions = Exclusions(report)
     evidence = QueueEvidence(
         planned=cells,
-        cells=tuple(
-            cell
-            for cell in cells
-            if not queue_exclusion(cell, distrust(sessions.get((cell.model, cell.contender))))
-        ),
+        cells=tuple(cell for cell in cells if not queue_exclusion(cell, exclusions.distrust(cell))),
         windows={key: [each for each in own if each[0].paired] for key, own in taken.items()},
         devices={backend.label: backend.device for backend in report.backends},
         baselines=report.baselines,

@@ -98,8 +98,8 @@ def _ratio(paired: Paired) -> RatioInterval:
 
 
 def best_sets(evidence: Evidence, *, quick: bool) -> Iterator[BestSet]:
-    """Yield the best cells of each model, load and io: by latency, and by cost where cost ranks."""
-    for cells in grouped(evidence.cells):
+    """Yield the best cells of each model, load and io that may win: by latency, and by cost where cost ranks."""
+    for cells in grouped(evidence.candidates):
         for metric, candidates in rankings(evidence, cells):
             paired = pair(evidence.windows, metric, candidates) if len(candidates) > 1 else None
             if paired is None:
@@ -180,7 +180,7 @@ def choose(evidence: Evidence, planned: Sequence[Cell]) -> BackendChoice:
     model, backend = planned[0].model, planned[0].backend
     cells = [
         cell
-        for cell in evidence.cells
+        for cell in evidence.candidates
         # Device-resident cells leave out the copies that a user pays for.
         if (cell.model, cell.backend, cell.io) == (model, backend, "host")
     ]

@@ -24,6 +24,7 @@ NOT_REACHED: Final = "not reached"
 Metric = Literal["latency", "cpu_s_per_image", "energy_per_image"]
 CostMetric = Literal["cpu_s_per_image", "energy_per_image"]
 Moment = Literal["before", "loaded", "after"]
+Quality = Literal["reference", "verified", "unverified", "lost"]
 Device = Literal["cpu", "gpu"]
 OWN_DOMAIN: Mapping[Device, Domain] = {"cpu": "cpu_package", "gpu": "gpu"}
 """by device that computes: the domain without which no joules are its energy"""
@@ -68,6 +69,17 @@ class Environment(Record):
     git: Git | None
 
 
+class Parity(Record):
+    """Whether a session, or a variant's file, computes the reference outputs."""
+
+    status: Literal["passed", "failed", "unavailable"]
+    reason: str = ""
+    max_error_ratio: float | None = None
+    """largest absolute difference as a share of the reference's range"""
+    tolerance_ratio: float | None = None
+    top1_agreement_ratio: float | None = None
+
+
 class ModelEntry(Record):
     """A model of the run."""
 
@@ -87,6 +99,10 @@ class ModelEntry(Record):
     published_accuracy: dict[str, float]
     parameter_count: int | None
     multiply_adds: int | None
+    quality: Quality = "reference"
+    """of a variant: unverified where nothing can tell (random weights), lost where its outputs are too far off"""
+    parity: Parity | None = None
+    """of a variant's file with the reference outputs, when it was made; null for the reference"""
 
 
 class BackendEntry(Record):
@@ -101,17 +117,6 @@ class BackendEntry(Record):
     """every option with the value in force"""
     interpreter: str | None = None
     """path of the Python that runs it, where that is not our own"""
-
-
-class Parity(Record):
-    """Whether a session computes the reference outputs."""
-
-    status: Literal["passed", "failed", "unavailable"]
-    reason: str = ""
-    max_error_ratio: float | None = None
-    """largest absolute difference as a share of the reference's range"""
-    tolerance_ratio: float | None = None
-    top1_agreement_ratio: float | None = None
 
 
 class SessionEntry(Record):
@@ -379,6 +384,8 @@ class Provenance(Record):
     time_budget_s: float | None
     target_ci_ratio: float
     baseline: str
+    allow_unverified: bool = False
+    """whether variants of unverified quality may win"""
     config: dict[str, object]
     """the whole validated configuration"""
     files: dict[str, str] = Field(default_factory=dict)
@@ -432,6 +439,16 @@ class Report(Record):
         label = self.baseline_label
         # From the last on, so that the first stays.
         return {cell.model: cell.contender for cell in reversed(self.cells) if cell.backend == label}
+
+    @property
+    def barred(self) -> dict[tuple[str, str], str]:
+        """By model and variant, why it never wins; those that may are absent."""
+        return {
+            (entry.name, entry.variant): f"quality {entry.quality}"
+            for entry in self.models
+            if entry.quality == "lost"
+            or (entry.quality == "unverified" and not self.provenance.allow_unverified)
+        }
 
     def variants_of(self, model: str) -> tuple["ModelEntry", ...]:
         """The files of a model, in the order of the run."""

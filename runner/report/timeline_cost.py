@@ -7,7 +7,7 @@ from statistics import geometric_mean
 
 from runner.errors import AbsentError, UsageError, nearest
 from runner.meters.interface import Domain
-from runner.report.evidence import exclusion, summary_of
+from runner.report.evidence import Exclusions, summary_of
 from runner.report.record import Interval
 from runner.report.schema import (
     OWN_DOMAIN,
@@ -121,8 +121,7 @@ def _cells(report: Report, model: ModelEntry, backend: BackendEntry) -> tuple[Ce
 
 
 def _excluded(report: Report, cell: Cell) -> str | None:
-    sessions = {(entry.model, entry.contender): entry for entry in report.sessions}
-    return exclusion(cell, sessions.get((cell.model, cell.contender)))
+    return Exclusions(report).of(cell)
 
 
 def _reason(report: Report, model: ModelEntry, backend: BackendEntry, basis: Basis | None = None) -> str:
