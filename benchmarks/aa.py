@@ -25,11 +25,13 @@ from scipy.stats import binomtest
 
 from runner.backends.spec import parse_specs
 from runner.conditions import Observer, disturbance
+from runner.contender import Contender
 from runner.interruption import InterruptedRunError, Interruption
 from runner.load.warmup import VISIT_S
 from runner.modelfile import open_model
 from runner.stats.compare import verdict
 from runner.stats.intervals import beyond_processes, ratio_interval
+from runner.variants import REFERENCE_VARIANT
 from runner.workers.crew import Crew, Terms
 from runner.workers.protocol import Measure, Prepare
 
@@ -72,20 +74,24 @@ def compare_with_itself(model: str, batch_size: int, models_dir: Path, seed: str
     disturbed, foreign = [], []
     with (
         Interruption() as interruption,
-        Crew(open_model(models_dir, model), specs, Terms(interruption, seed=0)) as crew,
+        Crew({REFERENCE_VARIANT: open_model(models_dir, model)}, specs, Terms(interruption, seed=0)) as crew,
     ):
         crew.open_all()
         request = Prepare(batch_size, "host", WARM_UP_INFERENCES, WARM_UP_S, warm_up_steady=False)
-        inference_s = min(crew.prepare(label, request, WARM_UP_S).inference_s for label in means_s)
+        inference_s = min(
+            crew.prepare(Contender(REFERENCE_VARIANT, label), request, WARM_UP_S).inference_s
+            for label in means_s
+        )
         count = ceil(WINDOW_S / inference_s)
         for _ in range(BLOCKS):
             causes, shares = [], []
             for label in rng.sample(tuple(means_s), 2):
-                observer.begin(crew.cpu_s(label))
+                contender = Contender(REFERENCE_VARIANT, label)
+                observer.begin(crew.cpu_s(contender))
                 measured = crew.measure(
-                    label, Measure(batch_size, "host", count, None), VISIT_S + count * inference_s
+                    contender, Measure(batch_size, "host", count, None), VISIT_S + count * inference_s
                 )
-                conditions = observer.end(crew.cpu_s(label), measured)
+                conditions = observer.end(crew.cpu_s(contender), measured)
                 means_s[label].append(fmean(measured.latencies_s))
                 causes.append(disturbance(conditions))
                 if conditions.foreign_cpu_s is not None:

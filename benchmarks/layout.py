@@ -23,6 +23,7 @@ from time import monotonic
 import numpy as np
 
 from runner.backends.spec import parse_specs
+from runner.contender import contenders
 from runner.interruption import Interruption
 from runner.modelfile import ModelFile, open_model
 from runner.plan import WINDOW_S
@@ -62,18 +63,19 @@ def fixed_addresses() -> Iterator[None]:
 def measure_pair(file: ModelFile, batch_size: int, seconds: float, seed: int) -> Pair:
     """Return what a fresh pair of processes shows."""
     specs, rng = parse_specs(("A=cpu", "B=cpu")), random.Random(seed)  # noqa: S311 - an order, no secret
-    labels = [spec.label for spec in specs]
+    files = {file.variant: file}
+    pair = contenders(files, specs)
     logs: list[float] = []
-    with Interruption() as interruption, Crew(file, specs, Terms(interruption, seed=0)) as crew:
+    with Interruption() as interruption, Crew(files, specs, Terms(interruption, seed=0)) as crew:
         crew.open_all()
         request = Prepare(batch_size, "host", 2, WARM_UP_S, warm_up_steady=True)
-        inference_s = min(crew.prepare(label, request, WARM_UP_S).inference_s for label in labels)
+        inference_s = min(crew.prepare(each, request, WARM_UP_S).inference_s for each in pair)
         window = Measure(batch_size, "host", ceil(WINDOW_S / inference_s), None)
         end_s = monotonic() + seconds
         while monotonic() < end_s or len(logs) < 2:  # noqa: PLR2004 - a spread takes two
             means_s = {
-                label: fmean(crew.measure(label, window, WINDOW_S).latencies_s)
-                for label in rng.sample(labels, len(labels))
+                each.backend: fmean(crew.measure(each, window, WINDOW_S).latencies_s)
+                for each in rng.sample(pair, len(pair))
             }
             logs.append(log(means_s["B"] / means_s["A"]))
     estimate = estimate_mean(np.array(logs), None)

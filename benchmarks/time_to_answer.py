@@ -28,6 +28,7 @@ from statistics import fmean, median, variance
 from time import monotonic
 
 from runner.backends.spec import BackendSpec, parse_specs
+from runner.contender import Contender
 from runner.interruption import Interruption
 from runner.modelfile import ModelFile, open_model
 from runner.plan import MIN_INFERENCES, PROFILES, WINDOW_S
@@ -154,7 +155,9 @@ class Practice:
         for (label, size), means_s in self._means_s.items():
             count = self._counts.get((label, size)) or self._prepare(label, size)
             for _ in range(REPETITIONS):
-                measured = self._crew.measure(label, Measure(size, "host", count, None), WINDOW_S)
+                measured = self._crew.measure(
+                    Contender(self._file.variant, label), Measure(size, "host", count, None), WINDOW_S
+                )
                 means_s.append(fmean(measured.latencies_s))
 
     def limits(self) -> dict[str, Limits]:
@@ -169,7 +172,7 @@ class Practice:
         """Warm a cell up, and return the inferences that fill its window."""
         rule = PROFILES[PROFILE].warm_up
         request = Prepare(size, "host", rule.inferences, rule.cap_s, rule.steady)
-        inference_s = self._crew.prepare(label, request, WINDOW_S).inference_s
+        inference_s = self._crew.prepare(Contender(self._file.variant, label), request, WINDOW_S).inference_s
         self._counts[label, size] = max(MIN_INFERENCES, math.ceil(WINDOW_S / inference_s))
         return self._counts[label, size]
 
@@ -178,7 +181,10 @@ def run_usual(file: ModelFile, target_ratio: float, cap_s: float) -> Answer:
     """Follow the usual practice until every ratio is known to the target, or the cap."""
     specs, cells = parse_specs(BACKENDS), compared_cells(file)
     began_s = monotonic()
-    with Interruption() as interruption, Crew(file, specs, Terms(interruption, seed=0)) as crew:
+    with (
+        Interruption() as interruption,
+        Crew({file.variant: file}, specs, Terms(interruption, seed=0)) as crew,
+    ):
         crew.open_all()
         practice = Practice(crew, file, specs)
         while True:

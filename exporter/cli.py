@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.units import BYTES_PER_MB
+from runner.variants import REFERENCE_VARIANT, VARIANTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +27,7 @@ MAX_SEED = 2**63 - 1
 Examples:
   joulebatch export                        the five networks of the study
   joulebatch export shufflenet resnet50    others, by name or its beginning
+  joulebatch export shufflenet --variant fp16 --variant int8-static
   joulebatch export --weights pretrained --weights-dir ~/checkpoints
 """
 )
@@ -56,6 +58,20 @@ Examples:
     show_default=True,
     help="Of random weights and of the reference inputs.",
 )
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    type=click.Choice(VARIANTS),
+    default=(REFERENCE_VARIANT,),
+    show_default=True,
+    help="Also this variant, made from the checked fp32 file by onnxruntime's tools; repeatable.",
+)
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path),
+    help="JPEG and PNG files that int8-static is calibrated on.  [default: seeded noise]",
+)
 @click.option("--opset", default=18, show_default=True, help="18, 19 or 20.")
 @click.option("--jobs", default="auto", show_default=True, help="Processes; auto: as cores and memory allow.")
 @click.option("--force", is_flag=True, help="Export again what is up to date.  [default: off]")
@@ -67,6 +83,8 @@ def export(  # noqa: PLR0913 - a parameter per flag
     weights: "Mode",
     weights_dir: Path | None,
     seed: int,
+    variants: tuple[str, ...],
+    images: Path | None,
     opset: int,
     jobs: str,
     force: bool,
@@ -75,14 +93,18 @@ def export(  # noqa: PLR0913 - a parameter per flag
     """Export torchvision networks to checked ONNX files with a dynamic batch.
 
     Without MODEL: alexnet, densenet121, shufflenet_v2_x0_5, vit_b_16, convnext_base. A repeated export
-    changes nothing; a changed or truncated file is exported again.
+    changes nothing; a changed or truncated file is exported again. Every variant is compared with the reference
+    outputs of fp32: one that comes too far from them is written all the same, and said to have lost its quality.
     """
     from exporter.catalogue import resolve  # noqa: PLC0415 - the help needs none of it
+    from exporter.cli_variants import Effort, export_variants, size_bytes  # noqa: PLC0415 - the same
     from exporter.request import Request, find_current  # noqa: PLC0415 - the same
     from exporter.weights import Wanted  # noqa: PLC0415 - the same
 
     count = _parse_jobs(jobs)
     wanted = Wanted(weights, seed, weights_dir, online=False)
+    if images is not None and "int8-static" not in variants:
+        raise _unused_images()
     requests = tuple(Request(name, models_dir, wanted, opset) for name in resolve(models, models_dir))
     current = {} if force else find_current(requests)
     missing = tuple(request for request in requests if request.model not in current)
@@ -92,15 +114,28 @@ def export(  # noqa: PLR0913 - a parameter per flag
         if manifest is None:
             state, manifest = "exported", exported.get(request.model)
         if manifest and not quiet:
-            size_mb = sum(file.size_bytes for file in (manifest.file, *manifest.external_data)) / BYTES_PER_MB
+            size_mb = size_bytes(manifest) / BYTES_PER_MB
             click.echo(
                 f"{models_dir / manifest.file.name}  {size_mb:.1f} MB  {state}, {manifest.weights.source}"
             )
-    _warn_of_random((current | exported).values(), seed)
+    references = tuple(manifest for each in requests if (manifest := (current | exported).get(each.model)))
+    errors += export_variants(references, models_dir, variants, images, Effort(count or 1, force, quiet))
+    _warn_of_random(references, seed)
     for error in errors[1:]:
         click.echo(f"joulebatch: {error}", err=True)
     if errors:
         raise errors[0]
+
+
+def _unused_images() -> "JoulebatchError":
+    from runner.errors import UsageError  # noqa: PLC0415 - the help needs no errors
+
+    return UsageError(
+        "Cannot use --images",
+        expected="a variant that is calibrated on them",
+        got="none",
+        fix="Add --variant int8-static, or drop --images",
+    )
 
 
 def _parse_jobs(text: str) -> int | None:

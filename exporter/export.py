@@ -4,7 +4,6 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +21,15 @@ from exporter.network import (
     describe,
 )
 from exporter.parity import check_batches, reference_images, reference_outputs
+from exporter.records import record_of, versions_of
 from exporter.request import RECIPE_REVISION, Request
 from exporter.staging import publish, staging
 from exporter.weights import Chosen, choose, file_name
 from runner.backends.interface import Array
 from runner.errors import FileError
-from runner.modelfile import MANIFEST_SUFFIX, REFERENCE_SUFFIX, FileRecord, Manifest, TensorSpec, hash_file
+from runner.modelfile import MANIFEST_SUFFIX, REFERENCE_SUFFIX, Manifest, TensorSpec
 from runner.parity import INPUT_PREFIX, OUTPUT_PREFIX
+from runner.variants import REFERENCE_VARIANT
 
 INPUT, OUTPUT, BATCH = "input", "logits", "batch"
 
@@ -135,7 +136,7 @@ def write_onnx(
             "joulebatch.weights_kind": weights.kind,
             "joulebatch.seed": str(request.wanted.seed),
             "joulebatch.opset": str(request.opset),
-            **{f"joulebatch.version.{name}": number for name, number in _versions().items()},
+            **{f"joulebatch.version.{name}": number for name, number in versions_of(_PACKAGES).items()},
         }
     )
     size_bytes = sum(
@@ -195,15 +196,15 @@ def _save(
     checkpoint = filled.chosen.checkpoint
     manifest = Manifest(
         model=model,
-        variant="fp32",
-        file=_record(folder / f"{model}.onnx"),
-        reference=_record(folder / reference),
+        variant=REFERENCE_VARIANT,
+        file=record_of(folder / f"{model}.onnx"),
+        reference=record_of(folder / reference),
         inputs=tensors[0],
         outputs=tensors[1],
         opset=request.opset,
         weights=filled.chosen.weights,
         seed=request.wanted.seed,
-        versions=_versions(),
+        versions=versions_of(_PACKAGES),
         recipe={
             "revision": RECIPE_REVISION,
             "builder": model,
@@ -217,27 +218,13 @@ def _save(
         published_accuracy=architecture.published_accuracy,
         parameter_count=architecture.parameter_count,
         multiply_adds=architecture.multiply_adds,
-        external_data=(_record(folder / external),) if (folder / external).exists() else (),
+        external_data=(record_of(folder / external),) if (folder / external).exists() else (),
     )
     manifest_name = f"{model}{MANIFEST_SUFFIX}"
     (folder / manifest_name).write_text(manifest.to_json(), encoding="utf-8")
     data = tuple(record.name for record in manifest.external_data)
     publish(folder, request.models_dir, (*data, manifest.file.name, reference, manifest_name))
     return manifest
-
-
-def _record(path: Path) -> FileRecord:
-    return FileRecord(path.name, hash_file(path), path.stat().st_size)
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue  # one of the two onnxruntime wheels, or joulebatch run from its source
-    return versions
 
 
 @contextmanager

@@ -4,11 +4,12 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from runner import errors
 from runner.errors import JoulebatchError
+from runner.modelfile import Manifest
 from runner.workers.lineage import leave_with_parent
 
 _FIELDS = ("what", "expected", "got", "fix")
@@ -29,19 +30,29 @@ def main() -> None:
                 answers.flush()
 
             try:
-                # In the loop, so that an installation without torch is an answer like any other.
-                from exporter.torchvision_ops import import_torchvision  # noqa: PLC0415
-
-                import_torchvision()
-                from exporter.export import export_model  # noqa: PLC0415
-                from exporter.request import Request  # noqa: PLC0415
-
-                manifest = export_model(
-                    Request.from_dict(json.loads(line)), int(sys.argv[1]), lambda stage: tell(stage=stage)
-                )
+                manifest = _export(json.loads(line), int(sys.argv[1]), lambda stage: tell(stage=stage))
                 tell(manifest=manifest.to_json())
             except Exception as error:  # noqa: BLE001 - one network must not take the others with it
                 tell(error=pack_error(error))
+
+
+def _export(asked: Mapping[str, Any], threads: int, on_stage: Callable[[str], None]) -> Manifest:
+    """Return the manifest of what was asked for.
+
+    Imports here, so that an installation without torch is an answer like any other, and a variant needs none.
+    """
+    if "variant" in asked:
+        from exporter.derive import derive_variant  # noqa: PLC0415
+        from exporter.variant_request import VariantRequest  # noqa: PLC0415
+
+        return derive_variant(VariantRequest.from_dict(asked), threads, on_stage)
+    from exporter.torchvision_ops import import_torchvision  # noqa: PLC0415
+
+    import_torchvision()
+    from exporter.export import export_model  # noqa: PLC0415
+    from exporter.request import Request  # noqa: PLC0415
+
+    return export_model(Request.from_dict(asked), threads, on_stage)
 
 
 def pack_error(error: Exception) -> dict[str, str]:

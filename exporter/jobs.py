@@ -6,6 +6,7 @@ import queue
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from types import TracebackType
@@ -13,6 +14,7 @@ from typing import Protocol, Self
 
 from exporter.job import unpack_error
 from exporter.request import Request
+from exporter.variant_request import VariantRequest
 from runner.errors import JoulebatchError
 from runner.machine.cpu import usable_cores
 from runner.modelfile import Manifest
@@ -23,6 +25,7 @@ JOB_BYTES = 2_500_000_000
 _LONGEST_FIRST = ("vit_b_16", "convnext_base", "densenet121", "shufflenet_v2_x0_5", "alexnet")
 """as measured; the short ones come last, so that no core idles at the end"""
 
+Asked = Request | VariantRequest
 Result = Manifest | JoulebatchError
 
 
@@ -43,15 +46,15 @@ def default_jobs(model_count: int) -> int:
     return max(1, min(usable_cores(), int(psutil.virtual_memory().available) // JOB_BYTES, model_count))
 
 
-def export_all(requests: tuple[Request, ...], jobs: int, progress: Progress) -> tuple[Result, ...]:
+def export_all(requests: Sequence[Asked], jobs: int, progress: Progress) -> tuple[Result, ...]:
     """Return a manifest or an error per request, in the requests' order.
 
     Args:
-        requests: one per network.
+        requests: one per network, or one per variant.
         jobs: processes at a time; each exports one network after another, so that it imports torch once.
         progress: is told what happens.
     """
-    waiting: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    waiting: queue.SimpleQueue[Asked] = queue.SimpleQueue()
     order = {name: index for index, name in enumerate(_LONGEST_FIRST)}
     for request in sorted(requests, key=lambda request: order.get(request.model, -1)):
         waiting.put(request)
@@ -61,9 +64,9 @@ def export_all(requests: tuple[Request, ...], jobs: int, progress: Progress) -> 
     def work(job: _Job) -> None:
         with job:
             while (request := _next(waiting)) is not None:
-                progress.begins(request.model, "start")
-                result = results[request.model] = job.export(request, progress)
-                progress.ends(request.model, failed=isinstance(result, JoulebatchError))
+                progress.begins(request.label, "start")
+                result = results[request.label] = job.export(request, progress)
+                progress.ends(request.label, failed=isinstance(result, JoulebatchError))
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
@@ -75,10 +78,10 @@ def export_all(requests: tuple[Request, ...], jobs: int, progress: Progress) -> 
             for job in children:
                 job.kill()
             raise
-    return tuple(results[request.model] for request in requests)
+    return tuple(results[request.label] for request in requests)
 
 
-def _next(waiting: "queue.SimpleQueue[Request]") -> Request | None:
+def _next(waiting: "queue.SimpleQueue[Asked]") -> Asked | None:
     try:
         return waiting.get_nowait()
     except queue.Empty:
@@ -94,7 +97,7 @@ class _Job:
         # Read when the process died; it lives as long as this object.
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed in __exit__
 
-    def export(self, request: Request, progress: Progress) -> Result:
+    def export(self, request: Asked, progress: Progress) -> Result:
         """Return what became of a request."""
         process = self._process = self._process or self._start()
         assert process.stdin is not None
@@ -107,11 +110,11 @@ class _Job:
                 if "manifest" in message:
                     return Manifest.from_json(json.loads(message["manifest"]))
                 if "error" in message:
-                    return unpack_error(message["error"], request.model)
-                progress.begins(request.model, message["stage"])
+                    return unpack_error(message["error"], request.label)
+                progress.begins(request.label, message["stage"])
         except BrokenPipeError:
-            return self._died(request.model)
-        return self._died(request.model)
+            return self._died(request.label)
+        return self._died(request.label)
 
     def kill(self) -> None:
         """End the process, whatever it does."""
@@ -129,12 +132,12 @@ class _Job:
             env=os.environ | {"OMP_NUM_THREADS": str(self._threads)},
         )
 
-    def _died(self, model: str) -> JoulebatchError:
+    def _died(self, label: str) -> JoulebatchError:
         status = self._end()
         self._log.seek(0)
         lines = self._log.read().strip().splitlines()
         got = f"exit status {status}" + (f", {lines[-1]}" if lines else "")
-        return JoulebatchError(f"Cannot export {model}", got=got, fix="With little memory, pass --jobs 1")
+        return JoulebatchError(f"Cannot export {label}", got=got, fix="With little memory, pass --jobs 1")
 
     def _end(self) -> int | None:
         """Let the process end, which it does when nothing more can be asked; return its status."""

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from exporter.images import seeded_images
 from runner.backends.interface import Array
 from runner.errors import AbsentError, FileError
 from runner.parity import compare, flatness
@@ -16,23 +17,10 @@ BATCH_SIZES = (1, 2, 3, 8)
 TOLERANCE_RATIO = 1e-4
 """of the reference's range: another order of the same fp32 sums"""
 
-_GRIDS = (2, 4, 7, 14, 28, 56)
-
 
 def reference_images(size: int, seed: int) -> Array:
-    """Return seeded images of mean 0 and variance 1, shaped (8, 3, size, size).
-
-    They are noise with the same power in every octave, as photographs have (Field 1987, J. Opt. Soc. Am. A 4,
-    section 3); white noise looks alike to a network, and so would its outputs.
-    """
-    rng = np.random.default_rng(seed)
-    grids = (*_GRIDS, size)
-    images = np.zeros((SAMPLE_COUNT, 3, size, size), np.float32)
-    for grid in grids:
-        pixels = np.arange(size) * grid // size
-        noise = rng.standard_normal((SAMPLE_COUNT, 3, grid, grid), dtype=np.float32)
-        images += noise[:, :, pixels][:, :, :, pixels]
-    return images / np.float32(np.sqrt(len(grids)))
+    """Return the images of a reference, shaped (8, 3, size, size)."""
+    return seeded_images(size, seed, SAMPLE_COUNT)
 
 
 def reference_outputs(module: nn.Module, images: Array, model: str) -> Array:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
+from exporter.records import installed
 from exporter.weights import Wanted, find_stored
 from runner.errors import JoulebatchError, UsageError
 from runner.modelfile import Manifest, manifest_path, read_manifest, verify_files
@@ -38,6 +38,11 @@ class Request:
                 got=str(self.opset),
                 fix="Pass --opset 18",
             )
+
+    @property
+    def label(self) -> str:
+        """What it is called while it is made."""
+        return self.model
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -81,7 +86,7 @@ def _answers(manifest: Manifest, request: Request) -> bool:
         manifest.seed == request.wanted.seed
         and manifest.opset == request.opset
         and manifest.recipe.get("revision") == RECIPE_REVISION
-        and all(_installed(package) in {None, manifest.versions.get(package)} for package in _REBUILDERS)
+        and all(installed(package) in {None, manifest.versions.get(package)} for package in _REBUILDERS)
         and _has_weights(manifest, request.wanted)
     )
 
@@ -112,10 +117,3 @@ def _has_weights(manifest: Manifest, wanted: Wanted) -> bool:
 
 def _has_size(path: Path, size_bytes: int) -> bool:
     return path.is_file() and path.stat().st_size == size_bytes
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -21,6 +21,7 @@ from runner.backends.interface import (
 from runner.errors import AbsentError
 from runner.machine.cpu import usable_cores
 from runner.modelfile import read_manifest
+from runner.variants import REFERENCE_VARIANT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ class TorchBackend:
     )
     ios: tuple[Io, ...] = ("host",)
     needs_manifest = True
+    variants = (REFERENCE_VARIANT,)
 
     def parity_tolerance_ratio(self, options: Mapping[str, str]) -> float:  # noqa: ARG002 - part of the interface
         """Return the tolerance for another order of the same fp32 sums."""

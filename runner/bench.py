@@ -9,6 +9,7 @@ from runner.budget import Budget
 from runner.clock import InterruptibleClock
 from runner.conditions import Observer
 from runner.config import RunConfig
+from runner.contender import Contender
 from runner.errors import JoulebatchError
 from runner.idle import IdleProbe, idle_duration_s
 from runner.interruption import Interruption
@@ -66,7 +67,7 @@ def equip(config: RunConfig, selection: Selection, gear: Gear, so_far: SoFar) ->
         last_s = idle_duration_s("after", profile.name, gear.meters) if gear.meters.measures else 0.0
         left_s = max(0.0, config.time_budget_s - so_far.measured_s - last_s)
     budget = Budget(
-        left_s, [plan.predicted_s for plan in selection.plan if not so_far.models[plan.identity].done]
+        left_s, [plan.predicted_s for plan in selection.plan if not so_far.models[plan.name].done]
     )
     return Bench(
         specs=selection.specs,
@@ -94,14 +95,16 @@ class Roster:
         self.so_far = so_far
         """what earlier stretches of this run learned, and this one learns"""
         self.memory = MemoryForecast()
+        self.baseline = next((each for each in plan.contenders if each.backend == bench.baseline), None)
+        """with which all others are compared: the baseline backend with the first variant that it runs"""
         self.live: dict[str, Cell] = {cell.key: cell for cell in plan.cells if not so_far.is_closed(cell)}
         """not failed, skipped or overloaded"""
         self.ready: dict[str, Cell] = {}
         """bound, warm, and visited in every block"""
         self.inference_s: dict[str, float] = {}
         """by cell: as seen at the end of the warm-up"""
-        self.sessions: dict[str, SessionEntry] = {}
-        """by backend: those that opened"""
+        self.sessions: dict[Contender, SessionEntry] = {}
+        """those that opened"""
         self.fresh_s = 0.0
         """what fresh workers in the place of all take: predicted, and then as the last ones took"""
 
@@ -115,21 +118,21 @@ class Roster:
         self.bench.journal.write(CellLine(entry=latest.model_copy(update=update)))
 
     def fail(self, cells: Sequence[Cell], error: JoulebatchError) -> None:
-        """Take out the cells that an error cost, or all of a backend that is lost."""
+        """Take out the cells that an error cost, or all of a contender that is lost."""
         if isinstance(error, BackendLostError):
-            cells = self.cells_of(cells[0].backend)
+            cells = self.cells_of(cells[0].contender)
         for cell in cells:
             self.close(cell, "failed", str(error).removesuffix("."))
 
-    def cells_of(self, label: str) -> tuple[Cell, ...]:
-        """Return the cells of a backend that are still in."""
-        return tuple(cell for cell in self.live.values() if cell.backend == label)
+    def cells_of(self, contender: Contender) -> tuple[Cell, ...]:
+        """Return the cells of a contender that are still in."""
+        return tuple(cell for cell in self.live.values() if cell.contender == contender)
 
     def note(self, text: str) -> None:
         """Journal what a reader of the report must know of this model."""
-        self.bench.journal.write(NoteLine(text=f"{self.plan.file.name}: {text}"))
+        self.bench.journal.write(NoteLine(text=f"{self.plan.name}: {text}"))
 
 
-def shape_of(cell: Cell) -> tuple[str, int, str]:
-    """Return what a worker binds once for all loads: backend, batch size and io."""
-    return (cell.backend, cell.load.batch_size, cell.io)
+def shape_of(cell: Cell) -> tuple[Contender, int, str]:
+    """Return what a worker binds once for all loads: contender, batch size and io."""
+    return (cell.contender, cell.load.batch_size, cell.io)

@@ -101,7 +101,7 @@ class _Blocks:
                 bench.progress.visit(cell, number)
                 if window := take_window(self._roster, cell, number, self._counts[cell.key]):
                     windows.append(window)
-        line = BlockLine(model=plan.file.name, variant=plan.file.variant, block=number, repeats=repeats)
+        line = BlockLine(model=plan.name, block=number, repeats=repeats)
         bench.journal.write(line)
         self._so_far.finish_block(line, windows)
         self._last_s = bench.budget.now_s() - began_s
@@ -185,12 +185,12 @@ class _Blocks:
 
     def _widest(self, leave_out: Sequence[int] = ()) -> RatioInterval | None:
         """Return the ratio to the baseline that is known least, over the blocks that count; None without any."""
-        so_far, baseline = self._so_far, self._bench.baseline
-        keys = {(cell.backend, cell.load, cell.io): key for key, cell in self._roster.ready.items()}
+        so_far, baseline = self._so_far, self._roster.baseline
+        keys = {(cell.contender, cell.load, cell.io): key for key, cell in self._roster.ready.items()}
         ratios = []
-        for (backend, load, io), key in keys.items():
-            base_key = keys.get((baseline, load, io))
-            if backend == baseline or base_key is None:
+        for (contender, load, io), key in keys.items():
+            base_key = keys.get((baseline, load, io)) if baseline else None
+            if contender == baseline or base_key is None:
                 continue
             own, base = so_far.means_s.get(key, {}), so_far.means_s.get(base_key, {})
             blocks = sorted((own.keys() & base.keys()) - so_far.repeated - set(leave_out))

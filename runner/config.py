@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,6 +12,7 @@ from runner.errors import FileError, UsageError, nearest
 from runner.onnxfile import parse_shape
 from runner.queue.config import QueueConfig
 from runner.units import parse_duration_s, parse_percent_ratio
+from runner.variants import REFERENCE_VARIANT, VARIANTS
 
 QUICK_BUDGET_S = 300.0
 """default --time-budget of the quick profile"""
@@ -85,6 +86,22 @@ def parse_gaps(text: str) -> tuple[float, ...]:
     return tuple(sorted(gaps_s))
 
 
+def parse_variants(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return variants in the order given.
+
+    Raises:
+        UsageError: one that is unknown, or given twice.
+    """
+    for text in texts:
+        if text not in VARIANTS:
+            raise UsageError(f"Unknown --variant {text!r}", fix=nearest(text, VARIANTS))
+        if list(texts).count(text) > 1:
+            raise UsageError(
+                "Cannot use --variant", expected="each once", got=f"{text} twice", fix="Drop one"
+            )
+    return tuple(texts) or (REFERENCE_VARIANT,)
+
+
 def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     """Return sizes by input name.
 
@@ -142,6 +159,7 @@ class RunConfig(BaseModel):
     models: tuple[str, ...] = ()
     onnx_files: tuple[Path, ...] = ()
     shapes: Annotated[dict[str, tuple[int, ...]], _as_written(parse_shapes, tuple)] = {}
+    variants: Annotated[tuple[str, ...], BeforeValidator(parse_variants)] = (REFERENCE_VARIANT,)
     backends: tuple[str, ...] = ()
     interpreters: Annotated[dict[str, Path], _as_written(parse_interpreters, tuple)] = {}
     baseline: str | None = None
@@ -159,6 +177,7 @@ class RunConfig(BaseModel):
     meter: str = "auto"
     cpu_watts: str | None = None
     allow_fallback: bool = False
+    allow_unverified: bool = False
     models_dir: Path
     reports_dir: Path
     name: str | None = None

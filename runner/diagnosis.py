@@ -1,6 +1,7 @@
 """What this machine can measure, and what is in a model: facts for ``joulebatch doctor``."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -14,10 +15,12 @@ from runner.meters.gpu_state import SLOWDOWNS, gpu_states
 from runner.meters.interface import MeterStatus
 from runner.meters.nvml import GpuFacts, gpus
 from runner.meters.registry import open_meters
-from runner.modelfile import STUDY_MODELS, ModelFile, exported_models, open_model
+from runner.modelfile import STUDY_MODELS, ModelFile, exported_models, exported_variants, open_model
 from runner.onnxfile import load_graph, opset_version, read_onnx
 from runner.report.environment import read_environment
+from runner.report.header import quality_of
 from runner.report.schema import Environment
+from runner.variants import REFERENCE_VARIANT
 from runner.workers.crew import Crew, Terms
 from runner.workers.protocol import Opened
 
@@ -118,7 +121,21 @@ def _model_state(models_dir: Path, name: str) -> str:
         return f"not exported; run: joulebatch export {name}"
     except JoulebatchError as error:
         return str(error)
-    return f"verified, weights: {file.manifest.weights.source}" if file.manifest else "verified"
+    weights = f", weights: {file.manifest.weights.source}" if file.manifest else ""
+    return "; ".join((f"verified{weights}", *_variant_states(models_dir, name)))
+
+
+def _variant_states(models_dir: Path, name: str) -> Iterator[str]:
+    """Yield the other variants of a model that are exported, each verified, with what its manifest says of it."""
+    for variant in exported_variants(models_dir, name):
+        if variant == REFERENCE_VARIANT:
+            continue
+        try:
+            quality = quality_of(open_model(models_dir, name, variant))
+        except JoulebatchError as error:
+            yield f"{variant}: {error}".removesuffix(".")
+        else:
+            yield f"{variant}: quality {quality}"
 
 
 def model_facts(path: Path) -> ModelFacts:
@@ -132,8 +149,9 @@ def model_facts(path: Path) -> ModelFacts:
     names = tuple(
         f.name for f in backend_facts() if f.missing is None and not find_backend(f.name).needs_manifest
     )
-    with Interruption() as interruption, Crew(file, parse_specs(names), Terms(interruption, seed=0)) as crew:
-        opened = crew.open_all()
+    files, specs = {file.variant: file}, parse_specs(names)
+    with Interruption() as interruption, Crew(files, specs, Terms(interruption, seed=0)) as crew:
+        opened = {contender.backend: each for contender, each in crew.open_all().items()}
     return ModelFacts(
         file=file,
         opset=opset_version(graph),

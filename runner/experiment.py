@@ -65,7 +65,7 @@ def run_experiment(
         header = make_header(config, selection, meters, Start(folder.name, now, argv))
         with Journal(folder) as journal:
             so_far = so_far_of(header) if resume is None else read_so_far(folder)
-            begin(journal, header, so_far)
+            begin(journal, header, so_far, selection.notes)
             gear = Gear(journal, meters, Observer(gpus), interruption, progress)
             bench = equip(config, selection, gear, so_far)
             interrupted_by = measure_models(selection.plan, bench, so_far)
@@ -74,14 +74,16 @@ def run_experiment(
     return Outcome(folder, report, interrupted_by)
 
 
-def begin(journal: Journal, header: HeaderLine, so_far: SoFar) -> None:
-    """Write the first line of a new run, or say in a resumed one's journal that it goes on.
+def begin(journal: Journal, header: HeaderLine, so_far: SoFar, notes: tuple[str, ...] = ()) -> None:
+    """Write the first lines of a new run, or say in a resumed one's journal that it goes on.
 
     Raises:
         FileError: models, backends, meters or machine are not what a resumed run was begun with.
     """
     if so_far.header is header:
         journal.write(header)
+        for text in notes:
+            journal.write(NoteLine(text=text))
         return
     check_unchanged(so_far, header)
     entry = Resume(
@@ -100,8 +102,8 @@ def measure_models(plan: tuple[ModelPlan, ...], bench: Bench, so_far: SoFar) -> 
     try:
         measure_idle(bench, so_far, "before")
         for number, model in enumerate(plan, start=1):
-            if not so_far.models[model.identity].done:
-                bench.progress.begin_model(model.file.name, number, len(plan))
+            if not so_far.models[model.name].done:
+                bench.progress.begin_model(model.name, number, len(plan))
                 measure_model(model, bench, so_far)
         measure_idle(bench, so_far, "after")
     except InterruptedRunError as interrupted:
@@ -127,29 +129,24 @@ def measure_model(plan: ModelPlan, bench: Bench, so_far: SoFar) -> None:
         FileError: the journal cannot be written, or a resumed run finds another session than it left.
     """
     bench.budget.begin_model()
-    known = so_far.models[plan.identity]
-    with Crew(plan.file, bench.specs, bench.terms, known.workers) as crew:
+    known = so_far.models[plan.name]
+    with Crew(plan.files, bench.specs, bench.terms, known.workers) as crew:
         roster = Roster(plan, bench, crew, known)
         open_sessions(roster)
         prepare_cells(roster)
         check_parity(roster)
-        measure_idle(bench, so_far, "loaded", *plan.identity)
+        measure_idle(bench, so_far, "loaded", plan.name)
         run_blocks(roster, kept_s=queue_need_s(roster))
         run_queue(roster)
-    bench.journal.write(ModelEndLine(model=plan.file.name, variant=plan.file.variant))
+    bench.journal.write(ModelEndLine(model=plan.name))
 
 
-def measure_idle(
-    bench: Bench, so_far: SoFar, moment: Moment, model: str | None = None, variant: str | None = None
-) -> None:
+def measure_idle(bench: Bench, so_far: SoFar, moment: Moment, model: str | None = None) -> None:
     """Measure the machine at rest and journal it, once in a run; without meters nothing happens."""
-    if any(
-        (idle.moment, idle.model) == (moment, model) and idle.variant in {None, variant}
-        for idle in so_far.idle
-    ):
+    if any((idle.moment, idle.model) == (moment, model) for idle in so_far.idle):
         return
     if bench.meters.measures:
         bench.progress.say("measuring the idle machine")
     duration_s = idle_duration_s(moment, bench.profile.name, bench.meters)
-    if window := bench.idle.measure(moment, duration_s, model, variant):
+    if window := bench.idle.measure(moment, duration_s, model):
         bench.journal.write(IdleLine(entry=window))

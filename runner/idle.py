@@ -43,16 +43,13 @@ class IdleProbe:
     ) -> None:
         self._meters, self._clock, self._busy_s = meters, clock, busy_s
 
-    def measure(
-        self, moment: Moment, duration_s: float, model: str | None = None, variant: str | None = None
-    ) -> IdleWindow | None:
+    def measure(self, moment: Moment, duration_s: float, model: str | None = None) -> IdleWindow | None:
         """Return the energy of that long at rest; None, at no cost, where nothing is measured.
 
         Args:
             moment: where in the run.
             duration_s: see ``idle_duration_s``.
             model: whose sessions are open, if any are.
-            variant: of that model.
         """
         if not self._meters.measures:
             return None
@@ -70,7 +67,6 @@ class IdleProbe:
         return IdleWindow(
             moment=moment,
             model=model,
-            variant=variant,
             started_s=started_s,
             wall_s=ended_s - started_s,
             foreign_cpu_s=foreign_s,

@@ -1,7 +1,8 @@
 """An ONNX file and its manifest: the contract between exporter and runner, verified by hash.
 
-A model NAME lives in one folder as ``NAME.onnx``, ``NAME.manifest.json`` and ``NAME.reference.npz``. The
-manifest is written last, so a killed export leaves nothing that a run would accept.
+A model NAME lives in one folder as ``NAME.onnx``, ``NAME.manifest.json`` and ``NAME.reference.npz``; another variant of
+it as ``NAME.VARIANT.onnx`` and ``NAME.VARIANT.manifest.json``, with the reference of the first. The manifest is written
+last, so a killed export leaves nothing that a run would accept.
 """
 
 import hashlib
@@ -11,7 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from runner.derivation import Derivation
 from runner.errors import AbsentError, FileError, UsageError, nearest
+from runner.variants import REFERENCE_VARIANT, VARIANTS
 
 MANIFEST_VERSION = 1
 MANIFEST_SUFFIX = ".manifest.json"
@@ -64,7 +67,6 @@ class Manifest:
 
     model: str
     variant: str
-    """fp32"""
     file: FileRecord
     reference: FileRecord
     """npz with arrays ``input:NAME`` and ``output:NAME`` of the same number of samples"""
@@ -85,6 +87,8 @@ class Manifest:
     multiply_adds: int
     """for one image, from torchvision's metadata"""
     external_data: tuple[FileRecord, ...] = ()
+    derivation: Derivation | None = None
+    """None for the reference"""
     version: int = MANIFEST_VERSION
 
     @classmethod
@@ -101,6 +105,8 @@ class Manifest:
             fields[key] = tuple(TensorSpec(t["name"], t["dtype"], tuple(t["shape"])) for t in fields[key])
         fields["external_data"] = tuple(FileRecord(**f) for f in fields.get("external_data", ()))
         fields["weights"] = Weights(**fields["weights"])
+        if fields.get("derivation") is not None:
+            fields["derivation"] = Derivation.from_json(fields["derivation"])
         return cls(**fields)
 
     def to_json(self) -> str:
@@ -142,9 +148,9 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def manifest_path(models_dir: Path, name: str, variant: str = "fp32") -> Path:
+def manifest_path(models_dir: Path, name: str, variant: str = REFERENCE_VARIANT) -> Path:
     """Return where the manifest of a model is kept."""
-    stem = name if variant == "fp32" else f"{name}.{variant}"
+    stem = name if variant == REFERENCE_VARIANT else f"{name}.{variant}"
     return models_dir / f"{stem}{MANIFEST_SUFFIX}"
 
 
@@ -155,7 +161,8 @@ def read_manifest(path: Path) -> Manifest:
         AbsentError: there is none.
         FileError: it cannot be read, is no manifest, or has another version.
     """
-    fix = f"Run: joulebatch export {path.name.removesuffix(MANIFEST_SUFFIX)} --models-dir {path.parent}"
+    name, variant = _split(path.name.removesuffix(MANIFEST_SUFFIX))
+    fix = export_command(path.parent, name, variant)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -198,11 +205,27 @@ def verify(folder: Path, record: FileRecord, fix: str) -> None:
         raise FileError(f"Cannot use {path}", expected=expected, got=got, fix=fix)
 
 
+def export_command(models_dir: Path, model: str, variant: str = REFERENCE_VARIANT) -> str:
+    """Return the sentence that says how to get a file."""
+    asked = "" if variant == REFERENCE_VARIANT else f" --variant {variant}"
+    return f"Run: joulebatch export {model}{asked} --models-dir {models_dir}"
+
+
 def exported_models(models_dir: Path) -> tuple[str, ...]:
-    """Return the names of the models that have a manifest in a folder."""
-    return tuple(
-        sorted(path.name.removesuffix(MANIFEST_SUFFIX) for path in models_dir.glob(f"*{MANIFEST_SUFFIX}"))
-    )
+    """Return the names of the models that have a manifest in a folder, of whatever variant."""
+    stems = (path.name.removesuffix(MANIFEST_SUFFIX) for path in models_dir.glob(f"*{MANIFEST_SUFFIX}"))
+    return tuple(sorted({name for name, _ in map(_split, stems)}))
+
+
+def exported_variants(models_dir: Path, model: str) -> tuple[str, ...]:
+    """Return the variants of a model that have a manifest in a folder."""
+    return tuple(variant for variant in VARIANTS if manifest_path(models_dir, model, variant).is_file())
+
+
+def _split(stem: str) -> tuple[str, str]:
+    """Return name and variant of the model that a manifest's stem names."""
+    name, _, variant = stem.rpartition(".")
+    return (name, variant) if name and variant in VARIANTS else (stem, REFERENCE_VARIANT)
 
 
 def match_name(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -211,16 +234,17 @@ def match_name(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return (wanted,) if wanted in names else tuple(known for known in names if known.startswith(wanted))
 
 
-def open_model(models_dir: Path, name: str) -> ModelFile:
+def open_model(models_dir: Path, name: str, variant: str = REFERENCE_VARIANT) -> ModelFile:
     """Return an exported model, every file of it verified by hash.
 
     Args:
         models_dir: the folder with the manifests.
         name: of the model in any case, or a beginning that only one model has.
+        variant: which of its files.
 
     Raises:
         UsageError: no such name, or a beginning of several.
-        AbsentError: a model of the study that was not exported here.
+        AbsentError: a model of the study, or a variant, that was not exported here.
         FileError: a file that is missing, truncated, changed, or described by a broken manifest.
     """
     exported = exported_models(models_dir)
@@ -241,8 +265,7 @@ def open_model(models_dir: Path, name: str) -> ModelFile:
             fix=f"{nearest(name, known)}. Other torchvision models need: joulebatch export {name}",
         )
     (model,) = matches
-    path = manifest_path(models_dir, model)
-    manifest = read_manifest(path)
+    manifest = read_manifest(manifest_path(models_dir, model, variant))
     verify_files(models_dir, manifest)
     return ModelFile(
         name=manifest.model,
@@ -262,7 +285,7 @@ def verify_files(models_dir: Path, manifest: Manifest) -> None:
     Raises:
         FileError: missing, truncated, changed, or outside the folder, with the fix.
     """
-    fix = f"Run: joulebatch export {manifest.model} --models-dir {models_dir}"
+    fix = export_command(models_dir, manifest.model, manifest.variant)
     for record in (manifest.file, manifest.reference, *manifest.external_data):
         if Path(record.name).name != record.name:
             raise FileError(

@@ -26,8 +26,7 @@ class ParityResult:
     """largest absolute difference as a share of the reference's range; None when there is no such number"""
     tolerance_ratio: float
     top1_agreement_ratio: float | None
-    """share of samples with the same largest score; None for outputs that are no scores.
-    It gates nothing: where the numbers agree within the tolerance, only ties can be ordered differently"""
+    """share of samples with the same largest score; None for outputs that are no scores"""
 
 
 def read_reference(path: Path) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -58,13 +57,17 @@ def flatness(reference: Arrays) -> str:
     )
 
 
-def compare(reference: Arrays, outputs: Arrays, tolerance_ratio: float) -> ParityResult:
+def compare(
+    reference: Arrays, outputs: Arrays, tolerance_ratio: float, least_agreement_ratio: float = 0.0
+) -> ParityResult:
     """Return whether outputs equal the reference within the tolerance.
 
     Args:
         reference: arrays by output name, samples first.
         outputs: the same names and shapes from the session in question; more names are ignored.
         tolerance_ratio: largest absolute difference accepted, as a share of each output's range.
+        least_agreement_ratio: share of samples whose largest score must be the same; for scores only. None need be
+            where the tolerance is that of another order of the same sums: then only ties can be ordered differently.
     """
     reason = flatness(reference) or _mismatch(reference, outputs)
     if reason:
@@ -75,10 +78,16 @@ def compare(reference: Arrays, outputs: Arrays, tolerance_ratio: float) -> Parit
         for name, array in reference.items()
         if array.ndim == 2 and array.shape[1] > 1  # noqa: PLR2004 - samples x scores
     ]
-    passed = error_ratio <= tolerance_ratio
+    reasons = []
+    if error_ratio > tolerance_ratio:
+        reasons.append(f"error {error_ratio:.1e} of the range, tolerance {tolerance_ratio:.1e}")
+    if (agreement_ratio := min(agreements, default=1.0)) < least_agreement_ratio:
+        reasons.append(
+            f"the largest score is the same in {agreement_ratio:.0%} of the samples, {least_agreement_ratio:.0%} needed"
+        )
     return ParityResult(
-        status="passed" if passed else "failed",
-        reason="" if passed else f"error {error_ratio:.1e} of the range, tolerance {tolerance_ratio:.1e}",
+        status="failed" if reasons else "passed",
+        reason="; ".join(reasons),
         max_error_ratio=error_ratio,
         tolerance_ratio=tolerance_ratio,
         top1_agreement_ratio=min(agreements, default=None),

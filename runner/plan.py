@@ -1,6 +1,7 @@
 """RunConfig -> the cells of a run, in seeded order, with predicted times; pure, measures nothing."""
 
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, inf
@@ -11,6 +12,7 @@ from runner.arrivals.registry import parse_arrivals
 from runner.backends.registry import find_backend
 from runner.backends.spec import BackendSpec
 from runner.config import RunConfig
+from runner.contender import Contender, contenders
 from runner.errors import UsageError
 from runner.load.warmup import FRESH_INFERENCES, VISIT_S, WarmUpRule
 from runner.machine.cpu import usable_cores
@@ -30,7 +32,7 @@ CALIBRATION_BLOCKS = 3
 """That tell a queue what its batches take. Another one goes before each block of the queue: a machine's speed wanders,
 and the twin is to know the one that its queue was served by."""
 LONGEST_SHARED_WINDOW = 4.0
-"""Backends of a load share one inference count until the slowest would take this many target windows for it."""
+"""Contenders of a load share one inference count until the slowest would take this many target windows for it."""
 
 _ASK_S = 0.01
 """around a visit: waking and parking the worker, reading the machine, the journal's way to the disk"""
@@ -80,9 +82,10 @@ fresh workers, which take about as long as half a block, worth their time; five 
 
 @dataclass(frozen=True, slots=True)
 class ModelPlan:
-    """The cells of one model."""
+    """The cells of one model, all its variants together."""
 
-    file: ModelFile
+    files: Mapping[str, ModelFile]
+    """by variant, in the order asked for; at least one"""
     cells: tuple[Cell, ...]
     predicted_s: float
     """of the smallest run that the profile allows, and of all that the queue replays"""
@@ -90,14 +93,24 @@ class ModelPlan:
     """of the batching study, after those of the run"""
 
     @property
-    def identity(self) -> tuple[str, str]:
-        """Name and variant."""
-        return self.file.name, self.file.variant
+    def file(self) -> ModelFile:
+        """The first file: name, inputs, reference and operations are the same for all."""
+        return next(iter(self.files.values()))
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return self.file.name
+
+    @property
+    def contenders(self) -> tuple[Contender, ...]:
+        """Who takes part."""
+        return tuple(dict.fromkeys(cell.contender for cell in self.cells))
 
     def block(self, number: int, seed: int) -> list[Cell]:
         """Return the cells in the random order of one block."""
         cells = list(self.cells)
-        random.Random(f"{seed}/{self.file.name}/{number}").shuffle(cells)  # noqa: S311 - an order, no secret
+        random.Random(f"{seed}/{self.name}/{number}").shuffle(cells)  # noqa: S311 - an order, no secret
         return cells
 
 
@@ -131,26 +144,30 @@ def _whole(blocks: int, workers: int) -> int:
 def make_plan(
     config: RunConfig, files: Iterable[ModelFile], specs: Sequence[BackendSpec]
 ) -> tuple[ModelPlan, ...]:
-    """Return the plan of each model, in order.
+    """Return the plan of each model, in order; files of one name are its variants.
 
     Raises:
         UsageError: two paces come to the same load.
     """
     profile = profile_of(config)
-    return tuple(_plan_model(config, file, specs, profile) for file in files)
+    models: dict[str, dict[str, ModelFile]] = defaultdict(dict)
+    for file in files:
+        models[file.name][file.variant] = file
+    return tuple(_plan_model(config, own, specs, profile) for own in models.values())
 
 
 def _plan_model(
-    config: RunConfig, file: ModelFile, specs: Sequence[BackendSpec], profile: Profile
+    config: RunConfig, files: Mapping[str, ModelFile], specs: Sequence[BackendSpec], profile: Profile
 ) -> ModelPlan:
-    cells = tuple(_cells(config, file, specs))
-    queue = queue_cells(config.queue, file, specs, profile.replays) if config.queue else ()
+    file, taking_part = next(iter(files.values())), contenders(files, specs)
+    cells = tuple(_cells(config, file, taking_part, specs))
+    queue = queue_cells(config.queue, file, taking_part, profile.replays) if config.queue else ()
     predicted = {cell.key: predict_inference_s(file, cell.load.batch_size) for cell in cells}
-    sessions = len({cell.backend for cell in cells})
+    sessions = len(taking_part)
     opening_s = _OPEN_S * min(sessions, 1) + _SESSION_S * sessions
     run_s = profile.workers * opening_s + smallest_run_s(cells, predicted, profile)
     replays_s = profile.replays * sum(_guess_replay_s(file, cell.load) for cell in queue)
-    return ModelPlan(file, cells, run_s + replays_s, queue)
+    return ModelPlan(files, cells, run_s + replays_s, queue)
 
 
 def _guess_replay_s(file: ModelFile, load: QueueLoad) -> float:
@@ -220,9 +237,9 @@ def share_windows(
     floor: int,
     longest: float = LONGEST_SHARED_WINDOW,
 ) -> dict[str, int]:
-    """Return the inferences per window of each cell: one count for all backends of a load.
+    """Return the inferences per window of each cell: one count for all contenders of a load.
 
-    The fastest backend's window lasts ``window_s``. A backend for which that count would take over ``longest`` times
+    The fastest contender's window lasts ``window_s``. One for which that count would take over ``longest`` times
     as long gets a count of its own, because one GPU must not make CPUs crawl.
     """
     counts: dict[str, int] = {}
@@ -237,15 +254,18 @@ def share_windows(
     return counts
 
 
-def _cells(config: RunConfig, file: ModelFile, specs: Sequence[BackendSpec]) -> Iterable[Cell]:
+def _cells(
+    config: RunConfig, file: ModelFile, taking_part: Iterable[Contender], specs: Sequence[BackendSpec]
+) -> Iterable[Cell]:
+    ios = {spec.label: find_backend(spec.name).ios for spec in specs}
     for load in _loads(config, file):
-        for spec in specs:
-            for io in find_backend(spec.name).ios:
+        for variant, backend in taking_part:
+            for io in ios[backend]:
                 yield Cell(
-                    key="/".join((file.name, file.variant, spec.label, load_label(load), io)),
+                    key="/".join((file.name, variant, backend, load_label(load), io)),
                     model=file.name,
-                    variant=file.variant,
-                    backend=spec.label,
+                    variant=variant,
+                    backend=backend,
                     load=load,
                     io=io,
                     status="skipped",

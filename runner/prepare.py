@@ -1,6 +1,9 @@
-"""Opens one model under every backend, runs every shape once, ascending, warms it up, and checks the outputs."""
+"""Opens one model under every contender, runs every shape once, ascending, warms it up, and checks the outputs."""
+
+from pathlib import Path
 
 from runner.bench import Bench, Roster, shape_of
+from runner.contender import Contender
 from runner.errors import JoulebatchError
 from runner.load.warmup import FRESH_INFERENCES, STRETCH_S
 from runner.machine.memory import available_bytes
@@ -10,6 +13,7 @@ from runner.report.schema import UNTRUSTED_PLACEMENTS, Cell, Parity, SessionEntr
 from runner.resume import check_session
 from runner.stats.stability import STRETCHES
 from runner.units import BYTES_PER_MB
+from runner.variants import CLOSENESS
 from runner.workers.crew import BackendLostError
 from runner.workers.parent import CellFailedError, WorkerLostError
 from runner.workers.protocol import Check, Opened, Prepare, Prepared
@@ -19,25 +23,24 @@ _WARM_UP_PART = 0.1
 
 
 def open_sessions(roster: Roster) -> None:
-    """Open the model everywhere; a backend that cannot, or that fell back, costs its own cells."""
-    file, bench = roster.plan.file, roster.bench
+    """Open the model everywhere; a contender that cannot, or that fell back, costs its own cells."""
+    bench = roster.bench
     began_s = bench.budget.now_s()
     bench.progress.say("opening")
-    for label, opened in roster.crew.open_all().items():
-        entry = SessionEntry(
-            model=file.name, variant=file.variant, backend=label, status="opened"
-        ).model_copy(update=_facts(opened, bench))
-        known = roster.so_far.sessions.get(label)
+    for contender, opened in roster.crew.open_all().items():
+        entry = SessionEntry(model=roster.plan.name, **contender._asdict(), status="opened")
+        entry = entry.model_copy(update=_facts(opened, bench))
+        known = roster.so_far.sessions.get(contender)
         check_session(known, entry)
         if isinstance(opened, Opened) and opened.peak_memory_bytes:
-            roster.memory.saw_open(label, opened.peak_memory_bytes)
+            roster.memory.saw_open(contender, opened.peak_memory_bytes)
         if known and known.status == entry.status:
             entry = known  # a resumed run's, with its parity
         else:
             bench.journal.write(SessionLine(entry=entry))
         if entry.status == "opened":
-            roster.sessions[label] = entry
-        for cell in roster.cells_of(label) if entry.status == "failed" else ():
+            roster.sessions[contender] = entry
+        for cell in roster.cells_of(contender) if entry.status == "failed" else ():
             roster.close(cell, "failed", entry.reason)
     roster.fresh_s = bench.budget.now_s() - began_s
 
@@ -65,7 +68,7 @@ def _facts(opened: Opened | JoulebatchError, bench: Bench) -> dict[str, object]:
 
 def prepare_cells(roster: Roster) -> None:
     """Bind, run and warm up every shape, ascending, as far as the budget allows; back to back before paced."""
-    prepared: dict[tuple[str, int, str], Prepared] = {}
+    prepared: dict[tuple[Contender, int, str], Prepared] = {}
     for cell in roster.plan.cells:
         shape = shape_of(cell)
         if cell.key not in roster.live or _does_not_fit(roster, cell):
@@ -79,22 +82,30 @@ def prepare_cells(roster: Roster) -> None:
 
 
 def check_parity(roster: Roster) -> None:
-    """Compare every backend's outputs with the reference; after the first runs, which it would otherwise warm."""
+    """Compare every contender's outputs with the reference; after the first runs, which it would otherwise warm."""
     path = roster.plan.file.reference_path
     unavailable = Parity(status="unavailable", reason="no reference outputs: not exported by joulebatch")
-    for label in dict.fromkeys(cell.backend for cell in roster.ready.values()):
-        if roster.sessions[label].parity:  # checked in an earlier stretch of this run
+    for contender in dict.fromkeys(cell.contender for cell in roster.ready.values()):
+        if roster.sessions[contender].parity:  # checked in an earlier stretch of this run
             continue
-        parity = unavailable if path is None else _compare(roster, label, Check(str(path)))
-        entry = roster.sessions[label].model_copy(update={"parity": parity})
+        parity = unavailable if path is None else _compare(roster, contender, _check(path, contender.variant))
+        entry = roster.sessions[contender].model_copy(update={"parity": parity})
         roster.bench.journal.write(SessionLine(entry=entry))
 
 
-def _compare(roster: Roster, label: str, request: Check) -> Parity:
-    """Return the backend's parity; one that cannot run the reference has none to show, and is not ranked."""
-    roster.bench.progress.say(f"checking the outputs of {label}")
+def _check(reference: Path, variant: str) -> Check:
+    """Return how near the outputs must come: as the backend's own reach, or as a variant's where that is farther."""
+    closeness = CLOSENESS.get(variant)
+    if closeness is None:
+        return Check(str(reference))
+    return Check(str(reference), closeness.tolerance_ratio, closeness.least_agreement_ratio)
+
+
+def _compare(roster: Roster, contender: Contender, request: Check) -> Parity:
+    """Return the contender's parity; one that cannot run the reference has none to show, and is not ranked."""
+    roster.bench.progress.say(f"checking the outputs of {contender}")
     try:
-        return Parity(**roster.crew.check(label, request).parity)
+        return Parity(**roster.crew.check(contender, request).parity)
     except (CellFailedError, WorkerLostError, BackendLostError) as error:
         return Parity(
             status="failed", reason=f"the reference could not be run: {str(error).removesuffix('.')}"
@@ -104,21 +115,21 @@ def _compare(roster: Roster, label: str, request: Check) -> Parity:
 def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
     """Return what the worker saw, or None when the shape failed."""
     rule = roster.bench.profile.warm_up
-    roster.bench.progress.say(f"warming up {cell.backend} at batch {cell.load.batch_size}")
+    roster.bench.progress.say(f"warming up {cell.contender} at batch {cell.load.batch_size}")
     cap_s = _warm_up_cap_s(roster)
     request = Prepare(cell.load.batch_size, cell.io, rule.inferences, cap_s, rule.steady)
     try:
-        done = roster.crew.prepare(cell.backend, request, _predict_s(roster, cell))
+        done = roster.crew.prepare(cell.contender, request, _predict_s(roster, cell))
     except (CellFailedError, WorkerLostError, BackendLostError) as error:
         shape = shape_of(cell)
         roster.fail([each for each in roster.live.values() if shape_of(each) == shape], error)
         return None
     roster.fresh_s += done.first_inference_s + FRESH_INFERENCES * done.inference_s
     if done.peak_memory_bytes:
-        roster.memory.saw(cell.backend, cell.load.batch_size, done.peak_memory_bytes)
+        roster.memory.saw(cell.contender, cell.load.batch_size, done.peak_memory_bytes)
     if done.capped:
         roster.note(
-            f"{cell.backend} at batch {cell.load.batch_size} reached no steady state in {cap_s:.2g} s of warm-up; "
+            f"{cell.contender} at batch {cell.load.batch_size} reached no steady state in {cap_s:.2g} s of warm-up; "
             f"rerun on a quieter machine{', or with a larger --time-budget' if cap_s < rule.cap_s else ''}"
         )
     return done
@@ -182,7 +193,7 @@ def _needs_too_much_memory(roster: Roster, cell: Cell) -> bool:
     """Skip a cell that would wake the kernel's out-of-memory killer, which may not stop at our worker."""
     if roster.so_far.was_visited(cell):
         return False
-    need_bytes = roster.memory.need_bytes(cell.backend, cell.load.batch_size)
+    need_bytes = roster.memory.need_bytes(cell.contender, cell.load.batch_size)
     left_bytes = available_bytes()
     if need_bytes is None or need_bytes <= left_bytes:
         return False
@@ -195,11 +206,11 @@ def _needs_too_much_memory(roster: Roster, cell: Cell) -> bool:
 
 
 def _predict_s(roster: Roster, cell: Cell) -> float:
-    """Return a cell's inference time, scaled from the largest batch of its backend that was run."""
+    """Return a cell's inference time, scaled from the largest batch of its contender that was run."""
     known = [
         (each.load.batch_size, roster.inference_s[key])
         for key, each in roster.ready.items()
-        if (each.backend, each.io) == (cell.backend, cell.io)
+        if (each.contender, each.io) == (cell.contender, cell.io)
     ]
     if not known:
         return predict_inference_s(roster.plan.file, cell.load.batch_size)

@@ -107,7 +107,7 @@ def check_session(was: SessionEntry | None, now: SessionEntry) -> None:
         return
     then = {**was.facts, "nodes": str(was.nodes_by_provider)}
     here = {**now.facts, "nodes": str(now.nodes_by_provider)}
-    _refuse_changes(f"Cannot resume {now.model} on {now.backend}", then, here)
+    _refuse_changes(f"Cannot resume {now.model} on {now.contender}", then, here)
 
 
 def _refuse_changes(what: str, then: Mapping[str, str], now: Mapping[str, str]) -> None:

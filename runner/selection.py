@@ -1,6 +1,6 @@
 """What a configuration selects on this machine: models, backends, meters; everything checked before measuring."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from runner.modelfile import STUDY_MODELS, ModelFile, open_model
 from runner.onnxfile import open_onnx
 from runner.plan import ModelPlan, make_plan
 from runner.queue.config import QueueConfig
+from runner.variants import REFERENCE_VARIANT
 from runner.workers.interpreter import Interpreter, probe
 
 DEFAULT_BACKENDS = ("cpu", "torch", "cuda")
@@ -39,6 +40,21 @@ class Selection:
     """that a queue decodes, each of them whole"""
     queue_files: Mapping[str, str] = field(default_factory=dict)
     """sha256 of what a queue reads beside the model, by what the command line calls it"""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which variants are not measured on which backends, for a reader of the report."""
+        asked = tuple(dict.fromkeys(file.variant for file in self.files))
+        lacking = {
+            spec.label: [each for each in asked if each not in find_backend(spec.name).variants]
+            for spec in self.specs
+        }
+        return tuple(
+            f"{label} runs {' and '.join(find_backend(spec.name).variants)} only: "
+            f"{', '.join(lacking[label])} not measured on it"
+            for spec in self.specs
+            if lacking[label := spec.label]
+        )
 
 
 def select(config: RunConfig) -> Selection:
@@ -79,7 +95,8 @@ def select_backends(config: RunConfig) -> tuple[BackendSpec, ...]:
     specs = parse_specs(config.backends)
     interpreters = select_interpreters(config, specs)
     if not specs:
-        return parse_specs(default_backends(exported_only=not config.onnx_files))
+        labels = default_backends(exported_only=not config.onnx_files, variants=_variants(config))
+        return parse_specs(labels)
     return tuple(_select_backend(config, spec, interpreters) for spec in specs)
 
 
@@ -131,6 +148,13 @@ def _select_backend(
             got="a bare ONNX file",
             fix=f"Drop --backend {spec.text}, or pass the model by -m",
         )
+    if not set(_variants(config)) & set(backend.variants):
+        raise UsageError(
+            f"Cannot run {spec.text} here",
+            expected=f"--variant {' or '.join(backend.variants)}",
+            got=" and ".join(config.variants),
+            fix=f"Add --variant {backend.variants[0]}, or drop --backend {spec.text}",
+        )
     for name in _BY_SIZE:
         if config.queue and spec.options.get(name) == "on":
             raise UsageError(
@@ -142,8 +166,16 @@ def _select_backend(
     return replace(spec, python=interpreter.python) if interpreter else spec
 
 
-def default_backends(*, exported_only: bool) -> tuple[str, ...]:
-    """Return the default backends that this machine has.
+def _variants(config: RunConfig) -> tuple[str, ...]:
+    """Return the variants of a run; a bare file is what it is, the reference of itself."""
+    bare = (REFERENCE_VARIANT,) if config.onnx_files else ()
+    return (*config.variants, *bare)
+
+
+def default_backends(
+    *, exported_only: bool, variants: Collection[str] = (REFERENCE_VARIANT,)
+) -> tuple[str, ...]:
+    """Return the default backends that this machine has, and that can run one of these variants.
 
     Raises:
         AbsentError: not even the CPU backend.
@@ -156,25 +188,35 @@ def default_backends(*, exported_only: bool) -> tuple[str, ...]:
         if name in backend_names()
         and find_backend(name).missing() is None
         and (exported_only or not find_backend(name).needs_manifest)
+        and set(variants) & set(find_backend(name).variants)
     )
 
 
 def select_models(config: RunConfig) -> tuple[ModelFile, ...]:
-    """Return the models of a run, each verified.
+    """Return the models of a run, each verified, all variants of one beside each other.
 
     Raises:
         UsageError, AbsentError, FileError: a model that is unknown, absent or broken.
     """
+    if config.onnx_files and not config.models and config.variants != (REFERENCE_VARIANT,):
+        raise UsageError(
+            f"Cannot run --variant {config.variants[0]} of {config.onnx_files[0]}",
+            expected="a model exported by joulebatch",
+            got="a bare ONNX file",
+            fix="Drop --variant, or pass the model by -m",
+        )
     names = config.models or (() if config.onnx_files else STUDY_MODELS)
-    files = (
-        *(open_model(config.models_dir, name) for name in names),
-        *(open_onnx(path, config.shapes) for path in config.onnx_files),
+    models = (
+        *(tuple(open_model(config.models_dir, name, each) for each in config.variants) for name in names),
+        *((open_onnx(path, config.shapes),) for path in config.onnx_files),
     )
-    for name, count in ((file.name, sum(other.name == file.name for other in files)) for file in files):
-        if count > 1:
+    given = [own[0].name for own in models]
+    for name in given:
+        if (count := given.count(name)) > 1:
             raise UsageError(
                 f"Model {name!r} was given {count} times", fix="Give it once, or rename one file"
             )
+    files = tuple(file for own in models for file in own)
     inputs = {spec.name for file in files if file.manifest is None for spec in file.inputs}
     for name in config.shapes:
         if name not in inputs:

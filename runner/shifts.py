@@ -42,13 +42,13 @@ class Shifts:
         return max(fewest, ceil(_BLOCKS_PER_FRESH * self._roster.fresh_s / block_s))
 
     def change(self, number: int) -> None:
-        """Put a fresh worker in the place of each, before this block; a backend that does not open again is out."""
+        """Put a fresh worker in the place of each, before this block; a contender that does not open again is out."""
         roster, budget = self._roster, self._roster.bench.budget
         began_s, self._began_at = budget.now_s(), number
         roster.bench.progress.say("starting fresh workers")
-        labels = dict.fromkeys(cell.backend for cell in roster.ready.values())
-        lost = roster.crew.refresh(*labels)
-        for label, error in lost.items():
-            roster.fail(roster.cells_of(label), error)
+        gone = dict.fromkeys(cell.contender for cell in roster.ready.values())
+        lost = roster.crew.refresh(*gone)
+        for contender, error in lost.items():
+            roster.fail(roster.cells_of(contender), error)
         if not lost:  # a time limit that one of them ran into says nothing of the others
             roster.fresh_s = budget.now_s() - began_s

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
+from runner.contender import Contender
 from runner.report.lines import (
     BlockLine,
     CellLine,
@@ -75,16 +76,15 @@ class ModelSoFar(BlocksSoFar):
     done: bool = False
     cells: dict[str, Cell] = field(default_factory=dict)
     """by key: the latest of each"""
-    sessions: dict[str, SessionEntry] = field(default_factory=dict)
-    """by backend"""
+    sessions: dict[Contender, SessionEntry] = field(default_factory=dict)
     means_s: dict[str, dict[int, float]] = field(default_factory=dict)
     """``latency_mean_s`` by cell and finished block"""
     takers: dict[str, dict[int, int]] = field(default_factory=dict)
     """number of the worker by cell and finished block"""
     late: dict[str, int] = field(default_factory=dict)
     """by cell: windows of finished blocks that ran late"""
-    workers: dict[str, int] = field(default_factory=dict)
-    """by backend: how many processes took its windows in earlier stretches"""
+    workers: dict[Contender, int] = field(default_factory=dict)
+    """how many processes took its windows in earlier stretches"""
     queue: QueueSoFar = field(default_factory=QueueSoFar)
 
     def is_closed(self, planned: Cell) -> bool:
@@ -116,8 +116,8 @@ class SoFar:
     """What a run knows when it begins or goes on."""
 
     header: HeaderLine
-    models: Mapping[tuple[str, str], ModelSoFar]
-    """by name and variant, in the order of the run"""
+    models: Mapping[str, ModelSoFar]
+    """by name, in the order of the run"""
     measured_s: float
     """wall time of all earlier stretches"""
     idle: tuple[IdleWindow, ...]
@@ -133,11 +133,11 @@ def so_far_of(header: HeaderLine, lines: Iterable[Line] = (), torn_bytes: int = 
         lines: those after it.
         torn_bytes: of the last line.
     """
-    models = {(model.name, model.variant): ModelSoFar() for model in header.models}
+    models = {model.name: ModelSoFar() for model in header.models}
     for cell in header.cells:
-        models[cell.model, cell.variant].cells[cell.key] = cell
+        models[cell.model].cells[cell.key] = cell
     for queue_cell in header.queue_cells or ():
-        models[queue_cell.model, queue_cell.variant].queue.cells[queue_cell.key] = queue_cell
+        models[queue_cell.model].queue.cells[queue_cell.key] = queue_cell
     contents = _Contents(models)
     for line in lines:
         contents.add(line)
@@ -148,7 +148,7 @@ def so_far_of(header: HeaderLine, lines: Iterable[Line] = (), torn_bytes: int = 
 class _Contents:
     """What the lines said, by subject."""
 
-    models: Mapping[tuple[str, str], ModelSoFar]
+    models: Mapping[str, ModelSoFar]
     idle: list[IdleWindow] = field(default_factory=list)
     open: list[Window] = field(default_factory=list)
     """windows since the last line that ended a block"""
@@ -160,18 +160,18 @@ class _Contents:
         self.time.add(line)
         match line:
             case SessionLine(entry=session):
-                self.models[session.model, session.variant].sessions[session.backend] = session
+                self.models[session.model].sessions[session.contender] = session
             case CellLine(entry=cell):
-                self.models[cell.model, cell.variant].cells[cell.key] = cell
+                self.models[cell.model].cells[cell.key] = cell
             case WindowLine(entry=window):
                 self._add_window(window)
             case BlockLine():
-                self.models[line.model, line.variant].finish_block(line, self.open)
+                self.models[line.model].finish_block(line, self.open)
                 self.open = []
             case QueueCellLine() | QueueWindowLine() | QueueBlockLine():
                 self._add_queue(line)
             case ModelEndLine():
-                self.models[line.model, line.variant].done = True
+                self.models[line.model].done = True
             case IdleLine(entry=idle):
                 self.idle.append(idle)
             case ResumeLine():
@@ -182,20 +182,20 @@ class _Contents:
         model, cell = next(
             (model, model.cells[window.cell]) for model in self.models.values() if window.cell in model.cells
         )
-        model.workers[cell.backend] = max(model.workers.get(cell.backend, 0), window.worker + 1)
+        model.workers[cell.contender] = max(model.workers.get(cell.contender, 0), window.worker + 1)
 
     def _add_queue(self, line: QueueCellLine | QueueWindowLine | QueueBlockLine) -> None:
         match line:
             case QueueCellLine(entry=cell):
-                self.models[cell.model, cell.variant].queue.cells[cell.key] = cell
+                self.models[cell.model].queue.cells[cell.key] = cell
             case QueueWindowLine(entry=window):
                 self._add_queue_window(window)
             case QueueBlockLine():
-                self.models[line.model, line.variant].queue.count_block(line, self.queue_open)
+                self.models[line.model].queue.count_block(line, self.queue_open)
                 self.queue_open = []
 
     def _add_queue_window(self, window: QueueWindow) -> None:
         self.queue_open.append(window)
         model = next(model for model in self.models.values() if window.cell in model.queue.cells)
-        label = model.queue.cells[window.cell].backend
-        model.workers[label] = max(model.workers.get(label, 0), window.worker + 1)
+        contender = model.queue.cells[window.cell].contender
+        model.workers[contender] = max(model.workers.get(contender, 0), window.worker + 1)

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from runner.bench import Roster
 from runner.conditions import Conditions, disturbance
+from runner.contender import Contender
 from runner.meters.interface import Energy
 from runner.meters.recorder import Ahead
 from runner.plan import period_s, timed_s, untimed_s, visit_s
@@ -47,7 +48,7 @@ def take_window(roster: Roster, cell: Cell, block: int, count: int) -> Window | 
     predicted_s = visit_s(cell, each_s, count)
     try:
         seen = visit(
-            roster, cell.backend, ahead, lambda: roster.crew.measure(cell.backend, request, predicted_s)
+            roster, cell.contender, ahead, lambda: roster.crew.measure(cell.contender, request, predicted_s)
         )
     except (CellFailedError, WorkerLostError, BackendLostError) as error:
         roster.fail((cell,), error)
@@ -73,8 +74,8 @@ def take_window(roster: Roster, cell: Cell, block: int, count: int) -> Window | 
     return window
 
 
-def visit(roster: Roster, label: str, ahead: Ahead, ask: Callable[[], _Span]) -> Visit[_Span]:
-    """Return what a backend's worker measures, framed by meters and evidence.
+def visit(roster: Roster, contender: Contender, ahead: Ahead, ask: Callable[[], _Span]) -> Visit[_Span]:
+    """Return what a contender's worker measures, framed by meters and evidence.
 
     Nothing is drawn or logged between the moment the meters begin and the moment they end.
 
@@ -82,22 +83,22 @@ def visit(roster: Roster, label: str, ahead: Ahead, ask: Callable[[], _Span]) ->
         CellFailedError, WorkerLostError, BackendLostError: as ``ask`` does; the meters are as before.
     """
     bench, crew = roster.bench, roster.crew
-    if crew.cpu_s(label) is None:  # lost in another window; opening a fresh one is no part of this one
-        crew.replace(label)
-    others_before_s, poller_before_s = crew.others_cpu_s(label), bench.meters.poller_cpu_s
+    if crew.cpu_s(contender) is None:  # lost in another window; opening a fresh one is no part of this one
+        crew.replace(contender)
+    others_before_s, poller_before_s = crew.others_cpu_s(contender), bench.meters.poller_cpu_s
     bench.meters.begin(ahead)
-    bench.observer.begin(crew.cpu_s(label))
+    bench.observer.begin(crew.cpu_s(contender))
     try:
         measured = ask()
     except (CellFailedError, WorkerLostError, BackendLostError):
         bench.meters.cancel()
         raise
-    conditions = bench.observer.end(crew.cpu_s(label), measured)
+    conditions = bench.observer.end(crew.cpu_s(contender), measured)
     energy = bench.meters.end(measured.started_s, measured.ended_s)
-    rested = crew.others_cpu_s(label) <= others_before_s
+    rested = crew.others_cpu_s(contender) <= others_before_s
     return Visit(
         measured=measured,
-        worker=crew.worker_number(label),
+        worker=crew.worker_number(contender),
         conditions=conditions,
         energy=energy,
         poller_cpu_s=bench.meters.poller_cpu_s - poller_before_s,

@@ -7,6 +7,7 @@ from runner.backends.interface import Io, Missing, OpenRequest, Session
 from runner.backends.placement import CPU_PROVIDER
 from runner.backends.session_options import ARENA, GRAPH_OPTIONS, INSTANCES, THREAD_OPTIONS, restrict_cores
 from runner.backends.wheels import missing_wheel
+from runner.variants import VARIANTS
 
 
 class CpuBackend:
@@ -18,6 +19,7 @@ class CpuBackend:
     options = (*THREAD_OPTIONS, *GRAPH_OPTIONS, ARENA, INSTANCES)
     ios: tuple[Io, ...] = ("host",)
     needs_manifest = False
+    variants = VARIANTS
 
     def parity_tolerance_ratio(self, options: Mapping[str, str]) -> float:  # noqa: ARG002 - part of the interface
         """Return the tolerance for another order of the same fp32 sums."""

@@ -10,6 +10,7 @@ from runner.backends.interface import Io, Missing, OpenRequest, Option, Session
 from runner.backends.session_options import GRAPH_OPTIONS, THREAD_OPTIONS, restrict_cores
 from runner.backends.spec import size_bytes
 from runner.backends.wheels import installed_wheels, missing_wheel
+from runner.variants import VARIANTS
 
 PROVIDER = "CUDAExecutionProvider"
 
@@ -39,6 +40,7 @@ class CudaBackend:
     )
     ios: tuple[Io, ...] = ("host", "device")
     needs_manifest = False
+    variants = VARIANTS
 
     def parity_tolerance_ratio(self, options: Mapping[str, str]) -> float:
         """Return the tolerance: TF32 keeps 10 bits of mantissa."""

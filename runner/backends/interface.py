@@ -123,5 +123,9 @@ class Backend(Protocol):
     def needs_manifest(self) -> bool:
         """Whether it can only run exported models (PyTorch rebuilds the network from the recipe)."""
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The variants of a model that it can run (PyTorch has the network of fp32 alone)."""
+
     def open(self, request: OpenRequest) -> Session:
         """Return the session. Runs in a worker."""

@@ -6,6 +6,7 @@ from typing import Literal
 from runner.backends.interface import Io, Missing, OpenRequest, Option, Session
 from runner.backends.session_options import AFFINITY, restrict_cores, threads
 from runner.backends.wheels import installed_wheels, missing_wheel
+from runner.variants import VARIANTS
 
 PROVIDER = "OpenVINOExecutionProvider"
 
@@ -22,6 +23,7 @@ class OpenVinoBackend:
     )
     ios: tuple[Io, ...] = ("host",)
     needs_manifest = False
+    variants = VARIANTS
 
     def parity_tolerance_ratio(self, options: Mapping[str, str]) -> float:  # noqa: ARG002 - part of the interface
         """Return the tolerance for another order of the same fp32 sums."""

@@ -65,8 +65,8 @@ def to_verify(answer: "Recommendation") -> tuple["Prediction", ...]:
     assert answer.winner is not None
     winner = answer.winner.prediction
     naive = [each.rated.prediction for each in answer.naive if each.rated.prediction.stable]
-    other = [each for each in naive if (each.backend, each.policy) != (winner.backend, winner.policy)]
-    other.sort(key=lambda each: each.backend != winner.backend)
+    other = [each for each in naive if (each.contender, each.policy) != (winner.contender, winner.policy)]
+    other.sort(key=lambda each: each.contender != winner.contender)
     return (winner, *other[:1])
 
 
@@ -90,7 +90,8 @@ def verifying_config(
         FEWEST_REQUESTS,
         min(REQUESTS, int(LONGEST_S * (question.rate_hz or REQUESTS))),
     )
-    pairs = len(set(labels)) * len({each.policy for each in chosen})
+    variants = tuple(dict.fromkeys(each.variant for each in chosen))
+    pairs = len(set(labels)) * len(variants) * len({each.policy for each in chosen})
     budget_s = CALIBRATION_S + REPLAY_ALLOWANCE * pairs * requests / (question.rate_hz or 1.0)
     rates = "" if question.rate_hz is None else f"{question.rate_hz!r}"
     files = tuple(file for file in begun_with["onnx_files"] if Path(file).stem == answer.model)
@@ -100,6 +101,7 @@ def verifying_config(
         | {
             "models": () if files else (answer.model,),
             "onnx_files": files,
+            "variants": variants,
             "interpreters": {name: path for name, path in begun_with["interpreters"].items() if name in used},
             "backends": specs,
             "baseline": None,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from runner.cli.options import DETAILS, FOLDER, MODELS_DIR, REPORTS_DIR, format_option
+from runner.cli.options import ALLOW_UNVERIFIED, DETAILS, FOLDER, MODELS_DIR, REPORTS_DIR, format_option
 from runner.cli.settings import CONFIG
 from runner.errors import SIGNALLED, AbsentError
+from runner.variants import REFERENCE_VARIANT, VARIANTS
 
 if TYPE_CHECKING:
     from runner.config import RunConfig
@@ -31,6 +32,16 @@ _WHAT = (
         metavar="NAME",
         show_default="the five of the study",
         help="An exported model, or the unique beginning of its name; repeatable.",
+    ),
+    click.option(
+        "--variant",
+        "variants",
+        multiple=True,
+        metavar="|".join(VARIANTS),
+        default=(REFERENCE_VARIANT,),
+        show_default=REFERENCE_VARIANT,
+        help="A file of each exported model, as joulebatch export --variant makes it; the first is the baseline's; "
+        "repeatable.",
     ),
     click.option(
         "--onnx",
@@ -111,6 +122,7 @@ _EFFORT = (
         show_default="off",
         help="Measure also where heavy operators run on another provider than asked for.",
     ),
+    ALLOW_UNVERIFIED,
     MODELS_DIR,
     REPORTS_DIR,
     click.option("--name", metavar="TEXT", show_default="none", help="A name for the report."),
@@ -230,9 +242,9 @@ def _progress(config: "RunConfig", *, quiet: bool, verbose: bool) -> "Progress":
 
 
 def _warn_of_random_weights(selection: "Selection") -> None:
-    names = [
+    names = dict.fromkeys(
         file.name for file in selection.files if file.manifest and file.manifest.weights.kind == "random"
-    ]
+    )
     if names:
         click.echo(
             f"RANDOM weights: {', '.join(names)}. Speed and energy are real, answers mean nothing.", err=True

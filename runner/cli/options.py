@@ -25,6 +25,12 @@ REPORTS_DIR = click.option(
     show_default=True,
     help="Where reports are archived.",
 )
+ALLOW_UNVERIFIED = click.option(
+    "--allow-unverified",
+    is_flag=True,
+    show_default="off",
+    help="Let variants win whose quality nobody can know, as with random weights; one that lost it never does.",
+)
 DETAILS = click.option(
     "--details", is_flag=True, show_default="off", help="Show everything, settings and intervals included."
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.options import REPORTS_DIR, PolicyCommand, format_option
+from runner.cli.options import ALLOW_UNVERIFIED, REPORTS_DIR, PolicyCommand, format_option
 from runner.errors import GateError, UsageError
 
 if TYPE_CHECKING:  # these load pydantic and scipy, which no help needs
@@ -85,6 +85,7 @@ A report has what this needs when it was measured with idle gaps, for example:
     show_default="off",
     help="Replay the winner and the naive choice live, and show predicted beside measured.",
 )
+@ALLOW_UNVERIFIED
 @REPORTS_DIR
 @format_option()
 @click.option("-q", "--quiet", is_flag=True, show_default="off", help="No progress on stderr.")
@@ -101,6 +102,7 @@ def recommend(  # noqa: PLR0913 - one for each flag
     policies: tuple[str, ...],
     seed: int,
     verify: bool,
+    allow_unverified: bool,
     reports_dir: Path,
     format_name: str,
     quiet: bool,
@@ -134,7 +136,7 @@ def recommend(  # noqa: PLR0913 - one for each flag
             fix="Drop one, or replay the policy: joulebatch queue --policy SPEC",
         )
     loaded, latencies_s = load_with_latencies(resolve(reports_dir, report))
-    eligible = find_eligible(loaded, latencies_s, model, backends)
+    eligible = find_eligible(loaded, latencies_s, model, backends, allow_unverified=allow_unverified)
     progress = _progress(quiet=quiet, verbose=verbose)
     try:
         if specs:

@@ -1,6 +1,6 @@
 """How much memory there is, and how much more a batch will need: asked before the kernel has to answer."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 
 import psutil
@@ -45,34 +45,34 @@ class MemoryForecast:
     """
 
     def __init__(self) -> None:
-        self._opened: dict[str, int] = {}
-        self._peaks: dict[str, int] = {}
-        self._growths: dict[str, tuple[int, int]] = {}
-        """by backend: the largest batch seen, and the growth of the process up to then"""
+        self._opened: dict[Hashable, int] = {}
+        self._peaks: dict[Hashable, int] = {}
+        self._growths: dict[Hashable, tuple[int, int]] = {}
+        """the largest batch seen, and the growth of the process up to then"""
 
-    def saw_open(self, backend: str, peak_bytes: int) -> None:
+    def saw_open(self, worker: Hashable, peak_bytes: int) -> None:
         """Take the peak of a process that just opened the model; a fresh worker begins anew there.
 
         The forecast is sharp when that peak leaves out what opening took for a moment only.
         """
-        self._opened[backend] = self._peaks[backend] = peak_bytes
+        self._opened[worker] = self._peaks[worker] = peak_bytes
 
-    def saw(self, backend: str, batch_size: int, peak_bytes: int) -> None:
+    def saw(self, worker: Hashable, batch_size: int, peak_bytes: int) -> None:
         """Take the peak of a process after it ran a batch; it says nothing where that of opening is unknown."""
-        if backend not in self._opened:
+        if worker not in self._opened:
             return
-        self._peaks[backend] = max(peak_bytes, self._peaks[backend])
-        largest, _ = self._growths.get(backend, (0, 0))
+        self._peaks[worker] = max(peak_bytes, self._peaks[worker])
+        largest, _ = self._growths.get(worker, (0, 0))
         if batch_size >= largest:
-            self._growths[backend] = (batch_size, self._peaks[backend] - self._opened[backend])
+            self._growths[worker] = (batch_size, self._peaks[worker] - self._opened[worker])
 
-    def need_bytes(self, backend: str, batch_size: int) -> int | None:
+    def need_bytes(self, worker: Hashable, batch_size: int) -> int | None:
         """Return what a batch will need beyond the present peak of its worker, rounded up as arenas do.
 
         None before a batch was seen, and while no growth is: opening may have taken more than any batch until then.
         """
-        largest, growth_bytes = self._growths.get(backend, (0, 0))
+        largest, growth_bytes = self._growths.get(worker, (0, 0))
         if growth_bytes <= 0:
             return None
-        grown_bytes = self._peaks[backend] - self._opened[backend]
+        grown_bytes = self._peaks[worker] - self._opened[worker]
         return max(0, round(_MARGIN_RATIO * (growth_bytes * batch_size / largest - grown_bytes)))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.bench import Roster
+from runner.contender import Contender
 from runner.policies.registry import POLICIES, parse_policy
 from runner.queue.arrivals import mean_rate_hz
 from runner.report.lines import QueueCellLine
@@ -56,34 +57,34 @@ class Admitted:
 
 
 class Services:
-    """What batches of one model take on each backend, as this run saw so far; between sizes on straight lines."""
+    """What batches of one model take each contender, as this run saw so far; between sizes on straight lines."""
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
-        self._seen_s: dict[tuple[str, float], dict[int, float]] = {}
+        self._seen_s: dict[tuple[Contender, float], dict[int, float]] = {}
         for key, cell in roster.ready.items():
             if cell.load.pace_hz is None and cell.io == "host":
-                sizes = self._seen_s.setdefault((cell.backend, cell.load.gap_s), {})
+                sizes = self._seen_s.setdefault((cell.contender, cell.load.gap_s), {})
                 sizes[cell.load.batch_size] = self._mean_s(key)
 
     def _mean_s(self, key: str) -> float:
         means_s = self._roster.so_far.means_s.get(key)
         return fmean(means_s.values()) if means_s else self._roster.inference_s[key]
 
-    def largest(self, backend: str) -> int:
+    def largest(self, contender: Contender) -> int:
         """Return the largest batch that was measured back to back; 0 where none was."""
-        return max(self._seen_s.get((backend, 0.0), {0: 0.0}))
+        return max(self._seen_s.get((contender, 0.0), {0: 0.0}))
 
-    def hot_s(self, backend: str, largest: int) -> NDArray[np.float64]:
+    def hot_s(self, contender: Contender, largest: int) -> NDArray[np.float64]:
         """Return the times back to back by batch size, from 0 (unused) to the largest."""
-        return self._by_size(self._seen_s[backend, 0.0], largest)
+        return self._by_size(self._seen_s[contender, 0.0], largest)
 
-    def after_gaps_s(self, backend: str, largest: int) -> NDArray[np.float64]:
+    def after_gaps_s(self, contender: Contender, largest: int) -> NDArray[np.float64]:
         """Return the longest times after any gap by batch size: what a deadline has to allow for."""
         times = [
             self._by_size(sizes, largest)
-            for (label, _), sizes in self._seen_s.items()
-            if label == backend and max(sizes) >= largest
+            for (who, _), sizes in self._seen_s.items()
+            if who == contender and max(sizes) >= largest
         ]
         longest_s: NDArray[np.float64] = np.max(times, axis=0)
         return longest_s
@@ -154,23 +155,25 @@ def _expected_s(cell: QueueCell, services: Services) -> NDArray[np.float64]:
     """Return the expected times of batches: those that the policy was told, or what was seen so far."""
     if cell.expected_service_s:
         return np.array(cell.expected_service_s)
-    return services.after_gaps_s(cell.backend, parse_policy(cell.load.policy).largest_batch)
+    return services.after_gaps_s(cell.contender, parse_policy(cell.load.policy).largest_batch)
 
 
 def _rated(cell: QueueCell, services: Services) -> QueueCell:
     """Return a cell with its rate and capacity, or why there is nothing to replay; once told, they stay."""
     policy = parse_policy(cell.load.policy)
-    if services.largest(cell.backend) < policy.largest_batch:
-        return _closed(cell, "skipped", f"batch {policy.largest_batch} was not measured on {cell.backend}")
+    if services.largest(cell.contender) < policy.largest_batch:
+        return _closed(cell, "skipped", f"batch {policy.largest_batch} was not measured on {cell.contender}")
     if cell.capacity_hz is not None:
         return cell
-    hot_s = services.hot_s(cell.backend, policy.largest_batch)
+    hot_s = services.hot_s(cell.contender, policy.largest_batch)
     capacity_hz = capacity(hot_s, fixed=policy.kind == "fixed")
     rate_hz = _rate_hz(cell, services)
     load = cell.load.model_copy(update={"request_rate_hz": rate_hz})
     told: dict[str, object] = {"capacity_hz": capacity_hz, "load": load}
     if POLICIES[policy.kind].needs_service_times:
-        told["expected_service_s"] = tuple(services.after_gaps_s(cell.backend, policy.largest_batch).tolist())
+        told["expected_service_s"] = tuple(
+            services.after_gaps_s(cell.contender, policy.largest_batch).tolist()
+        )
     cell = cell.model_copy(update=told)
     if rate_hz >= capacity_hz:
         return _closed(cell, "overloaded", f"{rate_hz:.3g} requests/s, capacity {capacity_hz:.3g}/s")
@@ -183,8 +186,8 @@ def _rate_hz(cell: QueueCell, services: Services) -> float:
     if load.request_rate_hz is not None:
         return load.request_rate_hz
     if load.relative_load is not None:
-        largest = services.largest(cell.backend)
-        return load.relative_load * capacity(services.hot_s(cell.backend, largest), fixed=False)
+        largest = services.largest(cell.contender)
+        return load.relative_load * capacity(services.hot_s(cell.contender, largest), fixed=False)
     return mean_rate_hz(load.arrivals, load.request_count)
 
 

@@ -71,7 +71,7 @@ class _QueueBlocks:
             run_another_block(self._roster)
         self._close_lost()
         windows = []
-        order = random.Random(f"{bench.terms.seed}/{plan.file.name}/queue/{number}")  # noqa: S311 - an order, no secret
+        order = random.Random(f"{bench.terms.seed}/{plan.name}/queue/{number}")  # noqa: S311 - an order, no secret
         for key in order.sample(sorted(self._cells), len(self._cells)):
             bench.progress.say(f"block {number + 1}, {key}")
             window = take_queue_window(
@@ -81,20 +81,20 @@ class _QueueBlocks:
                 windows.append(window)
             if self._so_far.cells.get(key) and self._so_far.cells[key].status in {"failed", "overloaded"}:
                 del self._cells[key]
-        line = QueueBlockLine(model=plan.file.name, variant=plan.file.variant, block=number, repeats=repeats)
+        line = QueueBlockLine(model=plan.name, block=number, repeats=repeats)
         bench.journal.write(line)
         self._so_far.count_block(line, windows)
 
     def _close_lost(self) -> None:
-        """Close the cells of backends that did not open again."""
-        there = {cell.backend for cell in self._roster.ready.values()}
+        """Close the cells of contenders that did not open again."""
+        there = {cell.contender for cell in self._roster.ready.values()}
         for key, each in list(self._cells.items()):
-            if each.cell.backend not in there:
+            if each.cell.contender not in there:
                 close(
                     self._roster,
                     each.cell,
                     "failed",
-                    f"{each.cell.backend} was lost when it was started anew",
+                    f"{each.cell.contender} was lost when it was started anew",
                 )
                 del self._cells[key]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 
 from runner.arrivals.registry import parse_arrivals
-from runner.backends.spec import BackendSpec
+from runner.contender import Contender
 from runner.errors import UsageError
 from runner.modelfile import ModelFile
 from runner.policies.registry import parse_policy
@@ -15,14 +15,14 @@ from runner.report.schema import NOT_REACHED
 
 
 def queue_cells(
-    config: QueueConfig, file: ModelFile, specs: Sequence[BackendSpec], windows: int
+    config: QueueConfig, file: ModelFile, taking_part: Sequence[Contender], windows: int
 ) -> tuple[QueueCell, ...]:
-    """Return the cells of a model: rate by rate, the policies of each in the order given, backends side by side.
+    """Return the cells of a model: rate by rate, the policies of each in the order given, contenders side by side.
 
     Args:
         config: what was asked for.
         file: the model.
-        specs: the backends.
+        taking_part: the contenders.
         windows: how many each cell gets, over which its requests are spread.
 
     Raises:
@@ -36,16 +36,16 @@ def queue_cells(
     _check_batches(config, file, count, windows)
     return tuple(
         QueueCell(
-            key="/".join((file.name, file.variant, spec.label, load_label(load))),
+            key="/".join((file.name, variant, backend, load_label(load))),
             model=file.name,
-            variant=file.variant,
-            backend=spec.label,
+            variant=variant,
+            backend=backend,
             load=load,
             status="skipped",
             reason=NOT_REACHED,
         )
         for load in _loads(config, count)
-        for spec in specs
+        for variant, backend in taking_part
     )
 
 

@@ -27,7 +27,7 @@ def take_queue_window(
     predicted_s = arrivals_s[-1] + admitted.longest_wait_s + float(admitted.service_s[-1])
     ahead = Ahead(VISIT_S, arrivals_s[-1] + float(admitted.service_s[-1]))
     try:
-        seen = visit(roster, cell.backend, ahead, lambda: crew.serve(cell.backend, request, predicted_s))
+        seen = visit(roster, cell.contender, ahead, lambda: crew.serve(cell.contender, request, predicted_s))
     except (CellFailedError, WorkerLostError, BackendLostError) as error:
         close(roster, cell, "failed", str(error).removesuffix("."))
         return None

@@ -60,7 +60,7 @@ def _row(cell: Cell, windows: list[Window]) -> tuple[str, ...]:
     states = [state for conditions in taken for state in (conditions.before, conditions.after)]
     gpus = [gpu for state in states for gpu in state.gpus]
     return (
-        cell.backend,
+        str(cell.contender),
         load_text(cell.load),
         cell.io,
         numbers.percent(summary.variation_ratio if summary else None),

@@ -6,7 +6,7 @@ from typing import TextIO
 
 from runner.render.fields import interval_fields, limits_fields
 from runner.render.queue_data import queue_rows
-from runner.report.schema import Cell, Comparison, Report, SessionEntry
+from runner.report.schema import Cell, Comparison, ModelEntry, Report, SessionEntry
 
 
 def write_json(report: Report, stream: TextIO, *, details: bool, width: int | None = None) -> None:
@@ -26,12 +26,14 @@ def write_csv(report: Report, stream: TextIO, *, details: bool, width: int | Non
 
 def _cell_rows(report: Report) -> list[dict[str, object]]:
     comparisons: dict[tuple[str, str], Comparison] = {(c.cell, c.metric): c for c in report.comparisons}
-    sessions = {(entry.model, entry.variant, entry.backend): entry for entry in report.sessions}
+    sessions = {(entry.model, entry.contender): entry for entry in report.sessions}
+    files = {(entry.name, entry.variant): entry for entry in report.models}
     return [
         {
             "report_id": report.report_id,
             **_cell(cell),
-            **_session(sessions.get((cell.model, cell.variant, cell.backend))),
+            **_file(files.get((cell.model, cell.variant))),
+            **_session(sessions.get((cell.model, cell.contender))),
             **_ratios(cell, comparisons),
         }
         for cell in report.cells
@@ -82,6 +84,17 @@ def _cell(cell: Cell) -> dict[str, object]:
         "first_inference_s": cell.first_inference_s,
         "peak_memory_bytes": cell.peak_memory_bytes,
         "predicted_inference_s": cell.predicted_inference_s,
+    }
+
+
+def _file(file: ModelEntry | None) -> dict[str, object]:
+    parity = file.parity if file else None
+    return {
+        "file_size_bytes": file.size_bytes if file else None,
+        "quality": file.quality if file else None,
+        "file_parity_status": parity.status if parity else None,
+        "file_parity_max_error_ratio": parity.max_error_ratio if parity else None,
+        "file_parity_top1_agreement_ratio": parity.top1_agreement_ratio if parity else None,
     }
 
 

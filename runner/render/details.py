@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from runner.render import numbers
 from runner.render.conditions import CONDITIONS_NOTE, conditions_table, machine_lines
+from runner.render.files import quality_text
 from runner.render.layout import Column, Section, Table
-from runner.render.names import load_text
+from runner.render.names import load_text, model_text
 from runner.render.numbers import NOTHING, Scale
 from runner.render.queue import queue_cells_of
 from runner.render.queue_batches import batches_table
@@ -17,7 +18,6 @@ from runner.report.schema import (
     Cell,
     CellSummary,
     EnergySummary,
-    ModelEntry,
     Report,
     SessionEntry,
 )
@@ -58,7 +58,7 @@ _INTERVAL_COLUMNS = (
 
 def detail_sections(report: Report) -> tuple[Section, ...]:
     """Return the run's own facts and one section per model."""
-    return (_run_section(report), *(_model_section(report, model) for model in report.models))
+    return (_run_section(report), *(_model_section(report, model) for model in report.model_names))
 
 
 def _run_section(report: Report) -> Section:
@@ -90,9 +90,9 @@ def _backend_line(backend: BackendEntry) -> str:
     return f"options of {backend.label}{spec}: {_pairs(backend.options) or 'none'}{interpreter}"
 
 
-def _model_section(report: Report, model: ModelEntry) -> Section:
+def _model_section(report: Report, model: str) -> Section:
     cells = cells_of(report, model)
-    sessions = tuple(s for s in report.sessions if (s.model, s.variant) == (model.name, model.variant))
+    sessions = tuple(session for session in report.sessions if session.model == model)
     tables = (
         Table(_SESSION_COLUMNS, tuple(_session_row(session) for session in sessions)),
         Table(_RUN_COLUMNS, tuple(_run_row(cell) for cell in cells)),
@@ -103,8 +103,13 @@ def _model_section(report: Report, model: ModelEntry) -> Section:
         batches_table(queue_cells_of(report, model)),
     )
     kept = tuple(table.without_empty_columns(NOTHING) for table in tables if table.rows)
-    notes = (*_session_notes(sessions), *_legend(cells))
-    return Section(f"Details of {model.name} {model.variant}", tables=kept, notes=notes)
+    qualities = (
+        f"{file.variant}: {quality_text(file)}"
+        for file in report.variants_of(model)
+        if file.quality != "reference"
+    )
+    notes = (*qualities, *_session_notes(sessions), *_legend(cells))
+    return Section(f"Details of {model_text(report, model)}", tables=kept, notes=notes)
 
 
 def _legend(cells: Iterable[Cell]) -> Iterable[str]:
@@ -126,7 +131,7 @@ def _session_row(session: SessionEntry) -> tuple[str, ...]:
     parity = session.parity
     nodes = ", ".join(f"{count} {name}" for name, count in session.nodes_by_provider.items())
     return (
-        session.backend,
+        str(session.contender),
         numbers.quantity(session.open_s, "s"),
         session.status if session.status == "failed" else nodes or NOTHING,
         numbers.scientific(parity.max_error_ratio if parity else None),
@@ -140,7 +145,7 @@ def _session_notes(sessions: Iterable[SessionEntry]) -> Iterable[str]:
         heavy = f"computes on the CPU: {', '.join(session.heavy_on_cpu)}" if session.heavy_on_cpu else ""
         text = "; ".join(filter(None, (session.reason, heavy, _pairs(session.facts))))
         if text:
-            yield f"{session.backend}: {text}"
+            yield f"{session.contender}: {text}"
 
 
 def _run_row(cell: Cell) -> tuple[str, ...]:
@@ -197,7 +202,7 @@ def _net_text(joules: EnergySummary | None, scale: Scale) -> str:
 
 
 def _names(cell: Cell) -> tuple[str, str, str]:
-    return cell.backend, load_text(cell.load), cell.io
+    return str(cell.contender), load_text(cell.load), cell.io
 
 
 def _interval(figure: Interval, scale: Scale) -> str:

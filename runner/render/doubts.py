@@ -16,10 +16,10 @@ def doubt_lines(report: Report) -> Iterator[str]:
 
 def _disturbed(report: Report) -> Iterator[str]:
     cells = {cell.key: cell for cell in report.cells}
-    blocks: dict[tuple[str, str, int], bool] = {}
-    disturbed: set[tuple[str, str, int]] = set()
+    blocks: dict[tuple[str, int], bool] = {}
+    disturbed: set[tuple[str, int]] = set()
     for window in report.windows:
-        block = (cells[window.cell].model, cells[window.cell].variant, window.block)
+        block = (cells[window.cell].model, window.block)
         blocks[block] = window.repeated_by is not None
         if window.disturbed:
             disturbed.add(block)
@@ -43,7 +43,7 @@ def _disturbed(report: Report) -> Iterator[str]:
 
 def _unstable(report: Report) -> Iterator[str]:
     cells = {cell.key: cell for cell in report.cells if cell.summary and cell.summary.unstable}
-    several = len(report.models) > 1
+    several = len(report.model_names) > 1
     pairs = ((cell.summary.unstable, key) for key, cell in cells.items() if cell.summary)
     for remark in gathered(pairs, cells):
         yield f"Unstable: {cells_text(remark.cells, with_model=several)}: {remark.text}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from runner.render.numbers import NOTHING, digits
 from runner.report.queue_schema import QueueLoad
-from runner.report.schema import Cell, Load
+from runner.report.schema import Cell, Load, Report
 from runner.units import duration_text
 
 DOMAINS = {"cpu_package": "CPU package", "dram": "DRAM", "gpu": "GPU"}
@@ -33,7 +33,7 @@ def cells_text(cells: Sequence[Cell], *, with_model: bool) -> str:
                 None,
                 (
                     cell.model if with_model else "",
-                    cell.backend,
+                    str(cell.contender),
                     load_text(cell.load),
                     "device" if cell.io == "device" else "",
                 ),
@@ -43,6 +43,12 @@ def cells_text(cells: Sequence[Cell], *, with_model: bool) -> str:
     ]
     more = len(cells) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")
+
+
+def model_text(report: Report, model: str) -> str:
+    """Return what a model is called in titles: with its variant where it has one only."""
+    files = report.variants_of(model)
+    return f"{model} {files[0].variant}" if len(files) == 1 else model
 
 
 def domains_text(domains: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ def plan_section(config: RunConfig, selection: Selection) -> Section:
     """Return what would be measured, and about how long it would take."""
     rows = tuple(
         (
-            model.file.name,
+            model.name,
             " ".join(dict.fromkeys(load_label(cell.load) for cell in model.cells)),
             str(len(model.cells)),
             quantity(predict_inference_s(model.file, max(cell.load.batch_size for cell in model.cells)), "s"),

@@ -83,13 +83,13 @@ def policy_table(answer: Recommendation, rows: Sequence[tuple[Rated, str]]) -> T
 def _row(answer: Recommendation, one: Rated, role: str, time: numbers.Scale) -> tuple[str, ...]:
     each, is_free = one.prediction, answer.question.limit_s is None
     if not each.stable:
-        return (role, each.backend, each.policy, "grows", *(NOTHING,) * (7 if is_free else 5))
+        return (role, str(each.contender), each.policy, "grows", *(NOTHING,) * (7 if is_free else 5))
     mark = {"yes": "", "perhaps": " ?", "no": " >"}[one.kept]
     times_s = [each.response_s, *((each.response_p50_s, each.response_p99_s) if is_free else ())]
     ratio = one.cost_ratio
     return (
         role,
-        each.backend,
+        str(each.contender),
         each.policy,
         time.text(each.response_percentile_s.mean, half_width_of(each.response_percentile_s)) + mark,
         *(time.text(time_s.mean, half_width_of(time_s)) for time_s in times_s),
@@ -118,7 +118,7 @@ def legend_lines(answer: Recommendation, rows: Iterable[tuple[Rated, str]]) -> t
         found = numbers.quantity(fastest.response_percentile_s.mean, "s")
         notes.append(
             f"tied: its cost cannot be told from the winner's at 95 %{more}; of these {fastest.policy} on"
-            f" {fastest.backend} answers fastest, {limit} {found}"
+            f" {fastest.contender} answers fastest, {limit} {found}"
         )
     if answer.runner_up:
         notes.append("runner-up: the cheapest within the limit that costs more than the winner beyond chance")

@@ -2,7 +2,7 @@
 
 from runner.render import numbers
 from runner.render.layout import Column, Footnotes, Section, Table
-from runner.render.names import domains_text, rate_text
+from runner.render.names import domains_text, model_text, rate_text
 from runner.render.numbers import NOTHING, Scale
 from runner.render.queue_words import findings_section
 from runner.report.queue_schema import (
@@ -13,7 +13,7 @@ from runner.report.queue_schema import (
     Times,
 )
 from runner.report.record import Interval
-from runner.report.schema import ModelEntry, Report
+from runner.report.schema import Report
 
 _CELL = (Column("backend", "left"), Column("policy", "left"), Column("requests\n/s"))
 _TIME_COLUMNS = (
@@ -49,21 +49,21 @@ def queue_sections(report: Report) -> tuple[Section, ...]:
     if report.queue is None or not report.queue.cells:
         return ()
     return (
-        *(_ModelQueue(report, report.queue, model).section() for model in report.models),
+        *(_ModelQueue(report, report.queue, model).section() for model in report.model_names),
         findings_section(report.queue),
     )
 
 
-def queue_cells_of(report: Report, model: ModelEntry) -> tuple[QueueCell, ...]:
+def queue_cells_of(report: Report, model: str) -> tuple[QueueCell, ...]:
     """Return the queue cells of a model, in the order of the plan."""
     cells = report.queue.cells if report.queue else ()
-    return tuple(cell for cell in cells if (cell.model, cell.variant) == (model.name, model.variant))
+    return tuple(cell for cell in cells if cell.model == model)
 
 
 class _ModelQueue:
     """Builds the section of one model."""
 
-    def __init__(self, report: Report, study: QueueStudy, model: ModelEntry) -> None:
+    def __init__(self, report: Report, study: QueueStudy, model: str) -> None:
         self._report, self._model = report, model
         self._cells = queue_cells_of(report, model)
         self._ratios: dict[tuple[str, str, str], QueueComparison] = {
@@ -95,7 +95,7 @@ class _ModelQueue:
         counts = dict.fromkeys(cell.load.request_count for cell in self._cells)
         requests = " or ".join(map(str, counts))
         return Section(
-            f"{self._model.name} {self._model.variant}: queue, {', '.join(arrivals)} arrivals",
+            f"{model_text(self._report, self._model)}: queue, {', '.join(arrivals)} arrivals",
             lines=(f"{requests} requests in each window; every policy at a rate got the same arrivals",),
             tables=tuple(tables),
             notes=(*self._footnotes.lines(), *self._legend()),
@@ -192,7 +192,7 @@ class _ModelQueue:
         mark = ""
         if reason:
             mark = " " + self._footnotes.mark(reason if doubt else f"{cell.status}: {reason}")
-        return cell.backend, f"{cell.load.policy}{mark}", rate_text(cell.load)
+        return str(cell.contender), f"{cell.load.policy}{mark}", rate_text(cell.load)
 
     def _legend(self) -> tuple[str, ...]:
         energies = [cell.summary.energy for cell in self._cells if cell.summary and cell.summary.energy]

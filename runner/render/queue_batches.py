@@ -23,7 +23,7 @@ def batches_table(cells: Sequence[QueueCell]) -> Table:
     """Return a row for every cell that was replayed."""
     rows = tuple(
         (
-            cell.backend,
+            str(cell.contender),
             cell.load.policy,
             rate_text(cell.load),
             _histogram(cell.summary.batch_counts),

@@ -27,7 +27,7 @@ _DIFFERENT = ("less", "more")
 
 
 def findings_section(study: QueueStudy) -> Section:
-    """Return the table of what holds for every model, backend and rate."""
+    """Return the table of what holds for every model, contender and rate."""
     cells = {cell.key: cell for cell in study.cells}
     rows = []
     for family in _families(study):
@@ -80,7 +80,7 @@ def _row(
     load = first.load.relative_load
     return (
         first.model,
-        first.backend,
+        str(first.contender),
         numbers.NOTHING if rate is None else numbers.digits(rate) + (f" ({load:g}C)" if load else ""),
         factor,
         _METRICS[metric],

@@ -65,7 +65,7 @@ def verdict_text(comparison: Comparison) -> str:
 def _comparison_row(cell: Cell, entry: Comparison, *, ranks: bool) -> tuple[str, ...]:
     other = entry.with_disturbed
     return (
-        cell.backend,
+        str(cell.contender),
         load_text(cell.load),
         cell.io,
         METRICS[entry.metric],
@@ -79,10 +79,10 @@ def _comparison_row(cell: Cell, entry: Comparison, *, ranks: bool) -> tuple[str,
 
 
 def _test_row(cells: dict[str, Cell], entry: SupplementaryTest) -> tuple[str, ...]:
-    backends = [cells[key].backend for key in entry.cells]
+    compared = [str(cells[key].contender) for key in entry.cells]
     return (
         {"friedman": "Friedman", "wilcoxon": "Wilcoxon"}[entry.test],
-        " and ".join(backends) if entry.test == "wilcoxon" else f"all {len(backends)}",
+        " and ".join(compared) if entry.test == "wilcoxon" else f"all {len(compared)}",
         load_text(entry.load),
         entry.io,
         METRICS[entry.metric],

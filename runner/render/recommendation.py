@@ -26,7 +26,7 @@ def infeasible_text(answer: Recommendation) -> str:
         fastest = _by_response(answer)[0].prediction
         found = numbers.quantity(fastest.response_percentile_s.mean, "s")
         percentile = percentile_text(answer.question)
-        return f"infeasible: best {percentile} is {found} ({fastest.policy} on {fastest.backend})"
+        return f"infeasible: best {percentile} is {found} ({fastest.policy} on {fastest.contender})"
     return ""
 
 
@@ -40,13 +40,13 @@ def _head(answer: Recommendation) -> Section:
     if winner := answer.winner:
         best = winner.prediction
         lines += [
-            f"Run {best.policy} on {best.backend}:",
+            f"Run {best.policy} on {best.contender}:",
             f"{Cost(answer).said(winner)}, {percentile_text(question)} {_interval(best.response_percentile_s)}",
         ]
     elif answer.infeasible:
         lines.append(infeasible_text(answer))
     what = "Recommendation" if answer.winner or answer.infeasible else "Prediction"
-    return Section(f"{what} for {answer.model} {answer.variant}", lines=tuple(lines))
+    return Section(f"{what} for {' '.join(filter(None, (answer.model, answer.variant)))}", lines=tuple(lines))
 
 
 def _tables(answer: Recommendation) -> tuple[Section, ...]:
@@ -99,7 +99,7 @@ def _others(answer: Recommendation) -> tuple[Section, ...]:
     if not answer.takeovers:
         said = "no backend can be told to be the best"
         if best := answer.throughout:
-            said = f"{best.backend} has the least cost throughout"
+            said = f"{best.contender} has the least cost throughout"
         elif answer.infeasible:
             said = "nothing keeps the limit at any of them"
         return (Section("At other request rates", lines=(f"{lowest} to {highest}/s: {said}",)),)
@@ -115,19 +115,20 @@ def _rate(rate_hz: Estimate) -> str:
 
 
 def _side(side: Side | None) -> tuple[str, str]:
-    return (side.backend, side.policy) if side else ("none", "nothing keeps the limit")
+    return (str(side.contender), side.policy) if side else ("none", "nothing keeps the limit")
 
 
 def _grounds(answer: Recommendation) -> Section:
     """Return what the answer rests on."""
     lines = [_ranking(answer)]
-    lines += [f"{each.backend} takes no part: {each.reason}" for each in answer.excluded]
+    lines += [f"{each.contender} takes no part: {each.reason}" for each in answer.excluded]
     for fit in answer.fit:
         error = "" if not fit.error_ratio else f" (between them within {numbers.percent(fit.error_ratio)})"
         processes = "1 process" if fit.workers == 1 else f"{fit.workers} processes"
+        sizes = f"batches of {', '.join(map(str, fit.sizes))} measured{error}"
         lines.append(
-            f"{fit.backend}: capacity {numbers.digits(fit.capacity_hz)}/s; batches of {', '.join(map(str, fit.sizes))}"
-            f" measured{error}, gaps up to {duration_text(fit.longest_gap_s)}, {fit.blocks} blocks, {processes}"
+            f"{fit.contender}: capacity {numbers.digits(fit.capacity_hz)}/s; {sizes},"
+            f" gaps up to {duration_text(fit.longest_gap_s)}, {fit.blocks} blocks, {processes}"
         )
     lines += _beyond(answer)
     if answer.rated:
@@ -151,16 +152,16 @@ def _ranking(answer: Recommendation) -> str:
 
 def _beyond(answer: Recommendation) -> list[str]:
     """Return a line where idle gaps are longer than any that was measured."""
-    longest = {fit.backend: fit.longest_gap_s for fit in answer.fit}
+    longest = {fit.contender: fit.longest_gap_s for fit in answer.fit}
     far = [
         one.prediction
         for one in ((answer.winner,) if answer.winner else answer.rated)
         if not answer.infeasible
         and one.prediction.stable
-        and one.prediction.idle_gap_s > longest[one.prediction.backend]
+        and one.prediction.idle_gap_s > longest[one.prediction.contender]
     ]
     return [
-        f"{each.policy} on {each.backend} idles for {numbers.quantity(each.idle_gap_s, 's')} on average, longer than"
+        f"{each.policy} on {each.contender} idles for {numbers.quantity(each.idle_gap_s, 's')} on average, longer than"
         f" any measured gap: the rest is extrapolated"
         for each in far
     ]

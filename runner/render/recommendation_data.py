@@ -44,7 +44,7 @@ def _row(answer: Recommendation, one: Rated) -> dict[str, object]:
     row: dict[str, object] = {
         "report_id": answer.report_id,
         "model": answer.model,
-        "variant": answer.variant,
+        "variant": each.variant,
         "backend": each.backend,
         "policy": each.policy,
         "arrivals": each.arrivals,

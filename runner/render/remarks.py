@@ -22,7 +22,7 @@ class Remark:
 def remark_lines(report: Report) -> Iterator[str]:
     """Yield a line per distinct remark with its windows and cells, and how many windows energy figures leave out."""
     cells = {cell.key: cell for cell in report.cells}
-    several = len(report.models) > 1
+    several = len(report.model_names) > 1
     pairs = ((text, window.cell) for window in report.windows for text in _texts(window))
     for remark in gathered(pairs, cells):
         where = cells_text(remark.cells, with_model=several)

@@ -6,19 +6,18 @@ from runner.render.layout import Column, Section, Table
 from runner.render.names import DOMAINS, domains_text, load_text
 from runner.render.numbers import NOTHING
 from runner.render.remarks import remark_lines
-from runner.report.schema import Cell, Report
+from runner.report.schema import BackendChoice, Cell, Report
 
 
 def summary_section(report: Report) -> Section:
     """Return the choices per model and backend, what this run could see, and what a reader must know."""
     cells = {cell.key: cell for cell in report.cells}
-    several = len({model.variant for model in report.models}) > 1
     rows = tuple(
         (
-            f"{choice.model} {choice.variant}" if several else choice.model,
+            choice.model,
             choice.backend,
-            _most_images(cells.get(choice.most_images or "")),
-            _least_cost(cells.get(choice.least_cost or ""), choice.cost_metric),
+            _most_images(choice, cells.get(choice.most_images or "")),
+            _least_cost(choice, cells.get(choice.least_cost or "")),
         )
         for choice in report.choices
     )
@@ -40,16 +39,17 @@ def summary_section(report: Report) -> Section:
     return Section("Summary", tables=tables, notes=lines)
 
 
-def _most_images(cell: Cell | None) -> str:
+def _most_images(choice: BackendChoice, cell: Cell | None) -> str:
     if cell is None or cell.summary is None:
         return NOTHING
     rate = cell.summary.images_per_s
     figure = numbers.digits(rate.mean, numbers.half_width(rate.low, rate.high))
-    return f"{load_text(cell.load)}: {figure} images/s"
+    return f"{_chosen(choice, cell)}: {figure} images/s"
 
 
-def _least_cost(cell: Cell | None, metric: str | None) -> str:
+def _least_cost(choice: BackendChoice, cell: Cell | None) -> str:
     """Return the load and its cost."""
+    metric = choice.cost_metric
     if cell is None or cell.summary is None or metric is None:
         return NOTHING
     if metric == "energy_per_image" and (energy := cell.summary.energy):
@@ -58,7 +58,12 @@ def _least_cost(cell: Cell | None, metric: str | None) -> str:
     else:
         cost, unit, what = cell.summary.cpu_s_per_image, "s", " of CPU"
     figure = numbers.quantity(cost.mean, unit, numbers.half_width(cost.low, cost.high))
-    return f"{load_text(cell.load)}: {figure}{what}"
+    return f"{_chosen(choice, cell)}: {figure}{what}"
+
+
+def _chosen(choice: BackendChoice, cell: Cell) -> str:
+    """Return the load, and the variant where several competed."""
+    return load_text(cell.load) if choice.variant else f"{cell.variant} {load_text(cell.load)}"
 
 
 def _cost_lines(report: Report) -> tuple[str, ...]:

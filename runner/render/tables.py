@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 
 from runner.render import numbers
+from runner.render.files import NEVER_WINS, quality_text, size_lines, title_of
 from runner.render.layout import Column, Footnotes, Section, Table
 from runner.render.names import domains_text, load_text
 from runner.render.numbers import NOTHING
 from runner.render.ratios import verdict_text
 from runner.render.remarks import unread_lines
-from runner.report.schema import UNTRUSTED_PLACEMENTS, BestSet, Cell, Comparison, ModelEntry, Report
+from runner.report.schema import UNTRUSTED_PLACEMENTS, BestSet, Cell, Comparison, Report
 
 BEST = "*"
 _PLACEMENTS = {
@@ -20,6 +21,7 @@ _PLACEMENTS = {
 _PARITIES = {"passed": "ok", "failed": "FAILED", "unavailable": "unchecked"}
 
 _COLUMNS = (
+    Column("variant", "left"),
     Column("backend", "left"),
     Column("load", "left"),
     Column("io", "left"),
@@ -35,14 +37,15 @@ _COLUMNS = (
 
 
 def comparison_sections(report: Report) -> tuple[Section, ...]:
-    """Return one section per model and variant."""
-    return tuple(_ModelTable(report, model).section() for model in report.models)
+    """Return one section per model."""
+    return tuple(_ModelTable(report, model).section() for model in report.model_names)
 
 
-def cells_of(report: Report, model: ModelEntry) -> tuple[Cell, ...]:
-    """Return the cells of a model: back to back first, by batch, the backends in the order of the run."""
+def cells_of(report: Report, model: str) -> tuple[Cell, ...]:
+    """Return the cells of a model: back to back first, by batch, variants and backends in the order of the run."""
     order = {backend.label: index for index, backend in enumerate(report.backends)}
-    mine = (cell for cell in report.cells if (cell.model, cell.variant) == (model.name, model.variant))
+    variants = {entry.variant: index for index, entry in enumerate(report.variants_of(model))}
+    mine = (cell for cell in report.cells if cell.model == model)
     return tuple(
         sorted(
             mine,
@@ -50,6 +53,7 @@ def cells_of(report: Report, model: ModelEntry) -> tuple[Cell, ...]:
                 cell.load.pace_hz or 0.0,
                 cell.load.gap_s,
                 cell.load.batch_size,
+                variants.get(cell.variant, len(variants)),
                 order.get(cell.backend, len(order)),
                 cell.io != "host",
             ),
@@ -57,30 +61,16 @@ def cells_of(report: Report, model: ModelEntry) -> tuple[Cell, ...]:
     )
 
 
-def title_of(model: ModelEntry) -> str:
-    """Return the line above a model's table."""
-    batch = f", batch fixed at {model.fixed_batch}" if model.fixed_batch else ""
-    is_random = model.weights_kind == "random"
-    weights = (
-        f"RANDOM weights, {model.weights.removeprefix('random, ')}"
-        if is_random
-        else f"weights: {model.weights}"
-    )
-    return f"{model.name} {model.variant}, {numbers.size(model.size_bytes)}, {weights}{batch}"
-
-
 class _ModelTable:
     """Builds the section of one model."""
 
-    def __init__(self, report: Report, model: ModelEntry) -> None:
+    def __init__(self, report: Report, model: str) -> None:
         self._report, self._model = report, model
         self._cells = cells_of(report, model)
         self._footnotes = Footnotes()
-        self._sessions = {
-            entry.backend: entry
-            for entry in report.sessions
-            if (entry.model, entry.variant) == (model.name, model.variant)
-        }
+        self._baseline = report.baselines.get(model)
+        self._files = {entry.variant: entry for entry in report.variants_of(model)}
+        self._sessions = {entry.contender: entry for entry in report.sessions if entry.model == model}
         self._comparisons = {(c.cell, c.metric): c for c in report.comparisons}
         self._best = {(member, best.metric) for best in report.best_sets for member in best.members}
         summaries = [cell.summary for cell in self._cells if cell.summary]
@@ -92,19 +82,43 @@ class _ModelTable:
         scales = {"time": self._time.unit, "cpu": self._cpu.unit, "energy": self._energy.unit}
         columns = tuple(Column(c.header.format(**scales), c.align, c.drop_rank) for c in _COLUMNS)
         table = Table(columns, tuple(self._row(cell) for cell in self._cells))
-        if not any(cell.io == "device" for cell in self._cells):
-            table = table.pick([i for i, column in enumerate(columns) if column.header != "io"])
+        plain = {
+            column for column, said in (("variant", self._has_variants), ("io", self._has_device)) if not said
+        }
+        table = table.pick([i for i, column in enumerate(columns) if column.header not in plain])
         notes = (
             *self._footnotes.lines(),
             *self._energy_notes(),
             *unread_lines(self._report, self._cells),
             *self._legend(),
         )
-        return Section(title_of(self._model), tables=(table.without_empty_columns(NOTHING),), notes=notes)
+        return Section(
+            title_of(self._report, self._model),
+            lines=size_lines(self._report, self._model),
+            tables=(table.without_empty_columns(NOTHING),),
+            notes=notes,
+        )
+
+    @property
+    def _has_variants(self) -> bool:
+        return len({entry.variant for entry in self._report.models}) > 1
+
+    @property
+    def _has_device(self) -> bool:
+        return any(cell.io == "device" for cell in self._cells)
 
     def _row(self, cell: Cell) -> tuple[str, ...]:
         figures = self._figures(cell)
-        return (cell.backend, load_text(cell.load), cell.io, *figures, self._ratio(cell), self._checks(cell))
+        names = (self._variant(cell), cell.backend, load_text(cell.load), cell.io)
+        return (*names, *figures, self._ratio(cell), self._checks(cell))
+
+    def _variant(self, cell: Cell) -> str:
+        """Return the variant, marked where it never wins or nobody knows its quality."""
+        file = self._files.get(cell.variant)
+        if file is None or file.quality in {"reference", "verified"}:
+            return cell.variant
+        fate = f"; {NEVER_WINS}" if (file.name, file.variant) in self._report.barred else ""
+        return f"{cell.variant} {self._footnotes.mark(f'{file.variant}: {quality_text(file)}{fate}')}"
 
     def _figures(self, cell: Cell) -> tuple[str, ...]:
         summary = cell.summary
@@ -141,7 +155,7 @@ class _ModelTable:
             predicted = cell.predicted_inference_s
             foresight = f" (predicted: {numbers.quantity(predicted, 's')} per inference)" if predicted else ""
             return f"{cell.status} {self._footnotes.mark(cell.reason + foresight or 'no reason given')}"
-        if cell.backend == self._report.provenance.baseline:
+        if cell.contender == self._baseline:
             return "baseline"
         latency = self._comparisons.get((cell.key, "latency"))
         if latency is None:
@@ -164,21 +178,28 @@ class _ModelTable:
 
     def _checks(self, cell: Cell) -> str:
         """Return the labels for provider and parity; whatever is not as asked for gets a footnote."""
-        session = self._sessions.get(cell.backend)
+        session = self._sessions.get(cell.contender)
         if session is None or session.status == "failed":
             return NOTHING
         labels = [_PLACEMENTS[session.placement]] if session.placement else []
         if session.placement in UNTRUSTED_PLACEMENTS:
             where = ", ".join(f"{count} nodes on {name}" for name, count in session.nodes_by_provider.items())
             heavy = f"; {', '.join(session.heavy_on_cpu)} on the CPU" if session.heavy_on_cpu else ""
-            labels[0] += " " + self._footnotes.mark(f"{cell.backend}: {where}{heavy}")
+            labels[0] += " " + self._footnotes.mark(f"{cell.contender}: {where}{heavy}")
         if parity := session.parity:
             mark = ""
-            if parity.status != "passed" and parity.reason:
-                mark = " " + self._footnotes.mark(f"{cell.backend}: parity {parity.status}: {parity.reason}")
+            if parity.status != "passed" and parity.reason and not self._is_lost(cell):
+                mark = " " + self._footnotes.mark(
+                    f"{cell.contender}: parity {parity.status}: {parity.reason}"
+                )
             labels.append(_PARITIES[parity.status] + mark)
         # Two lines where something is wrong: a footnote's mark makes them long.
         return (",\n" if "[" in "".join(labels) else ", ").join(labels) or NOTHING
+
+    def _is_lost(self, cell: Cell) -> bool:
+        """Return whether the file itself lost its quality, which the note at its variant says."""
+        file = self._files.get(cell.variant)
+        return file is not None and file.quality == "lost"
 
     def _star(self, cell: Cell, metric: str) -> str:
         return BEST if (cell.key, metric) in self._best else ""
@@ -204,14 +225,12 @@ class _ModelTable:
         notes = []
         if any("\n" in self._ratio(cell) for cell in self._cells):
             notes.append("ratio to baseline: of latency; the second line of energy (J) or CPU time per image")
-        if best := [
-            b
-            for b in self._report.best_sets
-            if (b.model, b.variant) == (self._model.name, self._model.variant)
-        ]:
+        if best := [b for b in self._report.best_sets if b.model == self._model]:
             notes.append(_best_legend(best))
         if any(cell.summary and cell.summary.cpu_occupancy for cell in measured):
             notes.append("(CPU) back to back is occupancy, threads x latency with spinning, and never ranks")
+        if any(self._report.barred.get((self._model, each)) == "quality unverified" for each in self._files):
+            notes.append("variants of unverified quality may win with --allow-unverified")
         if any(s.placement == "partial-shape-only" for s in self._sessions.values()):
             notes.append(
                 "shape-only: only operators that handle shapes ran on the CPU, as ONNX Runtime intends"

@@ -20,13 +20,13 @@ _COLUMNS = (
 
 def verification_section(answer: Recommendation, chosen: Sequence[Prediction], live: Report) -> Section:
     """Return a row per figure of every choice; a cell that was not replayed says why."""
-    cells = {(cell.backend, cell.load.policy): cell for cell in (live.queue.cells if live.queue else ())}
+    cells = {(cell.contender, cell.load.policy): cell for cell in (live.queue.cells if live.queue else ())}
     rows, notes = [], []
     for prediction in chosen:
-        cell = cells[prediction.backend, prediction.policy]
+        cell = cells[prediction.contender, prediction.policy]
         if cell.summary is None or cell.summary.doubt:
             reason = cell.summary.doubt if cell.summary else f"{cell.status}: {cell.reason}"
-            notes.append(f"{prediction.policy} on {prediction.backend}: {reason}")
+            notes.append(f"{prediction.policy} on {prediction.contender}: {reason}")
         if cell.summary:
             rows += _rows(answer, prediction, cell)
     notes.append("predicted from the archived report, with 95 % limits; measured now, over three windows")
@@ -53,7 +53,7 @@ def _rows(answer: Recommendation, prediction: Prediction, cell: QueueCell) -> li
     )
     return [
         (
-            prediction.backend,
+            str(prediction.contender),
             prediction.policy,
             name,
             _limits(predicted, unit),

@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from runner.report.derive import baseline_label, derive
-from runner.report.evidence import exclusion
+from runner.contender import Contender
+from runner.report.derive import derive
+from runner.report.evidence import Exclusions, group_of
 from runner.report.lines import (
     BlockLine,
     CellLine,
@@ -35,7 +36,7 @@ class _Contents:
     """What the lines said, by subject."""
 
     header: HeaderLine | None = None
-    sessions: dict[tuple[str, str, str], SessionEntry] = field(default_factory=dict)
+    sessions: dict[tuple[str, Contender], SessionEntry] = field(default_factory=dict)
     cells: dict[str, Cell] = field(default_factory=dict)
     pairing: Pairing[Window] = field(default_factory=Pairing)
     latencies_s: "list[array[float]]" = field(default_factory=list)
@@ -55,7 +56,7 @@ class _Contents:
                 self.cells |= {cell.key: cell for cell in line.cells}
                 self.queue.cells |= {cell.key: cell for cell in line.queue_cells or ()}
             case SessionLine(entry=session):
-                self.sessions[session.model, session.variant, session.backend] = session
+                self.sessions[session.model, session.contender] = session
             case CellLine(entry=cell):
                 self.cells[cell.key] = cell
             case WindowLine(entry=window):
@@ -171,16 +172,17 @@ def _finished(contents: _Contents, header: HeaderLine) -> Iterator[Cell]:
 
 def _baseline_notes(report: Report) -> Iterator[str]:
     """Yield, per model and cause, the loads at which nothing could be compared with the baseline."""
-    baseline = baseline_label(report)
-    sessions = {(entry.model, entry.variant, entry.backend): entry for entry in report.sessions}
+    baselines = report.baselines
+    exclusions = Exclusions(report)
     loads: dict[tuple[str, str], list[str]] = defaultdict(list)
-    others = {(cell.model, cell.load, cell.io) for cell in report.cells if cell.backend != baseline}
+    others = {group_of(cell) for cell in report.cells if cell.contender != baselines.get(cell.model)}
     for cell in report.cells:
-        reason = exclusion(cell, sessions.get((cell.model, cell.variant, cell.backend)))
-        if cell.backend == baseline and reason and (cell.model, cell.load, cell.io) in others:
+        reason = exclusions.of(cell)
+        if cell.contender == baselines.get(cell.model) and reason and group_of(cell) in others:
             loads[cell.model, reason].append(_describe(cell.load))
     for (model, reason), named in loads.items():
-        yield f"{model}: no comparison with the baseline {baseline} at {', '.join(named)} ({reason})"
+        who = f"the baseline {baselines[model]}"
+        yield f"{model}: no comparison with {who} at {', '.join(named)} ({reason})"
 
 
 def _describe(load: Load) -> str:

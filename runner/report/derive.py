@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import compress
 
-from runner.report.evidence import Evidence, Places, all_gpus_counted, exclusion, figure_windows
+from runner.report.evidence import Evidence, Exclusions, Places, all_gpus_counted, figure_windows
 from runner.report.figures import summarise
 from runner.report.joules import Metering
 from runner.report.queue_derive import derive_queue, without_queue_figures
@@ -30,18 +30,20 @@ def derive(report: Report, latencies_s: Sequence[Numbers], replays: Sequence[Rep
     places = figure_windows(report.windows)
     cells = tuple(_summarised(report, cell, places.get(cell.key, ()), latencies_s) for cell in report.cells)
     evidence = _evidence(report, cells)
-    baseline, profile = baseline_label(report), report.provenance.profile
-    comparisons, detectable_ratio = compare(evidence, baseline)
-    pairs = dict.fromkeys((cell.model, cell.variant, cell.backend) for cell in cells)
+    baselines, profile = report.baselines, report.provenance.profile
+    comparisons, detectable_ratio = compare(evidence, baselines)
+    by_backend: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        by_backend[cell.model, cell.backend].append(cell)
     return report.model_copy(
         update={
             "cells": cells,
-            "queue": derive_queue(report, latencies_s, replays, baseline),
+            "queue": derive_queue(report, latencies_s, replays),
             "windows": _flagged(report.windows, places),
             "comparisons": comparisons,
             "best_sets": tuple(best_sets(evidence, quick=profile == "quick")),
-            "choices": tuple(choose(evidence, *pair) for pair in pairs),
-            "tests": tuple(tests(evidence, baseline)) if profile == "publication" else (),
+            "choices": tuple(choose(evidence, planned) for planned in by_backend.values()),
+            "tests": tuple(tests(evidence, baselines)) if profile == "publication" else (),
             "minimum_detectable_ratio": detectable_ratio,
         }
     )
@@ -60,14 +62,6 @@ def without_figures(report: Report) -> Report:
             "tests": (),
             "minimum_detectable_ratio": None,
         }
-    )
-
-
-def baseline_label(report: Report) -> str:
-    """Return the label of the baseline, which may have been asked for by its spec."""
-    asked = report.provenance.baseline
-    return next(
-        (backend.label for backend in report.backends if asked in {backend.label, backend.spec}), asked
     )
 
 
@@ -92,7 +86,7 @@ def _flagged(windows: Sequence[Window], places: Places) -> tuple[Window, ...]:
 
 
 def _evidence(report: Report, cells: tuple[Cell, ...]) -> Evidence:
-    sessions = {(entry.model, entry.variant, entry.backend): entry for entry in report.sessions}
+    exclusions = Exclusions(report)
     paired, finished = defaultdict(list), defaultdict(list)
     for window in report.windows:
         if window.paired:
@@ -100,13 +94,10 @@ def _evidence(report: Report, cells: tuple[Cell, ...]) -> Evidence:
         if window.paired or window.repeated_by is not None:
             finished[window.cell].append(window)
     return Evidence(
-        cells=tuple(
-            cell
-            for cell in cells
-            if exclusion(cell, sessions.get((cell.model, cell.variant, cell.backend))) is None
-        ),
+        cells=tuple(cell for cell in cells if exclusions.of(cell) is None),
         windows=paired,
         finished=finished,
         devices={backend.label: backend.device for backend in report.backends},
         all_gpus_counted=all_gpus_counted(report),
+        barred=report.barred,
     )

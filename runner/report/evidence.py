@@ -1,12 +1,13 @@
 """What may be compared: which cells, by which figures, in which windows."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from runner.report.figures import cpu_s_per_image, energy_per_image_j
+from runner.report.queue_schema import QueueCell
 from runner.report.schema import (
     OWN_DOMAIN,
     UNTRUSTED_PLACEMENTS,
@@ -39,6 +40,13 @@ class Evidence:
     """by backend"""
     all_gpus_counted: bool
     """whether the domain ``gpu`` covers every GPU of the machine, idle ones included"""
+    barred: Collection[tuple[str, str]] = ()
+    """models and their variants that are compared and never win"""
+
+    @property
+    def candidates(self) -> tuple[Cell, ...]:
+        """The cells that may win."""
+        return tuple(cell for cell in self.cells if (cell.model, cell.variant) not in self.barred)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,29 @@ def distrust(session: SessionEntry | None) -> str | None:
     return None
 
 
+class Exclusions:
+    """Why cells of one report are shown but never compared."""
+
+    def __init__(self, report: Report) -> None:
+        self._sessions = {(entry.model, entry.contender): entry for entry in report.sessions}
+        self._lost = {(entry.name, entry.variant) for entry in report.models if entry.quality == "lost"}
+
+    def of(self, cell: Cell) -> str | None:
+        """Return why, or None."""
+        return exclusion(cell, self._trusted(cell))
+
+    def distrust(self, cell: QueueCell) -> str | None:
+        """Return why the figures of a cell's session count for nothing, or None."""
+        return distrust(self._trusted(cell))
+
+    def _trusted(self, cell: Cell | QueueCell) -> SessionEntry | None:
+        """Return the session; outputs that are off because the file is say nothing against the backend."""
+        session = self._sessions.get((cell.model, cell.contender))
+        if session and (cell.model, cell.variant) in self._lost:
+            return session.model_copy(update={"parity": None})
+        return session
+
+
 def figure_windows(windows: Sequence[Window]) -> Places:
     """Return what each cell's figures are made of: its paired windows, or all of them where none is paired."""
     grouped: dict[str, list[int]] = defaultdict(list)
@@ -90,7 +121,7 @@ def all_gpus_counted(report: Report) -> bool:
 
 def group_of(cell: Cell) -> tuple[object, ...]:
     """Return what two cells must share to be compared."""
-    return cell.model, cell.variant, cell.load, cell.io
+    return cell.model, cell.load, cell.io
 
 
 def grouped(cells: Sequence[Cell]) -> tuple[tuple[Cell, ...], ...]:

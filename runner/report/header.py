@@ -8,12 +8,13 @@ from runner.backends.registry import find_backend
 from runner.config import RunConfig
 from runner.meters.nvml import gpus
 from runner.meters.recorder import MeterSet
-from runner.modelfile import ModelFile
+from runner.modelfile import Manifest, ModelFile
 from runner.onnxfile import load_graph, opset_version
 from runner.report.environment import read_environment
 from runner.report.lines import HeaderLine
-from runner.report.schema import BackendEntry, Gpu, MeterEntry, ModelEntry, Provenance
+from runner.report.schema import BackendEntry, Gpu, MeterEntry, ModelEntry, Parity, Provenance, Quality
 from runner.selection import Selection
+from runner.variants import REFERENCE_VARIANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ def make_header(config: RunConfig, selection: Selection, meters: MeterSet, start
             time_budget_s=config.time_budget_s,
             target_ci_ratio=config.target_ci_ratio,
             baseline=selection.baseline,
+            allow_unverified=config.allow_unverified,
             config=config.model_dump(mode="json"),
             files=dict(selection.queue_files),
         ),
@@ -96,4 +98,34 @@ def _model_entry(file: ModelFile) -> ModelEntry:
         published_accuracy=dict(manifest.published_accuracy) if manifest else {},
         parameter_count=manifest.parameter_count if manifest else None,
         multiply_adds=manifest.multiply_adds if manifest else None,
+        quality=quality_of(file),
+        parity=_parity(manifest) if manifest else None,
+    )
+
+
+def quality_of(file: ModelFile) -> Quality:
+    """Return whether a file still is the model that its reference is, as far as its manifest can tell.
+
+    That its outputs come near those of random weights says nothing of the quality that trained ones would keep.
+    """
+    if file.variant == REFERENCE_VARIANT:
+        return "reference"
+    made = file.manifest.derivation if file.manifest else None
+    if made and made.parity.status == "failed":
+        return "lost"
+    known = made and file.manifest and file.manifest.weights.kind != "random"
+    return "verified" if known else "unverified"
+
+
+def _parity(manifest: Manifest) -> Parity | None:
+    """Return what became of a variant's outputs when it was made."""
+    if manifest.derivation is None:
+        return None
+    parity = manifest.derivation.parity
+    return Parity(
+        status=parity.status,
+        reason=parity.reason,
+        max_error_ratio=parity.max_error_ratio,
+        tolerance_ratio=parity.tolerance_ratio,
+        top1_agreement_ratio=parity.top1_agreement_ratio,
     )

@@ -80,12 +80,9 @@ def idle_power(windows: Sequence[IdleWindow], domains: Sequence[Domain]) -> Idle
     return IdlePower(power_w, is_reliable=abs(after_w - before_w) <= IDLE_AGREEMENT_RATIO * power_w)
 
 
-def loaded_power_w(
-    windows: Sequence[IdleWindow], domains: Sequence[Domain], model: str, variant: str
-) -> float | None:
+def loaded_power_w(windows: Sequence[IdleWindow], domains: Sequence[Domain], model: str) -> float | None:
     """Return what the machine draws at rest with the sessions of a model open; else what it drew before the run."""
-    # None: of reports that did not tell variants apart.
-    own = [window for window in windows if window.model == model and window.variant in {None, variant}]
+    own = [window for window in windows if window.model == model]
     loaded_w = _power_w(own, domains, "loaded")
     return _power_w(windows, domains, "before") if loaded_w is None else loaded_w
 

@@ -65,7 +65,8 @@ class BlockLine(Record):
 
     kind: Literal["block"] = "block"
     model: str
-    variant: str
+    variant: str | None = None
+    """the only one of the model, in journals that kept variants apart; so are the next two"""
     block: int
     repeats: int | None = None
     """the disturbed block that this one stands in for"""
@@ -98,7 +99,7 @@ class QueueBlockLine(Record):
 
     kind: Literal["queue_block"] = "queue_block"
     model: str
-    variant: str
+    variant: str | None = None
     block: int
     repeats: int | None = None
 
@@ -108,7 +109,7 @@ class ModelEndLine(Record):
 
     kind: Literal["model"] = "model"
     model: str
-    variant: str
+    variant: str | None = None
 
 
 class IdleLine(Record):

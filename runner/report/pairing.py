@@ -17,9 +17,9 @@ class Pairing(Generic[AnyWindow]):
     """Windows by their place in the journal; those of a finished block are paired until another one repeats it."""
 
     windows: list[AnyWindow] = field(default_factory=list)
-    open: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    open: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     """windows since the last block line of their model"""
-    finished: dict[tuple[str, str, int], list[int]] = field(default_factory=dict)
+    finished: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     """windows of each finished block"""
 
     def add(self, window: AnyWindow, cell: Cell | QueueCell | None) -> None:
@@ -30,7 +30,7 @@ class Pairing(Generic[AnyWindow]):
         """
         if cell is None:
             raise unfit("windows of planned cells", f"one of {window.cell}")
-        self.open[cell.model, cell.variant].append(len(self.windows))
+        self.open[cell.model].append(len(self.windows))
         self.windows.append(window)
 
     def finish_block(self, line: BlockLine | QueueBlockLine) -> None:
@@ -39,11 +39,11 @@ class Pairing(Generic[AnyWindow]):
         Raises:
             FileError: that block was not finished.
         """
-        places = self.open.pop((line.model, line.variant), [])
-        self.finished[line.model, line.variant, line.block] = places
+        places = self.open.pop(line.model, [])
+        self.finished[line.model, line.block] = places
         self._mark(places, {"paired": True})
         if line.repeats is not None:
-            repeated = self.finished.get((line.model, line.variant, line.repeats))
+            repeated = self.finished.get((line.model, line.repeats))
             if repeated is None:
                 raise unfit("repeats of finished blocks", f"one of block {line.repeats} of {line.model}")
             self._mark(repeated, {"paired": False, "repeated_by": line.block})

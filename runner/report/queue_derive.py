@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from runner.report.evidence import all_gpus_counted, distrust
+from runner.report.evidence import Exclusions, all_gpus_counted
 from runner.report.joules import Metering, summed_domains
 from runner.report.queue_figures import summarise_queue
 from runner.report.queue_predict import Twins
@@ -17,7 +17,7 @@ Taken = Mapping[str, Sequence[tuple[QueueWindow, Replay]]]
 
 
 def derive_queue(
-    report: Report, latencies_s: Sequence[Numbers], replays: Sequence[Replay], baseline: str
+    report: Report, latencies_s: Sequence[Numbers], replays: Sequence[Replay]
 ) -> QueueStudy | None:
     """Return the queue's part of a report with every figure that its windows bear out; None where there is none.
 
@@ -25,7 +25,6 @@ def derive_queue(
         report: with or without figures.
         latencies_s: of every inference, by window: they calibrate the twin.
         replays: of every window of the queue.
-        baseline: label of the baseline backend.
     """
     study = report.queue
     if study is None:
@@ -35,17 +34,13 @@ def derive_queue(
         taken[window.cell].append((window, replay))
     twins = Twins(report, latencies_s)
     cells = tuple(_derived(report, cell, taken.get(cell.key, ()), twins) for cell in study.cells)
-    sessions = {(entry.model, entry.variant, entry.backend): entry for entry in report.sessions}
+    exclusions = Exclusions(report)
     evidence = QueueEvidence(
         planned=cells,
-        cells=tuple(
-            cell
-            for cell in cells
-            if not queue_exclusion(cell, distrust(sessions.get((cell.model, cell.variant, cell.backend))))
-        ),
+        cells=tuple(cell for cell in cells if not queue_exclusion(cell, exclusions.distrust(cell))),
         windows={key: [each for each in own if each[0].paired] for key, own in taken.items()},
         devices={backend.label: backend.device for backend in report.backends},
-        baseline=baseline,
+        baselines=report.baselines,
         all_gpus_counted=all_gpus_counted(report),
     )
     return study.model_copy(

@@ -97,7 +97,7 @@ def _energy(
     energies_j = [joules(window.energy, domains) for window, _ in read]
     walls_s = [window.wall_s for window, _ in read]
     served = [window.served_count for window, _ in read]
-    idle_w = loaded_power_w(metering.idle, domains, cell.model, cell.variant)
+    idle_w = loaded_power_w(metering.idle, domains, cell.model)
     entries = [entry for window, _ in read for entry in measured(window.energy) if entry.domain in domains]
     rows = list(zip(energies_j, walls_s, served, strict=True))
     return QueueEnergy(

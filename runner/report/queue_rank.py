@@ -1,4 +1,4 @@
-"""How queue cells compare: policies with each other at one rate, and backends under one policy."""
+"""How queue cells compare: policies with each other at one rate, and contenders under one policy."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from runner.contender import Contender
 from runner.policies.registry import parse_policy
 from runner.report.joules import all_measured, joules
 from runner.report.queue_figures import cpu_s_per_request
@@ -38,8 +39,8 @@ class QueueEvidence:
     """by cell: those of finished blocks that no other repeats"""
     devices: Mapping[str, Device]
     """by backend"""
-    baseline: str
-    """label of the baseline backend"""
+    baselines: Mapping[str, Contender]
+    """by model"""
     all_gpus_counted: bool
     """whether the domain ``gpu`` covers every GPU of the machine, idle ones included"""
 
@@ -57,12 +58,12 @@ def queue_exclusion(cell: QueueCell, distrusted: str | None) -> str | None:
 
 
 def compare_queue(evidence: QueueEvidence) -> Iterator[QueueComparison]:
-    """Yield every cell against the first policy of its rate, and against the baseline backend under its policy."""
+    """Yield every cell against the first policy of its rate, and against the baseline under its policy."""
     for first, cells in _families(evidence):
         for cell in cells if first in cells else ():
             if cell is not first:
                 yield from _compared(evidence, cell, first, "policy")
-    bases = {_of_policy(cell): cell for cell in evidence.cells if cell.backend == evidence.baseline}
+    bases = {_of_policy(cell): cell for cell in evidence.cells if _is_baseline(evidence, cell)}
     for cell in evidence.cells:
         base = bases.get(_of_policy(cell))
         if base and base is not cell and cell.load.relative_load is None:
@@ -70,7 +71,7 @@ def compare_queue(evidence: QueueEvidence) -> Iterator[QueueComparison]:
 
 
 def rank_tests(evidence: QueueEvidence) -> Iterator[QueueTest]:
-    """Yield the rank tests of every model, backend and rate: over all policies, and over fixed batches."""
+    """Yield the rank tests of every model, contender and rate: over all policies, and over fixed batches."""
     for first, cells in _families(evidence):
         if first not in cells:
             continue
@@ -97,18 +98,22 @@ def cost_metric(evidence: QueueEvidence, cells: Sequence[QueueCell]) -> QueueCos
 
 
 def _families(evidence: QueueEvidence) -> Iterator[tuple[QueueCell, list[QueueCell]]]:
-    """Yield the first planned cell of each model, backend and rate, and those of its policies that count."""
+    """Yield the first planned cell of each model, contender and rate, and those of its policies that count."""
     families: dict[Hashable, list[QueueCell]] = defaultdict(list)
     for cell in evidence.planned:
         load = cell.load
         rate = load.request_rate_hz if load.relative_load is None else -load.relative_load
-        families[cell.model, cell.variant, cell.backend, load.arrivals, rate].append(cell)
+        families[cell.model, cell.contender, load.arrivals, rate].append(cell)
     for cells in families.values():
         yield cells[0], [cell for cell in cells if cell in evidence.cells]
 
 
 def _of_policy(cell: QueueCell) -> Hashable:
-    return cell.model, cell.variant, cell.load
+    return cell.model, cell.load
+
+
+def _is_baseline(evidence: QueueEvidence, cell: QueueCell) -> bool:
+    return cell.contender == evidence.baselines.get(cell.model)
 
 
 def _metrics(evidence: QueueEvidence, cells: Sequence[QueueCell]) -> tuple[QueueMetric, ...]:

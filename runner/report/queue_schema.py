@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from runner.conditions import Conditions
+from runner.contender import Contender
 from runner.meters.interface import Domain, Energy
 from runner.report.record import Interval, Record
 from runner.stats.compare import Verdict
@@ -160,6 +161,11 @@ class QueueCell(Record):
     prediction: QueuePrediction | None = None
     """null where the twin cannot be calibrated"""
 
+    @property
+    def contender(self) -> Contender:
+        """Whose cell it is."""
+        return Contender(self.variant, self.backend)
+
 
 class QueueComparison(Record):
     """A queue cell against another of the same rate, paired over blocks that replayed the same arrivals."""
@@ -167,7 +173,7 @@ class QueueComparison(Record):
     cell: str
     baseline_cell: str
     against: Literal["policy", "backend"]
-    """what differs between the two"""
+    """what differs between the two: the policy, or who serves (the backend, the variant or both)"""
     metric: QueueMetric
     ratio: float
     """below 1 is less than the baseline"""
@@ -180,7 +186,7 @@ class QueueComparison(Record):
 
 
 class QueueTest(Record):
-    """A rank test over the cells of one model, backend and rate."""
+    """A rank test over the cells of one model, variant, backend and rate."""
 
     model: str
     variant: str

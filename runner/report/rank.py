@@ -1,11 +1,12 @@
 """How cells compare with the baseline, and which are best."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
+from runner.contender import Contender
 from runner.report.evidence import (
     Evidence,
     Paired,
@@ -32,13 +33,16 @@ from runner.stats.effect import cliffs_delta
 from runner.stats.intervals import RatioInterval, minimum_detectable_ratio, ratio_interval
 from runner.stats.ranktests import RankTest, friedman, holm, wilcoxon
 
+Baselines = Mapping[str, Contender]
+"""by model"""
 
-def compare(evidence: Evidence, baseline: str) -> tuple[tuple[Comparison, ...], float | None]:
-    """Return every comparison with the baseline backend and the run's minimum detectable ratio."""
-    baselines = {group_of(cell): cell for cell in evidence.cells if cell.backend == baseline}
+
+def compare(evidence: Evidence, baselines: Baselines) -> tuple[tuple[Comparison, ...], float | None]:
+    """Return every comparison with its model's baseline and the run's minimum detectable ratio."""
+    by_group = {group_of(cell): cell for cell in evidence.cells if _is_baseline(baselines, cell)}
     comparisons, detectable = [], []
     for cell in evidence.cells:
-        base = baselines.get(group_of(cell))
+        base = by_group.get(group_of(cell))
         if base is None or base is cell:
             continue
         for metric in metrics(evidence, (cell, base)):
@@ -51,6 +55,16 @@ def compare(evidence: Evidence, baseline: str) -> tuple[tuple[Comparison, ...], 
                 detectable.append(minimum_detectable_ratio(own, bases, paired.workers))
     known = [ratio for ratio in detectable if ratio is not None]
     return tuple(comparisons), median(known) if known else None
+
+
+def _is_baseline(baselines: Baselines, cell: Cell) -> bool:
+    return cell.contender == baselines.get(cell.model)
+
+
+def _variant_of(cells: Sequence[Cell]) -> str | None:
+    """Return the variant that all these cells have, or None where several compete."""
+    variants = {cell.variant for cell in cells}
+    return variants.pop() if len(variants) == 1 else None
 
 
 def _comparison(evidence: Evidence, metric: Metric, cells: tuple[Cell, Cell], paired: Paired) -> Comparison:
@@ -84,8 +98,8 @@ def _ratio(paired: Paired) -> RatioInterval:
 
 
 def best_sets(evidence: Evidence, *, quick: bool) -> Iterator[BestSet]:
-    """Yield the best cells of each model, load and io: by latency, and by cost where cost ranks."""
-    for cells in grouped(evidence.cells):
+    """Yield the best cells of each model, load and io that may win: by latency, and by cost where cost ranks."""
+    for cells in grouped(evidence.candidates):
         for metric, candidates in rankings(evidence, cells):
             paired = pair(evidence.windows, metric, candidates) if len(candidates) > 1 else None
             if paired is None:
@@ -95,7 +109,7 @@ def best_sets(evidence: Evidence, *, quick: bool) -> Iterator[BestSet]:
             members = (best,) if apparent else best_set(paired.table, paired.workers)
             yield BestSet(
                 model=cells[0].model,
-                variant=cells[0].variant,
+                variant=_variant_of(candidates),
                 load=cells[0].load,
                 metric=metric,
                 best=candidates[best].key,
@@ -104,17 +118,17 @@ def best_sets(evidence: Evidence, *, quick: bool) -> Iterator[BestSet]:
             )
 
 
-def tests(evidence: Evidence, baseline: str) -> Iterator[SupplementaryTest]:
+def tests(evidence: Evidence, baselines: Baselines) -> Iterator[SupplementaryTest]:
     """Yield the rank tests of every family: Friedman over its cells, then each of them against the baseline's.
 
-    A family is what ``best_sets`` ranks together: the backends of one model, load, io and metric.
+    A family is what can be compared: the contenders of one model, load, io and metric.
     """
     for cells in grouped(evidence.cells):
         for metric, candidates in rankings(evidence, cells):
-            for found in _family(evidence, metric, candidates, baseline):
+            for found in _family(evidence, metric, candidates, baselines):
                 yield SupplementaryTest(
                     model=cells[0].model,
-                    variant=cells[0].variant,
+                    variant=_variant_of(candidates),
                     load=cells[0].load,
                     io=cells[0].io,
                     metric=metric,
@@ -138,13 +152,15 @@ class _Found:
     p_holm: float | None = None
 
 
-def _family(evidence: Evidence, metric: Metric, cells: Sequence[Cell], baseline: str) -> Iterator[_Found]:
+def _family(
+    evidence: Evidence, metric: Metric, cells: Sequence[Cell], baselines: Baselines
+) -> Iterator[_Found]:
     everything = pair(evidence.windows, metric, cells) if len(cells) > 1 else None
     overall = friedman(everything.table) if everything else None
     if everything and overall:
         yield _Found("friedman", cells, len(everything.table), overall)
     found = []
-    for base in (cell for cell in cells if cell.backend == baseline):
+    for base in (cell for cell in cells if _is_baseline(baselines, cell)):
         for cell in (cell for cell in cells if cell is not base):
             paired = pair(evidence.windows, metric, (cell, base))
             test = wilcoxon(*paired.table.T) if paired else None
@@ -154,13 +170,19 @@ def _family(evidence: Evidence, metric: Metric, cells: Sequence[Cell], baseline:
     yield from (replace(each, p_holm=p_holm) for each, p_holm in zip(found, adjusted, strict=True))
 
 
-def choose(evidence: Evidence, model: str, variant: str, backend: str) -> BackendChoice:
-    """Return one backend's batch for most images per second and its batch for least cost per image."""
+def choose(evidence: Evidence, planned: Sequence[Cell]) -> BackendChoice:
+    """Return one backend's cell of most images per second and its cell of least cost per image.
+
+    Args:
+        evidence: what may be compared.
+        planned: all cells of a model under the backend.
+    """
+    model, backend = planned[0].model, planned[0].backend
     cells = [
         cell
-        for cell in evidence.cells
+        for cell in evidence.candidates
         # Device-resident cells leave out the copies that a user pays for.
-        if (cell.model, cell.variant, cell.backend, cell.io) == (model, variant, backend, "host")
+        if (cell.model, cell.backend, cell.io) == (model, backend, "host")
     ]
     back_to_back = [cell for cell in cells if cell.load.is_back_to_back]
     metric, candidates = _cost_candidates(evidence, cells)
@@ -168,7 +190,7 @@ def choose(evidence: Evidence, model: str, variant: str, backend: str) -> Backen
     least = min(candidates, key=lambda cell: _mean_cost(metric, cell), default=None)
     return BackendChoice(
         model=model,
-        variant=variant,
+        variant=_variant_of(planned),
         backend=backend,
         most_images=most.key if most else None,
         least_cost=least.key if least else None,

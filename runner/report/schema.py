@@ -11,6 +11,7 @@ from pydantic import Field
 
 from runner.backends.interface import Io
 from runner.conditions import Conditions
+from runner.contender import Contender
 from runner.meters.interface import Domain, Energy
 from runner.report.queue_schema import QueueStudy
 from runner.report.record import Interval, Limits, RatioLimits, Record
@@ -23,6 +24,7 @@ NOT_REACHED: Final = "not reached"
 Metric = Literal["latency", "cpu_s_per_image", "energy_per_image"]
 CostMetric = Literal["cpu_s_per_image", "energy_per_image"]
 Moment = Literal["before", "loaded", "after"]
+Quality = Literal["reference", "verified", "unverified", "lost"]
 Device = Literal["cpu", "gpu"]
 OWN_DOMAIN: Mapping[Device, Domain] = {"cpu": "cpu_package", "gpu": "gpu"}
 """by device that computes: the domain without which no joules are its energy"""
@@ -67,6 +69,17 @@ class Environment(Record):
     git: Git | None
 
 
+class Parity(Record):
+    """Whether a session, or a variant's file, computes the reference outputs."""
+
+    status: Literal["passed", "failed", "unavailable"]
+    reason: str = ""
+    max_error_ratio: float | None = None
+    """largest absolute difference as a share of the reference's range"""
+    tolerance_ratio: float | None = None
+    top1_agreement_ratio: float | None = None
+
+
 class ModelEntry(Record):
     """A model of the run."""
 
@@ -86,6 +99,10 @@ class ModelEntry(Record):
     published_accuracy: dict[str, float]
     parameter_count: int | None
     multiply_adds: int | None
+    quality: Quality = "reference"
+    """of a variant: unverified where nothing can tell (random weights), lost where its outputs are too far off"""
+    parity: Parity | None = None
+    """of a variant's file with the reference outputs, when it was made; null for the reference"""
 
 
 class BackendEntry(Record):
@@ -102,17 +119,6 @@ class BackendEntry(Record):
     """path of the Python that runs it, where that is not our own"""
 
 
-class Parity(Record):
-    """Whether a session computes the reference outputs."""
-
-    status: Literal["passed", "failed", "unavailable"]
-    reason: str = ""
-    max_error_ratio: float | None = None
-    """largest absolute difference as a share of the reference's range"""
-    tolerance_ratio: float | None = None
-    top1_agreement_ratio: float | None = None
-
-
 class SessionEntry(Record):
     """A model opened under a backend, or why it was not."""
 
@@ -127,6 +133,11 @@ class SessionEntry(Record):
     facts: dict[str, str] = Field(default_factory=dict)
     open_s: float | None = None
     parity: Parity | None = None
+
+    @property
+    def contender(self) -> Contender:
+        """Whose session it is."""
+        return Contender(self.variant, self.backend)
 
 
 class Load(Record):
@@ -244,9 +255,14 @@ class Cell(Record):
     """what this cell would have needed, when it was skipped for memory"""
     summary: CellSummary | None = None
 
+    @property
+    def contender(self) -> Contender:
+        """Whose cell it is."""
+        return Contender(self.variant, self.backend)
+
 
 class Comparison(Record):
-    """A backend against the baseline at the same model, load and io, paired over blocks."""
+    """A contender against the baseline at the same model, load and io, paired over blocks."""
 
     cell: str
     baseline_cell: str
@@ -269,7 +285,8 @@ class BestSet(Record):
     """The cells of one model and load that no simultaneous interval separates from the best."""
 
     model: str
-    variant: str
+    variant: str | None
+    """of all candidates; null where several competed"""
     load: Load
     metric: Metric
     best: str
@@ -281,10 +298,11 @@ class BestSet(Record):
 
 
 class BackendChoice(Record):
-    """For one model and backend: the batch for most images per second and the one for least cost per image."""
+    """For one model and backend: the cell of most images per second and the one of least cost per image."""
 
     model: str
-    variant: str
+    variant: str | None
+    """the only one that was planned; null where there were several"""
     backend: str
     most_images: str | None
     """cell"""
@@ -296,10 +314,11 @@ class BackendChoice(Record):
 
 
 class SupplementaryTest(Record):
-    """A rank test beside the intervals, within the family of one model, variant, load, io and metric."""
+    """A rank test beside the intervals, within the family of one model, load, io and metric."""
 
     model: str
-    variant: str
+    variant: str | None
+    """of the whole family; null where it has several"""
     load: Load
     io: Io
     metric: Metric
@@ -321,7 +340,7 @@ class IdleWindow(Record):
     model: str | None
     """whose sessions were open"""
     variant: str | None = None
-    """of that model"""
+    """the only one of that model, in reports that kept variants apart"""
     started_s: float
     wall_s: float
     foreign_cpu_s: float | None
@@ -365,6 +384,8 @@ class Provenance(Record):
     time_budget_s: float | None
     target_ci_ratio: float
     baseline: str
+    allow_unverified: bool = False
+    """whether variants of unverified quality may win"""
     config: dict[str, object]
     """the whole validated configuration"""
     files: dict[str, str] = Field(default_factory=dict)
@@ -405,3 +426,35 @@ class Report(Record):
     """the median over cells of the smallest ratio to the baseline that this run could have told from 1 (as 1.04)"""
     notes: tuple[str, ...]
     """what a reader must know: budgets, fallbacks, random weights"""
+
+    @property
+    def baseline_label(self) -> str:
+        """The label of the baseline backend, which may have been asked for by its spec."""
+        asked = self.provenance.baseline
+        return next((each.label for each in self.backends if asked in {each.label, each.spec}), asked)
+
+    @property
+    def baselines(self) -> dict[str, Contender]:
+        """By model, with whom its others are compared: the baseline backend with the first variant that it runs."""
+        label = self.baseline_label
+        # From the last on, so that the first stays.
+        return {cell.model: cell.contender for cell in reversed(self.cells) if cell.backend == label}
+
+    @property
+    def barred(self) -> dict[tuple[str, str], str]:
+        """By model and variant, why it never wins; those that may are absent."""
+        return {
+            (entry.name, entry.variant): f"quality {entry.quality}"
+            for entry in self.models
+            if entry.quality == "lost"
+            or (entry.quality == "unverified" and not self.provenance.allow_unverified)
+        }
+
+    def variants_of(self, model: str) -> tuple["ModelEntry", ...]:
+        """The files of a model, in the order of the run."""
+        return tuple(entry for entry in self.models if entry.name == model)
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The models, in the order of the run."""
+        return tuple(dict.fromkeys(entry.name for entry in self.models))

@@ -15,6 +15,7 @@ from runner.report.timeline_cost import LEAST_MODELS, Basis, backend_of, choose_
 from runner.report.timeline_figures import Growth, Network, Point, growth_of, points_of
 from runner.stats.growth import LEAST_FOR_LIMITS
 from runner.stats.intervals import MeanInterval
+from runner.variants import REFERENCE_VARIANT
 
 ACCURACY: Final = "acc@1"
 """the key in ``published_accuracy``: the share of ImageNet-1K's validation images whose first guess is right"""
@@ -78,8 +79,9 @@ def timeline_of(report: Report, backend: str | None = None) -> Timeline:
         AbsentError: fewer than two models have a year, a published accuracy and a cost.
     """
     entry = backend_of(report, backend)
-    unpublished = {model.name: reason for model in report.models if (reason := _unpublished(model))}
-    published = [model for model in report.models if model.name not in unpublished]
+    models = _models(report)
+    unpublished = {model.name: reason for model in models if (reason := _unpublished(model))}
+    published = [model for model in models if model.name not in unpublished]
     if len(published) < LEAST_MODELS:
         raise _too_few(report, unpublished)
     costs = choose_costs(report, published, entry)
@@ -97,16 +99,23 @@ def timeline_of(report: Report, backend: str | None = None) -> Timeline:
         spinning=entry.options.get("spin") == "on",
         basis=costs.basis,
         points=points,
-        left_out=_left_out(report.models, {**costs.reasons, **unpublished}),
+        left_out=_left_out(models, {**costs.reasons, **unpublished}),
         missing_of_study=tuple(name for name in STUDY_MODELS if name not in costs.cells),
         growth=growth,
         findings=tuple(_findings(costs.basis, points, growth)),
     )
 
 
+def _models(report: Report) -> tuple[ModelEntry, ...]:
+    """Return one file of each model: fp32 where the run had it, for its published accuracy."""
+    files = {entry.name: entry for entry in reversed(report.models)}
+    files |= {entry.name: entry for entry in report.models if entry.variant == REFERENCE_VARIANT}
+    return tuple(files[name] for name in report.model_names)
+
+
 def _unpublished(model: ModelEntry) -> str | None:
     """Return why a model has no place on any timeline, or None."""
-    if model.variant != "fp32":
+    if model.variant != REFERENCE_VARIANT:
         return f"the published accuracy is not that of {model.variant}"
     lacking = [
         name
@@ -164,7 +173,7 @@ def _outstanding(claim: Claim, points: Sequence[Point]) -> Finding:
 
 def _too_few(report: Report, unpublished: Mapping[str, str]) -> AbsentError:
     got = "; ".join(f"{name}: {reason}" for name, reason in unpublished.items())
-    named = ", ".join(model.name for model in report.models if model.name not in unpublished)
+    named = ", ".join(name for name in report.model_names if name not in unpublished)
     return AbsentError(
         f"Cannot draw a timeline of report {report.report_id}",
         expected=f"{LEAST_MODELS} networks with a published year and {ACCURACY}, as joulebatch export writes them",

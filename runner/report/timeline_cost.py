@@ -7,8 +7,7 @@ from statistics import geometric_mean
 
 from runner.errors import AbsentError, UsageError, nearest
 from runner.meters.interface import Domain
-from runner.report.derive import baseline_label
-from runner.report.evidence import exclusion, summary_of
+from runner.report.evidence import Exclusions, summary_of
 from runner.report.record import Interval
 from runner.report.schema import (
     OWN_DOMAIN,
@@ -66,7 +65,7 @@ def backend_of(report: Report, label: str | None) -> BackendEntry:
         UsageError: the report has none of this label.
     """
     labels = {backend.label: backend for backend in report.backends}
-    wanted = baseline_label(report) if label is None else label
+    wanted = report.baseline_label if label is None else label
     if wanted not in labels:
         raise UsageError(
             f"Cannot show backend {wanted!r}",
@@ -122,9 +121,7 @@ def _cells(report: Report, model: ModelEntry, backend: BackendEntry) -> tuple[Ce
 
 
 def _excluded(report: Report, cell: Cell) -> str | None:
-    asked = (cell.model, cell.variant, cell.backend)
-    sessions = {(entry.model, entry.variant, entry.backend): entry for entry in report.sessions}
-    return exclusion(cell, sessions.get(asked))
+    return Exclusions(report).of(cell)
 
 
 def _reason(report: Report, model: ModelEntry, backend: BackendEntry, basis: Basis | None = None) -> str:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from runner.contender import Contender
 from runner.meters.interface import Domain
 from runner.report.schema import CostMetric
 from runner.twin.service import Floats
+from runner.variants import REFERENCE_VARIANT
 
 Kept = Literal["yes", "perhaps", "no"]
 """whether a latency limit is kept: with the whole 95 % interval, by the estimate alone, or not"""
@@ -63,6 +65,12 @@ class Prediction:
     """by batch size from 0 on, its share of all batches"""
     cost_by_row: Floats = field(repr=False, compare=False)
     """cost per image in every row: rows of predictions with one seed and calibrations of one run are paired"""
+    variant: str = REFERENCE_VARIANT
+
+    @property
+    def contender(self) -> Contender:
+        """Who serves."""
+        return Contender(self.variant, self.backend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +112,17 @@ class Side:
 
     backend: str
     policy: str
+    variant: str = REFERENCE_VARIANT
+
+    @property
+    def contender(self) -> Contender:
+        """Who serves."""
+        return Contender(self.variant, self.backend)
 
 
 @dataclass(frozen=True, slots=True)
 class Takeover:
-    """A request rate at which another backend gets the least cost within the limit; None is nobody."""
+    """A request rate at which another contender gets the least cost within the limit; None is nobody."""
 
     rate_hz: Estimate
     """within its limits the two cannot be told apart"""
@@ -118,7 +132,7 @@ class Takeover:
 
 @dataclass(frozen=True, slots=True)
 class Fitness:
-    """A backend that takes part, and how well it is known."""
+    """A contender that takes part, and how well it is known."""
 
     backend: str
     capacity_hz: float
@@ -129,14 +143,26 @@ class Fitness:
     """bound of the error of interpolation between batch sizes"""
     blocks: int
     workers: int
+    variant: str = REFERENCE_VARIANT
+
+    @property
+    def contender(self) -> Contender:
+        """Who takes part."""
+        return Contender(self.variant, self.backend)
 
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """A backend that takes no part, and why."""
+    """A contender that takes no part, and why."""
 
     backend: str
     reason: str
+    variant: str = REFERENCE_VARIANT
+
+    @property
+    def contender(self) -> Contender:
+        """Who takes no part."""
+        return Contender(self.variant, self.backend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +171,8 @@ class Recommendation:
 
     report_id: str
     model: str
-    variant: str
+    variant: str | None
+    """the only one in question; None where several are"""
     question: Question
     metric: CostMetric
     domains: tuple[Domain, ...]

@@ -78,9 +78,9 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a report and what is asked of it
     usable = {size: _apart(own) for size, own in by_size.items() if own[0].gap_s == 0 and len(own) > 1}
     if reason := _missing(by_size, usable):
         fixed = next(entry.fixed_batch for entry in report.models if entry.name == model)
-        return Uncalibrated(backend, reason, () if fixed else _sizes_to_run(tuple(by_size)))
+        return Uncalibrated(backend, reason, () if fixed else _sizes_to_run(tuple(by_size)), variant)
     idle_power = {
-        size: _idle_power(report, model, variant, domains, [each.point() for each in own])
+        size: _idle_power(report, model, domains, [each.point() for each in own])
         for size, own in usable.items()
     }
     curves = {
@@ -90,7 +90,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a report and what is asked of it
     windows = _windows([each for own in usable.values() for each in own], curves)
     if len(windows.blocks) < LEAST_PAIRS:
         few = f"measured in {len(windows.blocks)} blocks, and {LEAST_PAIRS} are the least"
-        return Uncalibrated(backend, few, surface.sizes)
+        return Uncalibrated(backend, few, surface.sizes, variant)
     device = next(each.device for each in report.backends if each.label == backend)
     error = error_ratio(surface, curves)
     return Calibration(model, variant, backend, device, tuple(domains), error, curves, surface, windows)
@@ -157,9 +157,7 @@ def _sizes_to_run(measured: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted({1, *measured})) if len(measured) >= _LEAST_SIZES else _SIZES
 
 
-def _idle_power(
-    report: Report, model: str, variant: str, domains: Sequence[Domain], points: Sequence[Point]
-) -> float:
+def _idle_power(report: Report, model: str, domains: Sequence[Domain], points: Sequence[Point]) -> float:
     """Return what a second of a long gap costs.
 
     No CPU time: threads that spin have gone to sleep. Energy is what the machine draws at rest, with the sessions of
@@ -167,7 +165,7 @@ def _idle_power(
     """
     if not domains:
         return 0.0
-    resting_w = loaded_power_w(report.idle, domains, model, variant)
+    resting_w = loaded_power_w(report.idle, domains, model)
     if resting_w is not None:
         return resting_w
     shorter, longest = points[-2:]

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from runner.contender import Contender
 from runner.meters.interface import Domain
 from runner.policies.interface import ServiceTimes
 from runner.report.schema import CostMetric, Device
 from runner.twin.curve import Curve
 from runner.twin.resample import Resampled, Windows, start
 from runner.twin.surface import Surface
+from runner.variants import REFERENCE_VARIANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,12 @@ class Uncalibrated:
     reason: str
     sizes: tuple[int, ...] = ()
     """batch sizes to be measured with idle gaps; none where that would not help"""
+    variant: str = REFERENCE_VARIANT
+
+    @property
+    def contender(self) -> Contender:
+        """Whose twin it would be."""
+        return Contender(self.variant, self.backend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,11 @@ class Calibration:
     windows: Windows = field(repr=False)
 
     @property
+    def contender(self) -> Contender:
+        """Whose twin it is."""
+        return Contender(self.variant, self.backend)
+
+    @property
     def metric(self) -> CostMetric:
         """What costs are: CPU-s or J."""
         return "energy_per_image" if self.domains else "cpu_s_per_image"
@@ -57,7 +70,7 @@ class Calibration:
 
     def start(self, rows: int, rng: np.random.Generator) -> Resampled:
         """Return fresh servers that take all their randomness from this generator."""
-        return start(self.surface, self.windows, self.error_ratio, self.backend, rows, rng)
+        return start(self.surface, self.windows, self.error_ratio, str(self.contender), rows, rng)
 
     def mean_service_s(self, count: int, gap_s: float) -> float:
         """Return the mean service time of a batch size after an idle gap."""

@@ -1,12 +1,13 @@
-"""Which backends of a report may be recommended, and what ranks them."""
+"""Which contenders of a report may be recommended, and what ranks them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from runner.contender import Contender
 from runner.errors import AbsentError, UsageError, nearest
 from runner.meters.interface import Domain
 from runner.report.evidence import Evidence, all_gpus_counted, energy_ranks, exclusion, summary_of
-from runner.report.schema import Cell, ModelEntry, Report
+from runner.report.schema import Cell, Report
 from runner.stats.summary import Numbers
 from runner.twin.answers import Excluded
 from runner.twin.calibrate import calibrate, what_to_run
@@ -15,14 +16,15 @@ from runner.twin.calibration import Calibration, Uncalibrated
 
 @dataclass(frozen=True, slots=True)
 class Eligible:
-    """Backends that may be compared by cost."""
+    """Contenders that may be compared by cost."""
 
-    model: ModelEntry
+    model: str
     calibrations: tuple[Calibration, ...]
     """at least one; all with cost in one unit, over one set of domains"""
     excluded: tuple[Excluded, ...]
-    baseline: str
-    """label"""
+    baseline: Contender | None
+    variant: str | None
+    """the only one in question; None where several are"""
 
     @property
     def domains(self) -> tuple[Domain, ...]:
@@ -31,9 +33,14 @@ class Eligible:
 
 
 def find_eligible(
-    report: Report, latencies_s: Sequence[Numbers], model: str | None = None, labels: Sequence[str] = ()
+    report: Report,
+    latencies_s: Sequence[Numbers],
+    model: str | None = None,
+    labels: Sequence[str] = (),
+    *,
+    allow_unverified: bool = False,
 ) -> Eligible:
-    """Return the backends that the twin can stand for, with the one cost that ranks them all.
+    """Return the contenders that the twin can stand for, with the one cost that ranks them all.
 
     Joules rank where they were measured over one set of domains that holds every device in question; else CPU time
     does, at equal images/s, among backends of one type of device (docs/measurement.md, section 5).
@@ -43,37 +50,41 @@ def find_eligible(
         latencies_s: of every inference, by window.
         model: its name or the unique beginning of it; the only one by default.
         labels: of backends, all by default.
+        allow_unverified: whether variants of unverified quality may win, beside what the run was asked for.
 
     Raises:
         UsageError: an unknown model or backend, or no model where the report holds several.
         AbsentError: no backend is left, or no cost ranks those that are.
     """
-    entry = _find_model(report, model)
-    chosen = _find_backends(report, labels)
+    name = _find_model(report, model)
+    barred = dict(report.barred)
+    if allow_unverified:
+        barred = {key: reason for key, reason in barred.items() if reason != "quality unverified"}
     excluded: list[Uncalibrated] = []
     found: list[Calibration] = []
-    for label in chosen:
-        reason = _exclusion(report, entry, label)
-        calibration = reason or calibrate(report, latencies_s, entry.name, entry.variant, label)
+    for contender in _contenders(report, name, _find_backends(report, labels)):
+        reason = _exclusion(report, name, contender, barred)
+        calibration = reason or calibrate(report, latencies_s, name, *contender)
         if isinstance(calibration, Calibration):
             found.append(calibration)
         else:
             excluded.append(calibration)
     if not found:
-        raise _nobody(report, entry, excluded)
-    if domains := _ranking_domains(report, entry, found):
-        names = [each.backend for each in found]
-        priced = [calibrate(report, latencies_s, entry.name, entry.variant, name, domains) for name in names]
+        raise _nobody(report, name, excluded)
+    if domains := _ranking_domains(report, name, found):
+        priced = [calibrate(report, latencies_s, name, *each.contender, domains) for each in found]
         found = [each for each in priced if isinstance(each, Calibration)]
         excluded += [each for each in priced if isinstance(each, Uncalibrated)]
-    reasons = tuple(Excluded(each.backend, each.reason) for each in excluded)
-    return Eligible(entry, tuple(found), reasons, _baseline(report))
+    reasons = tuple(Excluded(each.backend, each.reason, each.variant) for each in excluded)
+    files = report.variants_of(name)
+    only = files[0].variant if len(files) == 1 else None
+    return Eligible(name, tuple(found), reasons, report.baselines.get(name), only)
 
 
-def _find_model(report: Report, asked: str | None) -> ModelEntry:
-    names = tuple(dict.fromkeys(entry.name for entry in report.models))
+def _find_model(report: Report, asked: str | None) -> str:
+    names = report.model_names
     if asked is None and len(names) == 1:
-        return report.models[0]
+        return names[0]
     if asked is None:
         raise UsageError(
             f"Cannot choose a model of report {report.report_id}",
@@ -86,7 +97,7 @@ def _find_model(report: Report, asked: str | None) -> ModelEntry:
     ]
     if len(matches) != 1:
         raise UsageError(f"Unknown model {asked!r} in report {report.report_id}", fix=nearest(asked, names))
-    return next(entry for entry in report.models if entry.name == matches[0])
+    return matches[0]
 
 
 def _find_backends(report: Report, asked: Sequence[str]) -> tuple[str, ...]:
@@ -102,45 +113,63 @@ def _find_backends(report: Report, asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(entry.label for entry in report.backends if entry.label in chosen)
 
 
-def _cells(report: Report, model: ModelEntry, label: str) -> list[Cell]:
-    who = (model.name, model.variant, label, "host")
-    return [cell for cell in report.cells if (cell.model, cell.variant, cell.backend, cell.io) == who]
+def _contenders(report: Report, model: str, labels: Sequence[str]) -> Iterator[Contender]:
+    """Yield who was planned of a model; of a single file every backend, planned or not."""
+    files, planned = (
+        report.variants_of(model),
+        {cell.contender for cell in report.cells if cell.model == model},
+    )
+    for file in files:
+        for label in labels:
+            contender = Contender(file.variant, label)
+            if contender in planned or len(files) == 1:
+                yield contender
 
 
-def _exclusion(report: Report, model: ModelEntry, label: str) -> Uncalibrated | None:
-    """Return why a backend may not win, whatever it costs."""
-    who = (model.name, model.variant, label)
-    session = next((s for s in report.sessions if (s.model, s.variant, s.backend) == who), None)
+def _cells(report: Report, model: str, contender: Contender) -> list[Cell]:
+    who = (model, contender, "host")
+    return [cell for cell in report.cells if (cell.model, cell.contender, cell.io) == who]
+
+
+def _exclusion(
+    report: Report, model: str, contender: Contender, barred: Mapping[tuple[str, str], str]
+) -> Uncalibrated | None:
+    """Return why a contender may not win, whatever it costs."""
+
+    def because(reason: str) -> Uncalibrated:
+        return Uncalibrated(contender.backend, reason, variant=contender.variant)
+
+    if reason := barred.get((model, contender.variant)):
+        return because(reason)
+    session = next((s for s in report.sessions if (s.model, s.contender) == (model, contender)), None)
     if session and session.status == "failed":
-        return Uncalibrated(label, f"could not be opened: {session.reason}")
-    cells = [cell for cell in _cells(report, model, label) if cell.status == "measured"]
+        return because(f"could not be opened: {session.reason}")
+    cells = [cell for cell in _cells(report, model, contender) if cell.status == "measured"]
     reasons = [exclusion(cell, session) for cell in cells]
-    return Uncalibrated(label, reasons[0]) if reasons and reasons[0] else None
+    return because(reasons[0]) if reasons and reasons[0] else None
 
 
-def _nobody(report: Report, model: ModelEntry, excluded: Sequence[Uncalibrated]) -> AbsentError:
+def _nobody(report: Report, model: str, excluded: Sequence[Uncalibrated]) -> AbsentError:
     reasons: dict[str, list[str]] = {}
     for each in excluded:
-        reasons.setdefault(each.reason, []).append(each.backend)
+        reasons.setdefault(each.reason, []).append(str(each.contender))
     helped = [each for each in excluded if each.sizes]
     sizes = sorted({size for each in helped for size in each.sizes})
     return AbsentError(
-        f"Cannot predict {model.name} from report {report.report_id}",
+        f"Cannot predict {model} from report {report.report_id}",
         got="; ".join(f"{', '.join(backends)}: {reason}" for reason, backends in reasons.items()),
-        fix=what_to_run(report, model.name, [each.backend for each in helped], sizes)
+        fix=what_to_run(report, model, [each.backend for each in helped], sizes)
         if helped
         else "Measure a backend that can be trusted",
     )
 
 
-def _ranking_domains(
-    report: Report, model: ModelEntry, calibrations: Sequence[Calibration]
-) -> tuple[Domain, ...]:
+def _ranking_domains(report: Report, model: str, calibrations: Sequence[Calibration]) -> tuple[Domain, ...]:
     """Return the domains whose joules rank these backends; none where CPU time does."""
     cells = [
         cell
         for each in calibrations
-        for cell in _cells(report, model, each.backend)
+        for cell in _cells(report, model, each.contender)
         if cell.status == "measured" and cell.summary
     ]
     devices = {entry.label: entry.device for entry in report.backends}
@@ -156,8 +185,3 @@ def _ranking_domains(
             fix=f"Pass --backend {calibrations[0].backend} to choose among backends of one type of device",
         )
     return ()
-
-
-def _baseline(report: Report) -> str:
-    asked = report.provenance.baseline
-    return next((entry.label for entry in report.backends if asked in {entry.label, entry.spec}), asked)

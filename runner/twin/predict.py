@@ -97,6 +97,7 @@ def predict(  # noqa: PLR0913 - what is asked, and how well to answer
         idle_gap_s=float(figures.idle_s.sum()) / dispatches,
         batch_ratios=tuple((batches / dispatches).tolist()),
         cost_by_row=cost,
+        variant=calibration.variant,
     )
 
 
@@ -139,7 +140,7 @@ def policy_on(calibration: Calibration, spec: PolicySpec) -> Policy:
     largest = calibration.sizes[-1]
     if spec.largest_batch > largest:
         raise AbsentError(
-            f"Cannot predict {spec} on {calibration.backend}",
+            f"Cannot predict {spec} on {calibration.contender}",
             expected=f"batches of at most {largest}, the largest measured",
             got=str(spec.largest_batch),
             fix=f"Measure it with --batch-sizes {','.join(map(str, (*calibration.sizes, spec.largest_batch)))}",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
+from runner.contender import Contender
 from runner.twin.answers import Estimate, Kept, Prediction, Rated
 from runner.twin.predict import limits
 
@@ -13,7 +14,7 @@ LEAST_SAVING_RATIO = 0.02
 
 
 def rate(
-    predictions: Iterable[Prediction], limit_s: float | None, evidence: Mapping[str, int]
+    predictions: Iterable[Prediction], limit_s: float | None, evidence: Mapping[Contender, int]
 ) -> tuple[tuple[Rated, ...], Rated | None]:
     """Return predictions by cost, and the best of those that keep the limit, beside which all stand.
 
@@ -23,7 +24,7 @@ def rate(
     Args:
         predictions: with one seed, so that their rows are paired.
         limit_s: of the response percentile; None keeps everything that is stable.
-        evidence: pieces of evidence behind each backend.
+        evidence: pieces of evidence behind each contender.
     """
     ordered = sorted(predictions, key=lambda one: (not one.stable, one.cost_per_image.mean))
     kept = {id(one): _kept(one, limit_s) for one in ordered}
@@ -72,10 +73,10 @@ def _kept(prediction: Prediction, limit_s: float | None) -> Kept:
     return "perhaps" if response_s.mean <= limit_s else "no"
 
 
-def _beside(best: Prediction | None, one: Prediction, kept: Kept, evidence: Mapping[str, int]) -> Rated:
+def _beside(best: Prediction | None, one: Prediction, kept: Kept, evidence: Mapping[Contender, int]) -> Rated:
     if best is None or not one.stable:
         return Rated(one, kept, None, tied=False)
-    pieces = min(evidence[best.backend], evidence[one.backend])
+    pieces = min(evidence[best.contender], evidence[one.contender])
     ratios = one.cost_by_row / best.cost_by_row
     low, high = limits(ratios, pieces)
     ratio = Estimate(one.cost_per_image.mean / best.cost_per_image.mean, low, high)

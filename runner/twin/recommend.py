@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from runner.arrivals.interface import Arrivals
+from runner.contender import Contender
 from runner.policies.registry import PolicySpec
 from runner.report.schema import Report
 from runner.stats.summary import TAIL_SAMPLES
@@ -133,12 +134,12 @@ def _naive_candidates(eligible: Eligible) -> Iterable[Candidate]:
 
 def _naive(eligible: Eligible, rated: Sequence[Rated], winner: Rated | None) -> tuple[Naive, ...]:
     """Return the choices without thought, on the winner's backend and on the report's baseline."""
-    labels = [winner.prediction.backend] if winner else []
-    labels += [own.backend for own in eligible.calibrations if own.backend in {eligible.baseline} - {*labels}]
-    by_name = {f"{one.prediction.policy} on {one.prediction.backend}": one for one in rated}
+    shown = {winner.prediction.contender} if winner else set()
+    shown |= {eligible.baseline} if eligible.baseline else set()
+    by_name = {f"{one.prediction.policy} on {one.prediction.contender}": one for one in rated}
     found = []
     for each in _naive_candidates(eligible):
-        if each.calibration.backend in labels and str(each) in by_name:
+        if each.calibration.contender in shown and str(each) in by_name:
             name: NaiveName = "batch 1" if each.spec.largest_batch == 1 else "largest batch"
             found.append(Naive(name, by_name[str(each)]))
     return tuple(found)
@@ -184,8 +185,8 @@ def _answer(  # noqa: PLR0913, PLR0917 - what was asked, and what was found
     is_search, others = others is not None, others or _OtherRates()
     return Recommendation(
         report_id=report.report_id,
-        model=eligible.model.name,
-        variant=eligible.model.variant,
+        model=eligible.model,
+        variant=eligible.variant,
         question=Question(ask.arrivals.spec, ask.rate_hz, ask.limit_s, ask.percentile_ratio, ask.seed),
         metric=eligible.calibrations[0].metric,
         domains=eligible.domains,
@@ -207,6 +208,7 @@ def _answer(  # noqa: PLR0913, PLR0917 - what was asked, and what was found
 def _fitness(calibration: Calibration) -> Fitness:
     return Fitness(
         backend=calibration.backend,
+        variant=calibration.variant,
         capacity_hz=calibration.capacity_hz(),
         sizes=calibration.sizes,
         longest_gap_s=calibration.longest_gap_s,
@@ -216,5 +218,5 @@ def _fitness(calibration: Calibration) -> Fitness:
     )
 
 
-def _evidence(eligible: Eligible) -> dict[str, int]:
-    return {own.backend: own.windows.evidence for own in eligible.calibrations}
+def _evidence(eligible: Eligible) -> dict[Contender, int]:
+    return {own.contender: own.windows.evidence for own in eligible.calibrations}

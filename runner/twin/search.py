@@ -42,7 +42,7 @@ class Candidate:
 
     def __str__(self) -> str:
         """As people say it."""
-        return f"{self.spec} on {self.calibration.backend}"
+        return f"{self.spec} on {self.calibration.contender}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +152,9 @@ def _distinct(trials: Iterable[Trial], place: int) -> list[Trial]:
     """Return them without those that do what a smaller batch size does, because larger batches hardly ever form."""
     found: list[Trial] = []
     for one in sorted(trials, key=lambda one: one.candidate.spec.largest_batch):
-        backend = one.candidate.calibration.backend
+        contender = one.candidate.calibration.contender
         if not any(
-            other.candidate.calibration.backend == backend
+            other.candidate.calibration.contender == contender
             and np.allclose(one.cost[place], other.cost[place], rtol=ALIKE_RATIO)
             and np.allclose(one.percentile_s[place], other.percentile_s[place], rtol=ALIKE_RATIO)
             for other in found

@@ -27,9 +27,9 @@ class _At:
 
     rate_hz: float
     label: str | None
-    """of the backend; empty where nobody keeps the limit, None where two cannot be told apart"""
+    """of the contender, as people say it; empty where nobody keeps the limit, None where two cannot be told apart"""
     best: dict[str, Trial]
-    """by backend, its cheapest that keeps the limit"""
+    """by label: its cheapest that keeps the limit"""
     place: int
     """of the rate in their arrays"""
 
@@ -66,7 +66,7 @@ def _judge(trials: Sequence[Trial], limit_s: float, evidence: int) -> list[_At]:
 def _at(trials: Sequence[Trial], place: int, rate_hz: float, limit_s: float, evidence: int) -> _At:
     best: dict[str, Trial] = {}
     for each in trials:
-        label = each.candidate.calibration.backend
+        label = str(each.candidate.calibration.contender)
         if each.keeps(limit_s, place):
             cheapest = best.get(label)
             if cheapest is None or each.cost[place].mean() < cheapest.cost[place].mean():
@@ -113,4 +113,7 @@ def _crossing_hz(ordered: Sequence[_At]) -> float:
 
 
 def _side(at: _At) -> Side | None:
-    return Side(at.label, str(at.best[at.label].candidate.spec)) if at.label else None
+    if not at.label:
+        return None
+    best = at.best[at.label].candidate
+    return Side(best.calibration.backend, str(best.spec), best.calibration.variant)

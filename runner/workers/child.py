@@ -113,11 +113,13 @@ class Worker:
     def _answer_check(self, request: Check) -> Checked:
         assert self._session is not None
         assert self._open is not None
-        tolerance_ratio = find_backend(self._open.backend).parity_tolerance_ratio(self._open.options)
+        own_ratio = find_backend(self._open.backend).parity_tolerance_ratio(self._open.options)
+        tolerance_ratio = max(own_ratio, request.tolerance_ratio)
         inputs, expected = read_reference(Path(request.reference_path))
         call = self._session.bind(inputs, "host")
         call.run()
-        return Checked(asdict(compare(expected, call.outputs(), tolerance_ratio)))
+        least_ratio = request.least_agreement_ratio
+        return Checked(asdict(compare(expected, call.outputs(), tolerance_ratio, least_ratio)))
 
     def _answer_measure(self, request: Measure) -> Measurement:
         run = self._calls[request.batch_size, request.io].run

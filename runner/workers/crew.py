@@ -1,4 +1,4 @@
-"""The workers of one model, one per backend: opened together, asked one at a time, replaced when lost."""
+"""The workers of one model, one per contender: opened together, asked one at a time, replaced when lost."""
 
 import dataclasses
 from collections import Counter
@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from runner.backends.spec import BackendSpec
+from runner.contender import Contender, contenders
 from runner.errors import JoulebatchError
 from runner.interruption import Interruption
 from runner.load.warmup import FRESH_INFERENCES
@@ -36,7 +37,7 @@ _LEAST_PATIENCE_S = 30.0
 
 
 class BackendLostError(JoulebatchError):
-    """A backend cannot open this model, so none of its cells can be measured."""
+    """A backend cannot open this file, so none of the contender's cells can be measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,110 +60,111 @@ class Crew:
 
     def __init__(
         self,
-        file: ModelFile,
+        files: Mapping[str, ModelFile],
         specs: Sequence[BackendSpec],
         terms: Terms,
-        started: Mapping[str, int] | None = None,
+        started: Mapping[Contender, int] | None = None,
     ) -> None:
-        self._file, self._terms = file, terms
+        self._files, self._terms = files, terms
         self._specs = {spec.label: spec for spec in specs}
-        self._workers: dict[str, Worker] = {}
+        self._contenders = contenders(files, specs)
+        self._workers: dict[Contender, Worker] = {}
         self._started = Counter(started)
-        """by backend: its processes so far, those of earlier stretches of a resumed run included"""
-        self._placements: dict[str, Mapping[str, Any]] = {}
-        self._prepared: dict[str, dict[tuple[int, str], tuple[Prepare, float]]] = {
-            label: {} for label in self._specs
+        """processes so far, those of earlier stretches of a resumed run included"""
+        self._placements: dict[Contender, Mapping[str, Any]] = {}
+        self._prepared: dict[Contender, dict[tuple[int, str], tuple[Prepare, float]]] = {
+            contender: {} for contender in self._contenders
         }
 
-    def open_all(self) -> dict[str, Opened | JoulebatchError]:
-        """Open the model under every backend at once, and return what each said."""
-        lost: dict[str, WorkerLostError] = {}
-        for label in self._specs:
+    def open_all(self) -> dict[Contender, Opened | JoulebatchError]:
+        """Open every file under every backend that can run it, all at once, and return what each said."""
+        lost: dict[Contender, WorkerLostError] = {}
+        for contender in self._contenders:
             try:
-                self._start(label)
+                self._start(contender)
             except WorkerLostError as error:
-                lost[label] = error
-        opened = {label: lost.get(label) or self._opened(label) for label in self._specs}
+                lost[contender] = error
+        opened = {contender: lost.get(contender) or self._opened(contender) for contender in self._contenders}
         self._placements = {
-            label: each.placement for label, each in opened.items() if isinstance(each, Opened)
+            contender: each.placement for contender, each in opened.items() if isinstance(each, Opened)
         }
         return opened
 
-    def prepare(self, label: str, request: Prepare, predicted_s: float) -> Prepared:
+    def prepare(self, contender: Contender, request: Prepare, predicted_s: float) -> Prepared:
         """Bind and warm up a batch.
 
         Raises:
             CellFailedError, WorkerLostError: this batch cannot be measured.
-            BackendLostError: nor can any other of this backend.
+            BackendLostError: nor can any other of this contender.
         """
         limit_s = self._limit_s(predicted_s + request.warm_up_cap_s)
-        prepared = self._ask(label, lambda worker: worker.prepare(request, limit_s))
+        prepared = self._ask(contender, lambda worker: worker.prepare(request, limit_s))
         # A fresh worker need not find out again how long it takes until all is steady.
         again = dataclasses.replace(request, warm_up_inferences=FRESH_INFERENCES, warm_up_steady=False)
-        self._prepared[label][request.batch_size, request.io] = (again, predicted_s)
+        self._prepared[contender][request.batch_size, request.io] = (again, predicted_s)
         return prepared
 
-    def check(self, label: str, request: Check) -> Checked:
-        """Compare a backend's outputs with the reference; raises as `prepare` does."""
-        return self._ask(label, lambda worker: worker.check(request, self._limit_s(0.0)))
+    def check(self, contender: Contender, request: Check) -> Checked:
+        """Compare a contender's outputs with the reference; raises as `prepare` does."""
+        return self._ask(contender, lambda worker: worker.check(request, self._limit_s(0.0)))
 
-    def measure(self, label: str, request: Measure, predicted_s: float) -> Measurement:
+    def measure(self, contender: Contender, request: Measure, predicted_s: float) -> Measurement:
         """Measure one window; raises as `prepare` does."""
 
         def ask(worker: Worker) -> Measurement:
-            if (request.batch_size, request.io) not in self._prepared[label]:
+            if (request.batch_size, request.io) not in self._prepared[contender]:
                 raise CellFailedError("error", "a fresh worker could not run this batch again")
             return worker.measure(request, self._limit_s(predicted_s))
 
-        return self._ask(label, ask)
+        return self._ask(contender, ask)
 
-    def serve(self, label: str, request: Serve, predicted_s: float) -> Served:
+    def serve(self, contender: Contender, request: Serve, predicted_s: float) -> Served:
         """Replay one trace of arrivals; raises as `prepare` does."""
         # A replay gives up by itself, so that what is predicted is the most that it takes.
         limit_s = predicted_s + self._terms.patience.floor_s
-        return self._ask(label, lambda worker: worker.serve(request, limit_s))
+        return self._ask(contender, lambda worker: worker.serve(request, limit_s))
 
-    def cpu_s(self, label: str) -> float | None:
-        """Return the CPU time of a backend's worker so far, or None when it is gone."""
-        worker = self._workers.get(label)
+    def cpu_s(self, contender: Contender) -> float | None:
+        """Return the CPU time of a contender's worker so far, or None when it is gone."""
+        worker = self._workers.get(contender)
         return worker.cpu_s() if worker else None
 
-    def others_cpu_s(self, label: str) -> float:
-        """Return the CPU time of all other backends' workers so far; it stands still while they are parked."""
-        return sum(worker.cpu_s() or 0.0 for name, worker in self._workers.items() if name != label)
+    def others_cpu_s(self, contender: Contender) -> float:
+        """Return the CPU time of all other workers so far; it stands still while they are parked."""
+        return sum(worker.cpu_s() or 0.0 for each, worker in self._workers.items() if each != contender)
 
-    def worker_number(self, label: str) -> int:
-        """Return which process of a backend is its current one, or was its last; 0 is the first."""
-        return max(0, self._started[label] - 1)
+    def worker_number(self, contender: Contender) -> int:
+        """Return which process of a contender is its current one, or was its last; 0 is the first."""
+        return max(0, self._started[contender] - 1)
 
-    def replace(self, label: str) -> Worker:
+    def replace(self, contender: Contender) -> Worker:
         """Return a fresh worker, in the place of one that is gone.
 
         Raises:
             BackendLostError: the model does not open any more.
         """
-        if error := self.refresh(label).get(label):
+        if error := self.refresh(contender).get(contender):
             raise error
-        return self._workers[label]
+        return self._workers[contender]
 
-    def refresh(self, *labels: str) -> dict[str, BackendLostError]:
-        """Put fresh workers in the places of these, every batch bound and run; return the backends that were lost."""
-        for label in labels:
-            if label in self._workers:
-                self._workers.pop(label).close()
-        lost: dict[str, BackendLostError] = {}
+    def refresh(self, *gone: Contender) -> dict[Contender, BackendLostError]:
+        """Put fresh workers in the places of these, every batch bound and run; return which were lost."""
+        for contender in gone:
+            if contender in self._workers:
+                self._workers.pop(contender).close()
+        lost: dict[Contender, BackendLostError] = {}
         # Phase by phase, so that all open at once.
         for do in (self._start_fresh, self._check_fresh, self._prepare_fresh):
-            for label in labels:
-                if label not in lost:
+            for contender in gone:
+                if contender not in lost:
                     try:
-                        do(label)
+                        do(contender)
                     except BackendLostError as error:
-                        lost[label] = error
+                        lost[contender] = error
         return lost
 
-    def _ask(self, label: str, ask: Callable[[Worker], _Reply]) -> _Reply:
-        worker = self._workers.get(label) or self.replace(label)
+    def _ask(self, contender: Contender, ask: Callable[[Worker], _Reply]) -> _Reply:
+        worker = self._workers.get(contender) or self.replace(contender)
         worker.wake()
         try:
             reply = ask(worker)
@@ -170,54 +172,54 @@ class Crew:
             worker.park()
             raise
         except WorkerLostError:
-            self._workers.pop(label).kill()
+            self._workers.pop(contender).kill()
             raise
         worker.park()
         return reply
 
-    def _start(self, label: str) -> None:
-        self._started[label] += 1
-        self._workers[label] = Worker(self._terms.interruption, self._specs[label].python)
-        self._workers[label].send("open", self._open_request(label))
+    def _start(self, contender: Contender) -> None:
+        self._started[contender] += 1
+        self._workers[contender] = Worker(self._terms.interruption, self._specs[contender.backend].python)
+        self._workers[contender].send("open", self._open_request(contender))
 
-    def _opened(self, label: str) -> Opened | JoulebatchError:
+    def _opened(self, contender: Contender) -> Opened | JoulebatchError:
         try:
-            opened = self._workers[label].receive("open", self._within_budget_s(_OPEN_LIMIT_S), Opened)
+            opened = self._workers[contender].receive("open", self._within_budget_s(_OPEN_LIMIT_S), Opened)
         except (CellFailedError, WorkerLostError) as error:
-            self._workers.pop(label).kill()
+            self._workers.pop(contender).kill()
             return error
-        self._workers[label].park()
+        self._workers[contender].park()
         return opened
 
-    def _start_fresh(self, label: str) -> None:
+    def _start_fresh(self, contender: Contender) -> None:
         try:
-            self._start(label)
+            self._start(contender)
         except WorkerLostError as error:
             raise BackendLostError(f"a fresh worker failed: {error}") from error
 
-    def _check_fresh(self, label: str) -> None:
-        opened = self._opened(label)
+    def _check_fresh(self, contender: Contender) -> None:
+        opened = self._opened(contender)
         if not isinstance(opened, Opened):
             raise BackendLostError(f"a fresh worker failed: {opened}") from opened
-        if opened.placement != self._placements.get(label):
+        if opened.placement != self._placements.get(contender):
             # What was proven of the first worker would not hold for this one's figures.
-            self._workers.pop(label).kill()
+            self._workers.pop(contender).kill()
             raise BackendLostError(
                 f"a fresh worker placed the model differently: {opened.placement['label']}"
             )
 
-    def _prepare_fresh(self, label: str) -> None:
-        worker = self._workers[label]
+    def _prepare_fresh(self, contender: Contender) -> None:
+        worker = self._workers[contender]
         worker.wake()
-        for shape, (request, predicted_s) in list(self._prepared[label].items()):
+        for shape, (request, predicted_s) in list(self._prepared[contender].items()):
             try:
                 worker.prepare(request, self._limit_s(predicted_s + request.warm_up_cap_s))
             except CellFailedError:
-                del self._prepared[label][shape]
+                del self._prepared[contender][shape]
             except WorkerLostError:
-                del self._prepared[label][shape]
-                self._workers.pop(label).kill()
-                self.replace(label)
+                del self._prepared[contender][shape]
+                self._workers.pop(contender).kill()
+                self.replace(contender)
                 return
         worker.park()
 
@@ -228,8 +230,8 @@ class Crew:
         """Return a limit that no hang can stretch far beyond the time budget."""
         return min(limit_s, max(_LEAST_PATIENCE_S, self._terms.left_s()))
 
-    def _open_request(self, label: str) -> Open:
-        file, spec = self._file, self._specs[label]
+    def _open_request(self, contender: Contender) -> Open:
+        file, spec = self._files[contender.variant], self._specs[contender.backend]
         manifest = manifest_path(file.path.parent, file.name, file.variant) if file.manifest else None
         return Open(
             backend=spec.name,

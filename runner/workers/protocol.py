@@ -1,10 +1,10 @@
 """What parent and worker say to each other: one JSON object a line, a request and its reply in turn.
 
 The parent writes requests to the worker's standard input; the worker writes replies to a pipe of its own, because
-libraries print to standard output. Version 3. A worker may run under another interpreter, so this file needs only the
+libraries print to standard output. Version 4. A worker may run under another interpreter, so this file needs only the
 standard library.
 
-    worker  {"hello": 3}
+    worker  {"hello": 4}
     parent  {"do": "open" | "prepare" | "check" | "measure" | "serve", ...the fields of the request}
     worker  {"ok": {...the fields of the reply}}
         or  {"failed": {"kind": "memory" | "error", "message": ...}}
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 FailureKind = Literal["memory", "error"]
 
@@ -73,6 +73,10 @@ class Check:
     """Compare outputs with the reference; replied to with `Checked`. After every shape's first run, not before."""
 
     reference_path: str
+    tolerance_ratio: float = 0.0
+    """of the variant; the backend's own counts where it is larger"""
+    least_agreement_ratio: float = 0.0
+    """share of samples whose largest score must be the same"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +14,7 @@ from runner.bench import Bench, Roster
 from runner.budget import Budget
 from runner.conditions import Conditions, MachineState
 from runner.config import RunConfig
+from runner.contender import Contender
 from runner.errors import JoulebatchError
 from runner.machine.cooling import CoolDown
 from runner.meters.interface import Energy, Measured
@@ -86,21 +87,26 @@ class MachineClock:
 class ScriptedCrew:
     """Workers that take as long as written down, and fail where written down."""
 
-    def __init__(self, machine: Machine, labels: list[str], inference_s: Callable[[str, int], float]) -> None:
-        self._machine, self._labels, self._inference_s = machine, labels, inference_s
+    def __init__(
+        self,
+        machine: Machine,
+        taking_part: Sequence[Contender],
+        inference_s: Callable[[Contender, int], float],
+    ) -> None:
+        self._machine, self._contenders, self._inference_s = machine, taking_part, inference_s
         self._rng = random.Random(0)
         self.sessions: dict[str, Opened | JoulebatchError] = {}
-        """what opening says, where it is not a full placement"""
+        """by contender, as people say it, like all below: what opening says, where it is not a full placement"""
         self.faults: dict[tuple[str, str, int], JoulebatchError] = {}
-        """raised by ("prepare" or "measure", label, batch size)"""
+        """raised by ("prepare" or "measure", contender, batch size)"""
         self.noise_ratio = 0.0
         self.slowdown = 1.0
         """of windows, against what preparing promised"""
         self.late_s: dict[str, list[float]] = {}
-        """by label: of the next paced windows"""
+        """of the next paced windows"""
         self.parity = {"status": "passed", "reason": "", "max_error_ratio": 1e-6}
         self.lost: set[str] = set()
-        """labels of backends without a worker"""
+        """those without a worker"""
         self.settled = True
         """whether other workers rest"""
         self.refreshed: Counter[str] = Counter()
@@ -114,53 +120,53 @@ class ScriptedCrew:
         self.predicted_s: dict[tuple[str, int], float] = {}
         self.warm_up_caps_s: dict[tuple[str, int], float] = {}
 
-    def open_all(self) -> dict[str, Opened | JoulebatchError]:
+    def open_all(self) -> dict[Contender, Opened | JoulebatchError]:
         full = Opened(
             0.1, {"label": "full", "nodes_by_provider": {CPU: 5}, "heavy_on_cpu": []}, {}, 100_000_000
         )
-        return {label: self.sessions.get(label, full) for label in self._labels}
+        return {each: self.sessions.get(str(each), full) for each in self._contenders}
 
-    def prepare(self, label: str, request: Prepare, predicted_s: float) -> Prepared:
-        self._happens("prepare", label, request.batch_size)
-        self.predicted_s[label, request.batch_size] = predicted_s
-        self.warm_up_caps_s[label, request.batch_size] = request.warm_up_cap_s
-        each_s = self._inference_s(label, request.batch_size)
+    def prepare(self, contender: Contender, request: Prepare, predicted_s: float) -> Prepared:
+        self._happens("prepare", contender, request.batch_size)
+        self.predicted_s[str(contender), request.batch_size] = predicted_s
+        self.warm_up_caps_s[str(contender), request.batch_size] = request.warm_up_cap_s
+        each_s = self._inference_s(contender, request.batch_size)
         self._machine.now_s += 3 * each_s
         return Prepared(2 * each_s, 2, each_s, self.capped, 100_000_000)
 
-    def check(self, label: str, request: Check) -> Checked:
-        self._happens("check", label, 0)
+    def check(self, contender: Contender, request: Check) -> Checked:
+        self._happens("check", contender, 0)
         return Checked(self.parity)
 
-    def others_cpu_s(self, label: str) -> float:
+    def others_cpu_s(self, contender: Contender) -> float:
         return 0.0 if self.settled else self._machine.now_s
 
-    def worker_number(self, label: str) -> int:
-        return self.refreshed[label]
+    def worker_number(self, contender: Contender) -> int:
+        return self.refreshed[str(contender)]
 
-    def replace(self, label: str) -> None:
-        self._happens("refresh", label, 0)
+    def replace(self, contender: Contender) -> None:
+        self._happens("refresh", contender, 0)
         self._machine.now_s += self.refresh_s
-        self.lost.discard(label)
-        self.refreshed[label] += 1
+        self.lost.discard(str(contender))
+        self.refreshed[str(contender)] += 1
 
-    def refresh(self, *labels: str) -> dict[str, BackendLostError]:
+    def refresh(self, *gone: Contender) -> dict[Contender, BackendLostError]:
         lost = {}
-        for label in labels:
+        for contender in gone:
             try:
-                self.replace(label)
+                self.replace(contender)
             except BackendLostError as error:
-                lost[label] = error
+                lost[contender] = error
         return lost
 
-    def measure(self, label: str, request: Measure, predicted_s: float) -> Measurement:
-        self._happens("measure", label, request.batch_size)
-        self.asked.append((label, request))
+    def measure(self, contender: Contender, request: Measure, predicted_s: float) -> Measurement:
+        self._happens("measure", contender, request.batch_size)
+        self.asked.append((str(contender), request))
         noise = 2.718 ** self._rng.gauss(0, self.noise_ratio)
-        each_s = self._inference_s(label, request.batch_size) * self.slowdown * noise
+        each_s = self._inference_s(contender, request.batch_size) * self.slowdown * noise
         started_s = self._machine.now_s
         self._machine.now_s += request.count * max(each_s, request.period_s or 0.0)
-        late = self.late_s.get(label) or [0.0]
+        late = self.late_s.get(str(contender)) or [0.0]
         late_s = late.pop(0) if request.period_s else 0.0
         return Measurement(
             started_s,
@@ -175,12 +181,12 @@ class ScriptedCrew:
             late_s,
         )
 
-    def serve(self, label: str, request: Serve, predicted_s: float) -> Served:
-        self._happens("serve", label, 0)
-        self.served.append((label, request))
+    def serve(self, contender: Contender, request: Serve, predicted_s: float) -> Served:
+        self._happens("serve", contender, 0)
+        self.served.append((str(contender), request))
         policy = parse_policy(request.policy).policy(np.array(request.service_s))
         server = QueueMachine(
-            lambda count: self._inference_s(label, count) * self.slowdown, self._machine.now_s
+            lambda count: self._inference_s(contender, count) * self.slowdown, self._machine.now_s
         )
         done = server.replay(request.arrivals_s, policy, request.longest_wait_s)
         self._machine.now_s = server.now_s
@@ -202,12 +208,12 @@ class ScriptedCrew:
             given_up=done.given_up,
         )
 
-    def cpu_s(self, label: str) -> float | None:
-        return None if label in self.lost else self._machine.now_s
+    def cpu_s(self, contender: Contender) -> float | None:
+        return None if str(contender) in self.lost else self._machine.now_s
 
-    def _happens(self, do: str, label: str, batch_size: int) -> None:
-        self._machine.events.append(f"{do} {label} b{batch_size}")
-        if fault := self.faults.get((do, label, batch_size)):
+    def _happens(self, do: str, contender: Contender, batch_size: int) -> None:
+        self._machine.events.append(f"{do} {contender} b{batch_size}")
+        if fault := self.faults.get((do, str(contender), batch_size)):
             raise fault
 
 
@@ -272,7 +278,7 @@ class Lines:
         """The last line of each queue cell, by policy, and by backend and policy."""
         entries = [line.entry for line in self.lines if isinstance(line, QueueCellLine)]
         return {entry.load.policy: entry for entry in entries} | {
-            f"{entry.backend} {entry.load.policy}": entry for entry in entries
+            f"{entry.contender} {entry.load.policy}": entry for entry in entries
         }
 
     @property
@@ -281,7 +287,7 @@ class Lines:
 
     @property
     def sessions(self) -> dict[str, SessionEntry]:
-        return {line.entry.backend: line.entry for line in self.lines if isinstance(line, SessionLine)}
+        return {str(line.entry.contender): line.entry for line in self.lines if isinstance(line, SessionLine)}
 
     @property
     def notes(self) -> list[str]:
@@ -330,7 +336,9 @@ def scene(  # noqa: PLR0913 - each argument is one thing a test varies
     file = file or ModelFile("net", "fp32", Path("net.onnx"), "0" * 64, 1, (tensor,), (tensor,), None)
     (plan,) = make_plan(config, [file], specs)
     machine, journal = Machine(), Lines()
-    crew = ScriptedCrew(machine, list(inference_s), lambda label, batch_size: inference_s[label] * batch_size)
+    crew = ScriptedCrew(
+        machine, plan.contenders, lambda contender, batch_size: inference_s[str(contender)] * batch_size
+    )
     budget = Budget(budget_s, [plan.predicted_s], lambda: machine.now_s)
     budget.begin_model()
     bench = Bench(

@@ -91,7 +91,7 @@ def _stray(modules: list[str], *allowed: str) -> dict[str, set[str]]:
 
 
 def test_errors_clock_and_units_are_leaves() -> None:
-    assert _stray(["runner.errors", "runner.clock", "runner.workers.protocol"]) == {}
+    assert _stray(["runner.errors", "runner.clock", "runner.variants", "runner.workers.protocol"]) == {}
     assert _stray(["runner.units"], "runner.errors") == {}
 
 
@@ -114,7 +114,8 @@ def test_loads_and_backends_know_nothing_of_the_run_around_them() -> None:
     about = ("runner.backends.interface", "runner.errors", "runner.modelfile")
     assert _stray([*images], "runner.load.image_files", *about) == {}
     assert _stray([serving], "runner.backends.interface") == {}
-    assert _stray(_modules("runner.backends"), "runner.backends", "runner.machine.cpu", "runner.errors") == {}
+    leaves = ("runner.machine.cpu", "runner.errors", "runner.variants")
+    assert _stray(_modules("runner.backends"), "runner.backends", *leaves) == {}
 
 
 def test_arrivals_and_policies_know_nothing_of_who_asks_them() -> None:
@@ -134,6 +135,7 @@ def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
         "runner.report.evidence",
         "runner.report.figures",
         "runner.report.joules",
+        "runner.contender",
         "runner.errors",
         "runner.units",
     )

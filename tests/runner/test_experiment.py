@@ -18,13 +18,10 @@ if TYPE_CHECKING:
 class Probe:
     """Measures in no time."""
 
-    def measure(
-        self, moment: Moment, duration_s: float, model: str | None, variant: str | None
-    ) -> IdleWindow:
+    def measure(self, moment: Moment, duration_s: float, model: str | None) -> IdleWindow:
         return IdleWindow(
             moment=moment,
             model=model,
-            variant=variant,
             started_s=0,
             wall_s=duration_s,
             foreign_cpu_s=None,
@@ -32,21 +29,20 @@ class Probe:
         )
 
 
-def test_the_machine_at_rest_is_measured_once_for_each_moment_and_variant() -> None:
+def test_the_machine_at_rest_is_measured_once_for_each_moment_and_model() -> None:
     bench, lines = scene({"A": 0.01}).roster.bench, Lines()
     bench = replace(bench, idle=cast("IdleProbe", Probe()), journal=cast("Journal", lines))
     header = next(line for line in make_journal() if isinstance(line, HeaderLine))
-    moments: tuple[tuple[Moment, str | None, str | None], ...] = (
-        ("before", None, None),
-        ("loaded", "alexnet", "fp32"),
-        ("loaded", "alexnet", "fp16"),
-        ("loaded", "vit", "fp32"),
-        ("after", None, None),
+    moments: tuple[tuple[Moment, str | None], ...] = (
+        ("before", None),
+        ("loaded", "alexnet"),
+        ("loaded", "vit"),
+        ("after", None),
     )
     for known in range(len(moments) + 1):
         lines.lines = lines.lines[:known]
         so_far = so_far_of(header, lines.lines)
-        for moment, model, variant in moments:
-            measure_idle(bench, so_far, moment, model, variant)
+        for moment, model in moments:
+            measure_idle(bench, so_far, moment, model)
         measured = [line.entry for line in lines.lines if isinstance(line, IdleLine)]
-        assert [(idle.moment, idle.model, idle.variant) for idle in measured] == list(moments)
+        assert [(idle.moment, idle.model) for idle in measured] == list(moments)

@@ -10,7 +10,7 @@ import random
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from importlib import import_module
@@ -26,6 +26,7 @@ from runner import bench, experiment
 from runner.budget import Budget
 from runner.conditions import Conditions, MachineState
 from runner.config import RunConfig
+from runner.contender import Contender, contenders
 from runner.errors import FileError
 from runner.experiment import run_experiment
 from runner.policies.registry import parse_policy
@@ -72,22 +73,22 @@ class Told(Progress):
 class InstantCrew:
     """Workers that answer at once, the same for the same cell and block; some windows are disturbed, some late."""
 
-    def __init__(self, told: Told, labels: list[str]) -> None:
-        self._told, self._labels = told, labels
+    def __init__(self, told: Told, taking_part: Sequence[Contender]) -> None:
+        self._told, self._contenders = told, taking_part
         self._now_s = 1000.0
 
-    def open_all(self) -> dict[str, Opened]:
+    def open_all(self) -> dict[Contender, Opened]:
         placement = {"label": "full", "nodes_by_provider": {"CPU": 5}, "heavy_on_cpu": []}
-        return {label: Opened(0.1, placement, {}, 100_000_000) for label in self._labels}
+        return {contender: Opened(0.1, placement, {}, 100_000_000) for contender in self._contenders}
 
-    def prepare(self, label: str, request: Prepare, predicted_s: float) -> Prepared:
+    def prepare(self, contender: Contender, request: Prepare, predicted_s: float) -> Prepared:
         each_s = 0.001 * request.batch_size
-        return Prepared(2 * each_s, 2, each_s, capped=label == "B", peak_memory_bytes=100_000_000)
+        return Prepared(2 * each_s, 2, each_s, capped=contender.backend == "B", peak_memory_bytes=100_000_000)
 
-    def check(self, label: str, request: Check) -> Checked:
+    def check(self, contender: Contender, request: Check) -> Checked:
         return Checked({"status": "passed", "reason": "", "max_error_ratio": 1e-6})
 
-    def measure(self, label: str, request: Measure, predicted_s: float) -> Measurement:
+    def measure(self, contender: Contender, request: Measure, predicted_s: float) -> Measurement:
         rng = random.Random(f"{self._told.cell}/{self._told.block}")
         latencies_s = tuple(0.001 * request.batch_size * rng.uniform(1, 1.2) for _ in range(request.count))
         started_s = self._now_s
@@ -96,8 +97,8 @@ class InstantCrew:
         stops = int(rng.random() < 0.03)
         return Measurement(started_s, self._now_s, 0.1, 1, 1, 1, 0, stops, latencies_s, late_s)
 
-    def serve(self, label: str, request: Serve, predicted_s: float) -> Served:
-        rng = random.Random(f"{label}/{request.policy}/{request.arrivals_s}")
+    def serve(self, contender: Contender, request: Serve, predicted_s: float) -> Served:
+        rng = random.Random(f"{contender}/{request.policy}/{request.arrivals_s}")
         machine = Machine(lambda count: 0.001 * count * rng.uniform(1, 1.2), self._now_s)
         done = machine.replay(
             request.arrivals_s, parse_policy(request.policy).policy(np.array(request.service_s))
@@ -121,16 +122,16 @@ class InstantCrew:
             given_up=False,
         )
 
-    def cpu_s(self, label: str) -> float:
+    def cpu_s(self, contender: Contender) -> float:
         return 1.0
 
-    def others_cpu_s(self, label: str) -> float:
+    def others_cpu_s(self, contender: Contender) -> float:
         return 1.0
 
-    def worker_number(self, label: str) -> int:
+    def worker_number(self, contender: Contender) -> int:
         return 0
 
-    def refresh(self, *labels: str) -> dict[str, BackendLostError]:
+    def refresh(self, *gone: Contender) -> dict[Contender, BackendLostError]:
         return {}
 
     def __enter__(self) -> Self:
@@ -203,7 +204,7 @@ class Run:
         told, write = Told(), os.write
         folder = self.folder if self._config.reports_dir.exists() else None
         fakes: dict[str, Any] = {
-            "Crew": lambda file, specs, *rest: InstantCrew(told, [spec.label for spec in specs]),
+            "Crew": lambda files, specs, *rest: InstantCrew(told, contenders(files, specs)),
             "datetime": SteppedClock(),
             "Observer": lambda *arguments: StillObserver(),
             "Budget": lambda total_s, predicted_s: Budget(total_s, predicted_s, lambda: 0.0),

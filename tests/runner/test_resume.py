@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from runner.config import RunConfig
+from runner.contender import Contender
 from runner.errors import FileError, UsageError
 from runner.report.archive import REPORT_NAME, finish
 from runner.report.assemble import assemble
@@ -29,7 +30,7 @@ from runner.so_far import LATE_FLAG, ModelSoFar
 from tests.fakes import GPU, cell_key, make_journal
 
 MODELS = ("alexnet", "vit_b_16")
-FIRST, SECOND = (("alexnet", "fp32"), ("vit_b_16", "fp32"))
+FIRST, SECOND = MODELS
 LINES = make_journal(MODELS, blocks=3, ending=None)
 (HEADER,) = (line for line in LINES if isinstance(line, HeaderLine))
 CELL = cell_key("alexnet", "cpu", 1)
@@ -87,7 +88,7 @@ def test_finished_blocks_count_and_the_open_one_does_not(tmp_path: Path) -> None
     assert model.means_s[CELL] == expected
     assert model.means_s.keys() == model.cells.keys()
     assert model.cells[CELL] == latest(lines, CELL).entry
-    assert model.sessions.keys() == {"cpu", "torch"}
+    assert model.sessions.keys() == {Contender("fp32", "cpu"), Contender("fp32", "torch")}
 
 
 def test_a_model_is_done_once_it_says_so(tmp_path: Path) -> None:
@@ -218,7 +219,10 @@ def test_every_process_of_a_backend_has_a_number_of_its_own(tmp_path: Path) -> N
     so_far = read_so_far(write(tmp_path / "open", open_block))
     assert max(so_far.models[FIRST].workers.values()) == 2, "those of the open block count, too"
     assert so_far.models[SECOND].workers == {}
-    assert read_so_far(write(tmp_path / "all", lines)).models[FIRST].workers == {"cpu": 3, "torch": 3}
+    assert read_so_far(write(tmp_path / "all", lines)).models[FIRST].workers == {
+        Contender("fp32", "cpu"): 3,
+        Contender("fp32", "torch"): 3,
+    }
 
 
 def test_idle_windows_are_kept(tmp_path: Path) -> None:
@@ -357,7 +361,7 @@ def test_what_does_not_matter_may_change(tmp_path: Path) -> None:
 
 
 def test_a_session_that_opens_otherwise_is_refused(tmp_path: Path) -> None:
-    was = read_so_far(write(tmp_path, LINES)).models[FIRST].sessions["cpu"]
+    was = read_so_far(write(tmp_path, LINES)).models[FIRST].sessions[Contender("fp32", "cpu")]
     check_session(was, was.model_copy(update={"open_s": 9.0, "parity": None}))
     check_session(
         was, SessionEntry(model="alexnet", variant="fp32", backend="cpu", status="failed", reason="x")

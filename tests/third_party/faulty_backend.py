@@ -12,6 +12,7 @@ import numpy as np
 
 from runner.backends.cpu import BACKEND as CPU
 from runner.backends.interface import Arrays, Call, Io, Missing, OpenRequest, Option, Placement, Session
+from runner.variants import VARIANTS
 
 
 class FaultySession:
@@ -92,6 +93,7 @@ class FaultyBackend:
     )
     ios: tuple[Io, ...] = ("host",)
     needs_manifest = False
+    variants = VARIANTS
 
     def parity_tolerance_ratio(self, options: Mapping[str, str]) -> float:
         return CPU.parity_tolerance_ratio(options)

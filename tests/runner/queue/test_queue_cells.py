@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.backends.spec import parse_specs
+from runner.contender import Contender
 from runner.errors import UsageError
 from runner.modelfile import ModelFile, TensorSpec
 from runner.queue.arrivals import arrivals_s, mean_rate_hz
@@ -18,7 +18,7 @@ def file(fixed_batch: int | None = None) -> ModelFile:
 
 def cells(windows: int = 10, fixed_batch: int | None = None, **facts: object) -> tuple[QueueCell, ...]:
     config = QueueConfig(**facts)  # type: ignore[arg-type]
-    return queue_cells(config, file(fixed_batch), parse_specs(("A=cpu", "B=cpu")), windows)
+    return queue_cells(config, file(fixed_batch), (Contender("fp32", "A"), Contender("fp32", "B")), windows)
 
 
 def test_backends_lie_side_by_side_and_policies_within_a_rate() -> None:

@@ -272,7 +272,7 @@ def test_names_that_are_not_in_the_report_are_errors() -> None:
     ):
         with pytest.raises(UsageError, match=said):
             find_eligible(measured.report, measured.latencies_s, *arguments)
-    assert find_eligible(measured.report, measured.latencies_s, "alex").model.name == "alexnet"
+    assert find_eligible(measured.report, measured.latencies_s, "alex").model == "alexnet"
     other = measured.report.models[0].model_copy(update={"name": "vit_b_16"})
     both = measured.report.model_copy(update={"models": (*measured.report.models, other)})
     with pytest.raises(UsageError, match="expected --model, because it holds several, got alexnet, vit_b_16"):
