@@ -10,6 +10,7 @@ from itertools import compress
 
 from runner.report.evidence import Evidence, Places, all_gpus_counted, exclusion, figure_windows
 from runner.report.figures import summarise
+from runner.report.findings.registry import find
 from runner.report.joules import Metering
 from runner.report.queue_derive import derive_queue, without_queue_figures
 from runner.report.rank import best_sets, choose, compare, tests
@@ -33,7 +34,7 @@ def derive(report: Report, latencies_s: Sequence[Numbers], replays: Sequence[Rep
     baseline, profile = baseline_label(report), report.provenance.profile
     comparisons, detectable_ratio = compare(evidence, baseline)
     pairs = dict.fromkeys((cell.model, cell.variant, cell.backend) for cell in cells)
-    return report.model_copy(
+    derived = report.model_copy(
         update={
             "cells": cells,
             "queue": derive_queue(report, latencies_s, replays, baseline),
@@ -45,6 +46,7 @@ def derive(report: Report, latencies_s: Sequence[Numbers], replays: Sequence[Rep
             "minimum_detectable_ratio": detectable_ratio,
         }
     )
+    return derived.model_copy(update={"findings": find(derived, evidence)})
 
 
 def without_figures(report: Report) -> Report:
@@ -59,6 +61,7 @@ def without_figures(report: Report) -> Report:
             "choices": (),
             "tests": (),
             "minimum_detectable_ratio": None,
+            "findings": (),
         }
     )
 

@@ -15,6 +15,7 @@ from runner.report.evidence import (
     metrics,
     pair,
     rankings,
+    ratio_of,
     summary_of,
 )
 from runner.report.record import RatioLimits
@@ -29,7 +30,7 @@ from runner.report.schema import (
 )
 from runner.stats.compare import LEAST_PAIRS, best_set, lowest, verdict
 from runner.stats.effect import cliffs_delta
-from runner.stats.intervals import RatioInterval, minimum_detectable_ratio, ratio_interval
+from runner.stats.intervals import minimum_detectable_ratio
 from runner.stats.ranktests import RankTest, friedman, holm, wilcoxon
 
 
@@ -55,11 +56,11 @@ def compare(evidence: Evidence, baseline: str) -> tuple[tuple[Comparison, ...], 
 
 def _comparison(evidence: Evidence, metric: Metric, cells: tuple[Cell, Cell], paired: Paired) -> Comparison:
     cell, base = cells
-    interval, (own, bases) = _ratio(paired), paired.table.T
+    interval, (own, bases) = ratio_of(paired), paired.table.T
     everything = pair(evidence.finished, metric, cells)
     disturbed = None
     if everything and len(everything.table) > len(paired.table):
-        whole = _ratio(everything)
+        whole = ratio_of(everything)
         disturbed = RatioLimits(
             ratio=whole.ratio, low=whole.low, high=whole.high, pair_count=whole.pair_count
         )
@@ -76,11 +77,6 @@ def _comparison(evidence: Evidence, metric: Metric, cells: tuple[Cell, Cell], pa
         with_disturbed=disturbed,
         cliffs_delta=cliffs_delta(own, bases),
     )
-
-
-def _ratio(paired: Paired) -> RatioInterval:
-    own, bases = paired.table.T
-    return ratio_interval(own, bases, paired.workers)
 
 
 def best_sets(evidence: Evidence, *, quick: bool) -> Iterator[BestSet]:

@@ -12,6 +12,7 @@ from pydantic import Field
 from runner.backends.interface import Io
 from runner.conditions import Conditions
 from runner.meters.interface import Domain, Energy
+from runner.report.findings_schema import Finding
 from runner.report.queue_schema import QueueStudy
 from runner.report.record import Interval, Limits, RatioLimits, Record
 from runner.stats.compare import Verdict
@@ -405,3 +406,5 @@ class Report(Record):
     """the median over cells of the smallest ratio to the baseline that this run could have told from 1 (as 1.04)"""
     notes: tuple[str, ...]
     """what a reader must know: budgets, fallbacks, random weights"""
+    findings: tuple[Finding, ...] = ()
+    """what the figures give away, with remedies"""

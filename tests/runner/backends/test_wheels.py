@@ -124,6 +124,29 @@ def test_a_run_with_both_wheels_installed_measures_nothing(tmp_path: Path) -> No
     assert not (tmp_path / "reports").exists()
 
 
+def test_both_wheels_are_a_finding_where_another_backend_could_run(tmp_path: Path) -> None:
+    site = _dist_info(tmp_path / "site", "onnxruntime-gpu")
+    write_onnx(tmp_path / "tiny.onnx")
+
+    def ask(*arguments: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-m", "runner", *arguments],
+            cwd=tmp_path,
+            env={**environment(), "PYTHONPATH": f"{environment()['PYTHONPATH']}{os.pathsep}{site}"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout
+
+    said = ask(
+        "run", "--onnx", "tiny.onnx", "--backend", "faulty", "--batch-sizes", "1", "--profile", "quick"
+    )
+    assert "Several wheels of ONNX Runtime overwrite each other: onnxruntime" in said
+    assert "and onnxruntime-gpu 1.32.0 in one" in " ".join(said.split())
+    assert "onnxruntime and onnxruntime-gpu are both installed" in " ".join(ask("doctor").split())
+
+
 def test_cuda_on_the_cpu_wheel_names_the_wheel_and_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "_loads", lambda library: False)
     pytest.importorskip("onnxruntime", reason="asks the real wheel")
