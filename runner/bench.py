@@ -130,6 +130,6 @@ class Roster:
         self.bench.journal.write(NoteLine(text=f"{self.plan.file.name}: {text}"))
 
 
-def shape_of(cell: Cell) -> tuple[str, int, str]:
-    """Return what a worker binds once for all loads: backend, batch size and io."""
-    return (cell.backend, cell.load.batch_size, cell.io)
+def shape_of(cell: Cell) -> tuple[str, tuple[int, ...], str]:
+    """Return what a worker binds and warms up once for all loads: backend, batch sizes of one inference, and io."""
+    return (cell.backend, cell.load.sizes, cell.io)

@@ -155,8 +155,9 @@ def choose(evidence: Evidence, model: str, variant: str, backend: str) -> Backen
     cells = [
         cell
         for cell in evidence.cells
-        # Device-resident cells leave out the copies that a user pays for.
+        # Device-resident cells leave out the copies that a user pays for; a mixed load is no batch to choose.
         if (cell.model, cell.variant, cell.backend, cell.io) == (model, variant, backend, "host")
+        and not cell.load.mixed
     ]
     back_to_back = [cell for cell in cells if cell.load.is_back_to_back]
     metric, candidates = _cost_candidates(evidence, cells)

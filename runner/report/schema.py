@@ -134,15 +134,28 @@ class Load(Record):
     """How inferences are asked for."""
 
     batch_size: int
+    """of a mixed load the sum of its sizes"""
     pace_hz: float | None
     """images per second; None is without a schedule"""
     gap_s: float = 0.0
     """idle time before each inference of a load without a schedule; 0 is back to back"""
+    mixed: tuple[int, ...] = ()
+    """the batch sizes of one pass, in their order; a pass counts as one inference. Empty for one batch size"""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Batch sizes of one inference, in their order."""
+        return self.mixed or (self.batch_size,)
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether time may lie between two inferences."""
+        return self.pace_hz is not None or self.gap_s > 0
 
     @property
     def is_back_to_back(self) -> bool:
-        """Whether nothing lies between two inferences."""
-        return self.pace_hz is None and not self.gap_s
+        """Whether inferences of one batch size follow each other with nothing between them."""
+        return not self.has_gaps and not self.mixed
 
 
 class Window(Record):

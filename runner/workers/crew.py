@@ -28,11 +28,17 @@ from runner.workers.protocol import (
 )
 
 _Reply = TypeVar("_Reply")
+_Shape = tuple[tuple[int, ...], str]
+"""batch sizes of one inference, and io"""
 
 _OPEN_LIMIT_S = 600.0
 """gigabytes from a cold disk, or a provider that compiles the model when it is opened"""
 _LEAST_PATIENCE_S = 30.0
 """for one reply, however little of the budget is left"""
+
+
+def _shape_of(request: Prepare | Measure) -> _Shape:
+    return request.mixed or (request.batch_size,), request.io
 
 
 class BackendLostError(JoulebatchError):
@@ -70,9 +76,7 @@ class Crew:
         self._started = Counter(started)
         """by backend: its processes so far, those of earlier stretches of a resumed run included"""
         self._placements: dict[str, Mapping[str, Any]] = {}
-        self._prepared: dict[str, dict[tuple[int, str], tuple[Prepare, float]]] = {
-            label: {} for label in self._specs
-        }
+        self._prepared: dict[str, dict[_Shape, tuple[Prepare, float]]] = {label: {} for label in self._specs}
 
     def open_all(self) -> dict[str, Opened | JoulebatchError]:
         """Open the model under every backend at once, and return what each said."""
@@ -99,7 +103,7 @@ class Crew:
         prepared = self._ask(label, lambda worker: worker.prepare(request, limit_s))
         # A fresh worker need not find out again how long it takes until all is steady.
         again = dataclasses.replace(request, warm_up_inferences=FRESH_INFERENCES, warm_up_steady=False)
-        self._prepared[label][request.batch_size, request.io] = (again, predicted_s)
+        self._prepared[label][_shape_of(request)] = (again, predicted_s)
         return prepared
 
     def check(self, label: str, request: Check) -> Checked:
@@ -110,7 +114,7 @@ class Crew:
         """Measure one window; raises as `prepare` does."""
 
         def ask(worker: Worker) -> Measurement:
-            if (request.batch_size, request.io) not in self._prepared[label]:
+            if _shape_of(request) not in self._prepared[label]:
                 raise CellFailedError("error", "a fresh worker could not run this batch again")
             return worker.measure(request, self._limit_s(predicted_s))
 

@@ -1,10 +1,10 @@
 """What parent and worker say to each other: one JSON object a line, a request and its reply in turn.
 
 The parent writes requests to the worker's standard input; the worker writes replies to a pipe of its own, because
-libraries print to standard output. Version 3. A worker may run under another interpreter, so this file needs only the
+libraries print to standard output. Version 4. A worker may run under another interpreter, so this file needs only the
 standard library.
 
-    worker  {"hello": 3}
+    worker  {"hello": 4}
     parent  {"do": "open" | "prepare" | "check" | "measure" | "serve", ...the fields of the request}
     worker  {"ok": {...the fields of the reply}}
         or  {"failed": {"kind": "memory" | "error", "message": ...}}
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 FailureKind = Literal["memory", "error"]
 
@@ -52,6 +52,8 @@ class Prepare:
     warm_up_inferences: int
     warm_up_cap_s: float
     warm_up_steady: bool
+    mixed: tuple[int, ...] = ()
+    """batch sizes that are run in turn, as one inference; empty for ``batch_size`` alone"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class Measure:
     """None is without a schedule"""
     gap_s: float = 0.0
     """idle time before each inference without a schedule; 0 is back to back"""
+    mixed: tuple[int, ...] = ()
+    """as of `Prepare`"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from runner.report.evidence import Evidence, energy_ranks, paired_ratio
 from runner.report.findings.claims import Claim, claims, keys, matched, ratio_figure, siblings, spec_with
 from runner.report.findings_schema import Finding, FindingFigure
-from runner.report.schema import BackendEntry, Cell, Load, Report
+from runner.report.schema import BackendEntry, Cell, Report
 
 SIBLING_THRESHOLD_RATIO = 1.1
 """CPU time per image with spinning / without: a tenth of it is worth a flag"""
@@ -29,7 +29,7 @@ def find(report: Report, evidence: Evidence) -> Iterator[Finding]:
 
 def _beside(evidence: Evidence, backend: BackendEntry, other: BackendEntry) -> Iterator[Finding]:
     """Yield what ``spin=off`` saves, and what it costs in latency."""
-    for pairs in matched(evidence, backend.label, other.label, _has_gaps).values():
+    for pairs in matched(evidence, backend.label, other.label, lambda load: load.has_gaps).values():
         if found := claims(evidence, "cpu_s_per_image", pairs, SIBLING_THRESHOLD_RATIO):
             surest = found[0]
             yield _finding(
@@ -52,7 +52,7 @@ def _alone(evidence: Evidence, backend: BackendEntry) -> Iterator[Finding]:
     pairs: dict[tuple[str, str], list[tuple[Cell, Cell]]] = {}
     for cell in evidence.cells:
         base = plain.get((cell.model, cell.variant, cell.io, cell.load.batch_size))
-        if cell.backend == backend.label and _has_gaps(cell.load) and base:
+        if cell.backend == backend.label and cell.load.has_gaps and base:
             pairs.setdefault((cell.model, cell.variant), []).append((cell, base))
     for own in pairs.values():
         if found := claims(evidence, "cpu_s_per_image", own, ALONE_THRESHOLD_RATIO):
@@ -88,7 +88,3 @@ def _also(evidence: Evidence, claim: Claim) -> Iterator[FindingFigure]:
 
 def _without_spinning(backend: BackendEntry) -> str:
     return spec_with(backend, "spin", "off", drop="spin_duration_us")
-
-
-def _has_gaps(load: Load) -> bool:
-    return load.pace_hz is not None or load.gap_s > 0

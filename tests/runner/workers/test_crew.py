@@ -117,7 +117,7 @@ def test_a_batch_that_kills_the_fresh_worker_too_is_given_up(exported: Path) -> 
     with _crew(exported, label) as crew:
         crew.open_all()
         crew.prepare(label, _prepare(1), 0.01)
-        crew._prepared[label][2, "host"] = (_prepare(2), 0.01)  # as if it had worked before
+        crew._prepared[label][(2,), "host"] = (_prepare(2), 0.01)  # as if it had worked before
         os.kill(crew._workers[label].pid, signal.SIGKILL)
         with pytest.raises(WorkerLostError, match="SIGKILL"):
             _measure(crew, label, 1)
@@ -250,7 +250,7 @@ def test_fresh_workers_start_at_once_and_one_that_fails_costs_no_other(
             crew.prepare(label, _prepare(1), 0.01)
         pids = {label: crew._workers[label].pid for label in labels}
         python.unlink()
-        crew._prepared["C"][2, "host"] = (_prepare(-1), 0.01)  # a batch that does not run again
+        crew._prepared["C"][(2,), "host"] = (_prepare(-1), 0.01)  # a batch that does not run again
         lost = crew.refresh(*labels)
         assert list(lost) == ["B"]
         assert crew.cpu_s("B") is None

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from runner.report.assemble import assemble
-from runner.report.findings import denormals, first_run, spinning, wheels
+from runner.report.findings import denormals, first_run, mixed_shapes, spinning, wheels
 from runner.report.findings.claims import spec_with
 from runner.report.findings.registry import RULES
 from runner.report.lines import CellLine, HeaderLine, Line
 from runner.report.schema import BackendEntry, Cell, Window
+from runner.stats.intervals import ratio_interval
 from tests.fakes import cell_key, make_journal
 from tests.runner.report.findings.runs import changed, figures_of, found, journal, with_options, with_sessions
 
@@ -254,3 +255,56 @@ def test_a_backend_that_differs_in_more_says_nothing_of_denormals() -> None:
 def test_a_remedy_names_a_spec_that_can_be_typed(spec: str, expected: str) -> None:
     backend = BackendEntry(label="x", spec=spec, name="cpu", device="cpu", options={})
     assert spec_with(backend, "spin", "off", drop="spin_duration_us") == expected
+
+
+# --- mixed shapes
+
+MIX = (4, 1)
+
+
+def slower(ratio: float) -> Any:
+    """Return a change that makes the passes of a mixed load so much slower than their parts."""
+
+    def change(cell: Cell, window: Window) -> dict[str, float]:
+        return {
+            "latency_mean_s": window.latency_mean_s
+            * (ratio if cell.load.mixed and cell.backend == "cpu" else 1)
+        }
+
+    return change
+
+
+def test_mixed_shapes_are_weighed_against_their_sum_paired_by_block() -> None:
+    lines = journal(("cpu", "torch"), options=False, mixed=MIX)
+    assert found(lines, "mixed-shapes")[1] == ()
+    report, (finding,) = found(changed(lines, slower(1.5)), "mixed-shapes")
+    key = cell_key("alexnet", "cpu", 5, mixed=MIX)
+    assert (finding.backend, finding.cells) == ("cpu", (key,))
+    (figure,) = finding.figures
+    means = {(w.cell, w.block): w.latency_mean_s for w in report.windows}
+    blocks = {w.block for w in report.windows}
+    parts = [sum(means[cell_key("alexnet", "cpu", size), block] for size in MIX) for block in blocks]
+    expected = ratio_interval(
+        [means[key, block] for block in blocks], parts, [block // 2 for block in blocks]
+    )
+    assert (figure.value, figure.low, figure.high) == pytest.approx(
+        (expected.ratio, expected.low, expected.high)
+    )
+    assert figure.low
+    assert figure.low > mixed_shapes.THRESHOLD_RATIO
+
+
+def test_sessions_of_fixed_shapes_that_spin_against_each_other_get_the_remedy_for_it() -> None:
+    lines = with_options(make_journal(("alexnet",), ("cpu:static=on",), mixed=MIX, noise_ratio=0.01))
+
+    def change(cell: Cell, window: Window) -> dict[str, float]:
+        return {"latency_mean_s": window.latency_mean_s * (2 if cell.load.mixed else 1)}
+
+    _, (finding,) = found(changed(lines, change), "mixed-shapes")
+    assert "--backend cpu:static=on,spin=off" in finding.remedy
+
+
+def test_a_size_that_does_not_count_leaves_no_sum_to_compare_with() -> None:
+    outcomes = {cell_key("alexnet", "cpu", 4): ("failed", "out of memory")}
+    lines = journal(("cpu", "torch"), options=False, mixed=MIX, outcomes=outcomes)
+    assert found(changed(lines, slower(1.5)), "mixed-shapes")[1] == ()
