@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from runner.backends.session_options import cores
+from runner.backends.spec import are_cores
 from runner.report.evidence import Evidence
 from runner.report.findings.claims import count_figure, spec_with
 from runner.report.findings_schema import Finding, FindingFigure
@@ -43,19 +44,23 @@ def _sessions(report: Report) -> dict[str, list[SessionEntry]]:
 
 
 def _usable_cores(report: Report, backend: BackendEntry) -> float:
-    affinity = backend.options.get("affinity", "any")
-    usable = report.environment.usable_cores
-    return usable if affinity == "any" else min(usable, len(cores(affinity)))
+    affinity, usable = backend.options.get("affinity", "any"), report.environment.usable_cores
+    return min(usable, len(cores(affinity))) if are_cores(affinity) else usable
 
 
 def _threads(session: SessionEntry) -> int:
     """Return the threads of all instances; 0 where the session does not say."""
-    said = (session.facts[name] for name in _THREAD_FACTS if name in session.facts)
-    return _instances(session) * int(next(said, "0"))
+    said = (_count(session.facts[name]) for name in _THREAD_FACTS if name in session.facts)
+    return _instances(session) * next(said, 0)
 
 
 def _instances(session: SessionEntry) -> int:
-    return int(session.facts.get("instances", "1"))
+    return max(1, _count(session.facts.get("instances", "1")))
+
+
+def _count(fact: str) -> int:
+    """Return a number among a session's facts; 0 for what a backend of another package may write there."""
+    return int(fact) if fact.isascii() and fact.isdigit() else 0
 
 
 def _throttling(report: Report, label: str) -> Iterator[FindingFigure]:

@@ -11,6 +11,7 @@ from runner.backends.registry import find_backend
 from runner.backends.wheels import installed_wheels, missing_wheel
 from runner.config import RunConfig
 from runner.errors import AbsentError
+from runner.machine.cpu import usable_cores
 from runner.selection import select_backends
 from tests.models import write_onnx
 from tests.processes import environment
@@ -124,7 +125,7 @@ def test_a_run_with_both_wheels_installed_measures_nothing(tmp_path: Path) -> No
     assert not (tmp_path / "reports").exists()
 
 
-def test_both_wheels_are_a_finding_where_another_backend_could_run(tmp_path: Path) -> None:
+def test_what_joulebatch_finds_where_both_wheels_are_and_another_backend_could_run(tmp_path: Path) -> None:
     site = _dist_info(tmp_path / "site", "onnxruntime-gpu")
     write_onnx(tmp_path / "tiny.onnx")
 
@@ -139,11 +140,17 @@ def test_both_wheels_are_a_finding_where_another_backend_could_run(tmp_path: Pat
             check=True,
         ).stdout
 
+    threads = usable_cores() + 1
     said = ask(
-        "run", "--onnx", "tiny.onnx", "--backend", "faulty", "--batch-sizes", "1", "--profile", "quick"
+        "run", "--onnx", "tiny.onnx", "--backend", f"faulty:threads={threads}", "--batch-sizes", "1",
+        "--profile", "quick", "--meter", "none",
+    )  # fmt: skip
+    said = " ".join(said.split())
+    assert (
+        f"threads {threads}, usable cores {threads - 1}. Use --backend faulty:threads={threads - 1}." in said
     )
     assert "Several wheels of ONNX Runtime overwrite each other: onnxruntime" in said
-    assert "and onnxruntime-gpu 1.32.0 in one" in " ".join(said.split())
+    assert "and onnxruntime-gpu 1.32.0 in one" in said
     assert "onnxruntime and onnxruntime-gpu are both installed" in " ".join(ask("doctor").split())
 
 

@@ -153,6 +153,7 @@ def test_threads_that_sleep_are_not_said_to_spin() -> None:
         ({"intra_op_num_threads": "2", "provider.num_of_threads": "8"}, "openvino", (8, 2, "openvino:threads=2")),
         ({"threads": "3"}, "torch", (3, 2, "torch:threads=2")),
         ({"intra_op_num_threads": "2"}, "cpu", None),
+        ({"threads": "as many as it takes", "instances": "few"}, "cpu", None),
         ({}, "cpu", None),
     ],
 )  # fmt: skip
