@@ -133,6 +133,6 @@ class Roster:
         self.bench.journal.write(NoteLine(text=f"{self.plan.name}: {text}"))
 
 
-def shape_of(cell: Cell) -> tuple[Contender, int, str]:
-    """Return what a worker binds once for all loads: contender, batch size and io."""
-    return (cell.contender, cell.load.batch_size, cell.io)
+def shape_of(cell: Cell) -> tuple[Contender, tuple[int, ...], str]:
+    """Return what a worker binds and warms up once for all loads: contender, batch sizes of one inference, and io."""
+    return (cell.contender, cell.load.sizes, cell.io)

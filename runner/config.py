@@ -166,6 +166,7 @@ class RunConfig(BaseModel):
     batch_sizes: Annotated[tuple[int, ...], _as_written(parse_batch_sizes)]
     gaps_s: Annotated[tuple[float, ...], _as_written(parse_gaps)] = ()
     paces: tuple[Annotated[Pace, _as_written(parse_pace)], ...] = ()
+    mixed: bool = False
     profile: Literal["quick", "standard", "publication"] = "standard"
     time_budget_s: Annotated[
         float | None, _as_written(lambda text: parse_duration_s(text, "--time-budget"))

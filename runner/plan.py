@@ -147,7 +147,7 @@ def make_plan(
     """Return the plan of each model, in order; files of one name are its variants.
 
     Raises:
-        UsageError: two paces come to the same load.
+        UsageError: two paces come to the same load, or there is nothing to mix.
     """
     profile = profile_of(config)
     models: dict[str, dict[str, ModelFile]] = defaultdict(dict)
@@ -162,7 +162,7 @@ def _plan_model(
     file, taking_part = next(iter(files.values())), contenders(files, specs)
     cells = tuple(_cells(config, file, taking_part, specs))
     queue = queue_cells(config.queue, file, taking_part, profile.replays) if config.queue else ()
-    predicted = {cell.key: predict_inference_s(file, cell.load.batch_size) for cell in cells}
+    predicted = {cell.key: predict_load_s(file, cell.load) for cell in cells}
     sessions = len(taking_part)
     opening_s = _OPEN_S * min(sessions, 1) + _SESSION_S * sessions
     run_s = profile.workers * opening_s + smallest_run_s(cells, predicted, profile)
@@ -186,12 +186,17 @@ def predict_inference_s(file: ModelFile, batch_size: int) -> float:
     return _CALL_S + batch_size * operations / (_MULTIPLY_ADDS_PER_CORE_S * usable_cores())
 
 
+def predict_load_s(file: ModelFile, load: Load) -> float:
+    """Return a first guess at the time of one inference of a load, or of one pass of a mixed one."""
+    return sum(predict_inference_s(file, size) for size in load.sizes)
+
+
 def smallest_run_s(cells: Iterable[Cell], inference_s: Mapping[str, float], profile: Profile) -> float:
     """Return the time for preparing these cells and for the fewest blocks of the plainest windows."""
     total_s = 0.0
     for cell in cells:
         each_s = inference_s[cell.key]
-        if cell.load.is_back_to_back:
+        if not cell.load.has_gaps:  # others use what was warmed up for these
             total_s += each_s + profile.warm_up.least_s(each_s)
             total_s += (profile.workers - 1) * (1 + FRESH_INFERENCES) * each_s
         total_s += profile.min_blocks * visit_s(cell, each_s, fewest_inferences(cell, each_s, WINDOW_S, 1))
@@ -219,8 +224,8 @@ def visit_s(cell: Cell, inference_s: float, count: int) -> float:
 
 
 def untimed_s(cell: Cell, inference_s: float) -> float:
-    """Return the predicted time of the begin of a visit: whole inferences back to back, else one with its gap."""
-    if cell.load.is_back_to_back:
+    """Return the predicted time of the begin of a visit: whole inferences without gaps, else one with its gap."""
+    if not cell.load.has_gaps:
         return inference_s * ceil(VISIT_S / inference_s)
     return timed_s(cell, inference_s, 1)
 
@@ -275,16 +280,38 @@ def _cells(
 
 def load_label(load: Load) -> str:
     """Return a load as cells' keys spell it."""
+    if load.mixed:
+        return f"mix{','.join(map(str, load.mixed))}"
     pace = load.pace_hz
     paced = f"@{int(pace) if pace.is_integer() else pace}" if pace else ""
     return f"b{load.batch_size}{paced}{f'+{duration_text(load.gap_s)}' if load.gap_s else ''}"
 
 
+def pass_of(sizes: Sequence[int], seed: int) -> tuple[int, ...]:
+    """Return the order of batch sizes in a mixed load: drawn once, the same for all models, backends and windows."""
+    order = list(sizes)
+    random.Random(f"{seed}/mixed").shuffle(order)  # noqa: S311 - an order, no secret
+    return tuple(order)
+
+
 def _loads(config: RunConfig, file: ModelFile) -> Iterable[Load]:
-    """Yield the loads of a model: back to back, after gaps, paced; a fixed batch is the model's only one."""
+    """Yield the loads of a model: back to back, after gaps, mixed, paced; a fixed batch is the model's only one.
+
+    Raises:
+        UsageError: two paces come to the same load, or there is nothing to mix.
+    """
     sizes = config.batch_sizes if file.fixed_batch is None else (file.fixed_batch,)
     for gap_s in (0.0, *config.gaps_s):
         yield from (Load(batch_size=size, pace_hz=None, gap_s=gap_s) for size in sizes)
+    if config.mixed and len(config.batch_sizes) == 1:
+        raise UsageError(
+            "Cannot use --mixed",
+            expected="two batch sizes or more",
+            got=str(config.batch_sizes[0]),
+            fix="Add one to --batch-sizes",
+        )
+    if config.mixed and len(sizes) > 1:
+        yield Load(batch_size=sum(sizes), pace_hz=None, mixed=pass_of(sizes, config.seed))
     paced: set[Load] = set()
     for pace in config.paces:
         for size in pace.batch_sizes if pace.batch_sizes and file.fixed_batch is None else sizes[:1]:

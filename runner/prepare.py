@@ -7,7 +7,7 @@ from runner.contender import Contender
 from runner.errors import JoulebatchError
 from runner.load.warmup import FRESH_INFERENCES, STRETCH_S
 from runner.machine.memory import available_bytes
-from runner.plan import WINDOW_S, fewest_inferences, period_s, predict_inference_s, smallest_run_s, visit_s
+from runner.plan import WINDOW_S, fewest_inferences, period_s, predict_load_s, smallest_run_s, visit_s
 from runner.report.lines import SessionLine
 from runner.report.schema import UNTRUSTED_PLACEMENTS, Cell, Parity, SessionEntry
 from runner.resume import check_session
@@ -68,12 +68,12 @@ def _facts(opened: Opened | JoulebatchError, bench: Bench) -> dict[str, object]:
 
 def prepare_cells(roster: Roster) -> None:
     """Bind, run and warm up every shape, ascending, as far as the budget allows; back to back before paced."""
-    prepared: dict[tuple[Contender, int, str], Prepared] = {}
+    prepared: dict[tuple[Contender, tuple[int, ...], str], Prepared] = {}
     for cell in roster.plan.cells:
         shape = shape_of(cell)
         if cell.key not in roster.live or _does_not_fit(roster, cell):
             continue
-        if shape not in prepared and _needs_too_much_memory(roster, cell):
+        if shape not in prepared and (_lacks_a_size(roster, cell) or _needs_too_much_memory(roster, cell)):
             continue
         if shape not in prepared and (done := _prepare(roster, cell)):
             prepared[shape] = done
@@ -115,9 +115,11 @@ def _compare(roster: Roster, contender: Contender, request: Check) -> Parity:
 def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
     """Return what the worker saw, or None when the shape failed."""
     rule = roster.bench.profile.warm_up
-    roster.bench.progress.say(f"warming up {cell.contender} at batch {cell.load.batch_size}")
+    roster.bench.progress.say(f"warming up {cell.contender} at batch {_sizes_text(cell)}")
     cap_s = _warm_up_cap_s(roster)
-    request = Prepare(cell.load.batch_size, cell.io, rule.inferences, cap_s, rule.steady)
+    request = Prepare(
+        cell.load.batch_size, cell.io, rule.inferences, cap_s, rule.steady, mixed=cell.load.mixed
+    )
     try:
         done = roster.crew.prepare(cell.contender, request, _predict_s(roster, cell))
     except (CellFailedError, WorkerLostError, BackendLostError) as error:
@@ -125,11 +127,11 @@ def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
         roster.fail([each for each in roster.live.values() if shape_of(each) == shape], error)
         return None
     roster.fresh_s += done.first_inference_s + FRESH_INFERENCES * done.inference_s
-    if done.peak_memory_bytes:
+    if done.peak_memory_bytes and not cell.load.mixed:  # a mixed load binds nothing of its own
         roster.memory.saw(cell.contender, cell.load.batch_size, done.peak_memory_bytes)
     if done.capped:
         roster.note(
-            f"{cell.contender} at batch {cell.load.batch_size} reached no steady state in {cap_s:.2g} s of warm-up; "
+            f"{cell.contender} at batch {_sizes_text(cell)} reached no steady state in {cap_s:.2g} s of warm-up; "
             f"rerun on a quieter machine{', or with a larger --time-budget' if cap_s < rule.cap_s else ''}"
         )
     return done
@@ -189,9 +191,33 @@ def _does_not_fit(roster: Roster, cell: Cell) -> bool:
     return True
 
 
+def _lacks_a_size(roster: Roster, cell: Cell) -> bool:
+    """Skip a mixed load of which a batch size is not measured alone: what it cost could not be told."""
+    if roster.so_far.was_visited(cell):
+        return False
+    alone = set(_alone_s(roster, cell))
+    missing = sorted(set(cell.load.mixed) - alone)
+    if missing:
+        roster.close(cell, "skipped", f"batch {', '.join(map(str, missing))} is not measured alone")
+    return bool(missing)
+
+
+def _alone_s(roster: Roster, cell: Cell) -> dict[int, float]:
+    """Return what an inference takes, by batch size, of those that a cell's contender has run alone."""
+    return {
+        each.load.batch_size: roster.inference_s[key]
+        for key, each in roster.ready.items()
+        if (each.contender, each.io) == (cell.contender, cell.io) and not each.load.mixed
+    }
+
+
+def _sizes_text(cell: Cell) -> str:
+    return ",".join(map(str, cell.load.sizes))
+
+
 def _needs_too_much_memory(roster: Roster, cell: Cell) -> bool:
     """Skip a cell that would wake the kernel's out-of-memory killer, which may not stop at our worker."""
-    if roster.so_far.was_visited(cell):
+    if roster.so_far.was_visited(cell) or cell.load.mixed:
         return False
     need_bytes = roster.memory.need_bytes(cell.contender, cell.load.batch_size)
     left_bytes = available_bytes()
@@ -207,12 +233,10 @@ def _needs_too_much_memory(roster: Roster, cell: Cell) -> bool:
 
 def _predict_s(roster: Roster, cell: Cell) -> float:
     """Return a cell's inference time, scaled from the largest batch of its contender that was run."""
-    known = [
-        (each.load.batch_size, roster.inference_s[key])
-        for key, each in roster.ready.items()
-        if (each.contender, each.io) == (cell.contender, cell.io)
-    ]
+    known = _alone_s(roster, cell)
     if not known:
-        return predict_inference_s(roster.plan.file, cell.load.batch_size)
-    batch_size, seconds = max(known)
-    return seconds * max(1.0, cell.load.batch_size / batch_size)
+        return predict_load_s(roster.plan.file, cell.load)
+    if cell.load.mixed and set(cell.load.mixed) <= known.keys():
+        return sum(known[size] for size in cell.load.mixed)
+    largest = max(known)
+    return known[largest] * max(1.0, cell.load.batch_size / largest)

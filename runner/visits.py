@@ -42,7 +42,8 @@ class Visit(Generic[_Span]):
 
 def take_window(roster: Roster, cell: Cell, block: int, count: int) -> Window | None:
     """Return a window that is in the journal, or None for a cell that failed and is out."""
-    request = Measure(cell.load.batch_size, cell.io, count, period_s(cell.load), cell.load.gap_s)
+    load = cell.load
+    request = Measure(load.batch_size, cell.io, count, period_s(load), load.gap_s, load.mixed)
     each_s = _latest_s(roster, cell)
     ahead = Ahead(untimed_s(cell, each_s), timed_s(cell, each_s, count))
     predicted_s = visit_s(cell, each_s, count)

@@ -70,8 +70,17 @@ ACCURACIES = {
 """top-1, as torchvision publishes them"""
 
 
-def cell_key(model: str, backend: str, batch_size: int, pace_hz: float | None = None, io: Io = "host") -> str:
+def cell_key(  # noqa: PLR0913, PLR0917 - what a key is made of
+    model: str,
+    backend: str,
+    batch_size: int,
+    pace_hz: float | None = None,
+    io: Io = "host",
+    mixed: tuple[int, ...] = (),
+) -> str:
     """Return the key that ``make_journal`` gives to a cell."""
+    if mixed:
+        return f"{model}/fp32/{backend}/mix{','.join(map(str, mixed))}/{io}"
     pace = "" if pace_hz is None else f"@{pace_hz:g}"
     return f"{model}/fp32/{backend}/b{batch_size}{pace}/{io}"
 
@@ -82,6 +91,7 @@ def make_journal(  # noqa: PLR0913 - each argument is one thing a test varies
     batch_sizes: Sequence[int] = (1, 4),
     *,
     pace_hz: float | None = None,
+    mixed: tuple[int, ...] = (),
     blocks: int = 5,
     inferences: int = 12,
     energy: EnergyKind = "unavailable",
@@ -105,6 +115,7 @@ def make_journal(  # noqa: PLR0913 - each argument is one thing a test varies
         backends: specs, the first is the baseline; those of ``cuda`` compute on the GPU and have io=device.
         batch_sizes: back to back, and at the pace when there is one.
         pace_hz: images per second of the additional paced loads.
+        mixed: the batch sizes of an additional mixed load, in the order of a pass.
         blocks: how many were finished; 0 gives no windows.
         inferences: per window.
         energy: what every meter says.
@@ -124,6 +135,7 @@ def make_journal(  # noqa: PLR0913 - each argument is one thing a test varies
     outcomes = outcomes or {}
     slowness = {name: 1.25**place for place, name in enumerate(backends)} | dict(slowness or {})
     loads = [Load(batch_size=b, pace_hz=p) for p in dict.fromkeys((None, pace_hz)) for b in batch_sizes]
+    loads += [Load(batch_size=sum(mixed), pace_hz=None, mixed=mixed)] if mixed else []
     cells = [
         _planned(model, backend, load, io)
         for model, load, backend in product(models, loads, backends)
@@ -220,7 +232,7 @@ def _device(backend: str) -> Literal["cpu", "gpu"]:
 
 def _planned(model: str, backend: str, load: Load, io: Io) -> Cell:
     return Cell(
-        key=cell_key(model, backend, load.batch_size, load.pace_hz, io),
+        key=cell_key(model, backend, load.batch_size, load.pace_hz, io, load.mixed),
         model=model,
         variant="fp32",
         backend=backend,
@@ -247,7 +259,8 @@ def _visited(cell: Cell, outcome: Outcome | None, inferences: int) -> CellLine:
 
 def _latency_s(cell: Cell, slowness: Mapping[str, float]) -> float:
     # A larger batch costs less per image; a GPU runs 20 times as fast and copies cost a tenth of that.
-    service_s = SERVICE_S.get(cell.model, 0.05) * float(cell.load.batch_size**0.9) * slowness[cell.backend]
+    batches = sum(float(size**0.9) for size in cell.load.sizes)
+    service_s = SERVICE_S.get(cell.model, 0.05) * batches * slowness[cell.backend]
     if _device(cell.backend) == "gpu":
         service_s /= 20 if cell.io == "host" else 22
     return service_s

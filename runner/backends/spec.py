@@ -122,7 +122,7 @@ def _check_needs(text: str, options: Mapping[str, str], known: tuple[Option, ...
             )
 
 
-def _are_cores(text: str) -> bool:
+def are_cores(text: str) -> bool:
     """Return whether a text is a list of cores whose ranges ascend."""
     if _CORES.fullmatch(text) is None:
         return False
@@ -145,7 +145,7 @@ def _check(backend: str, option: Option, value: str) -> None:
             "count": value.isascii() and value.isdigit() and int(value) > 0,
             "size": _SIZE.fullmatch(value) is not None,
             "index": value.isascii() and value.isdigit(),
-            "cores": _are_cores(value),
+            "cores": are_cores(value),
         }[option.check]
     )
     if not valid:

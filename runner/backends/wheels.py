@@ -1,6 +1,7 @@
 """Which ONNX Runtime wheel is installed: they overwrite each other, so exactly one may be there, and none too old."""
 
 import re
+from collections.abc import Iterable
 from importlib.metadata import distributions
 
 from runner.backends.interface import Missing
@@ -49,11 +50,16 @@ def missing_wheel() -> Missing | None:
     return None
 
 
+def wheels_among(names: Iterable[str]) -> tuple[str, ...]:
+    """Return those distributions that bring the package ``onnxruntime``, in order of their names."""
+    prefixed = (n for n in sorted(names) if n == _WHEEL_PREFIX or n.startswith(f"{_WHEEL_PREFIX}-"))
+    return tuple(name for name in prefixed if not name.startswith(_NOT_WHEELS))
+
+
 def _versions() -> dict[str, str]:
     """Return the version by name of each distribution that brings the package ``onnxruntime``."""
     named = {
         (d.metadata["Name"] or "").lower().replace("_", "-"): d.metadata["Version"] or ""
         for d in distributions()
     }
-    wheels = (n for n in sorted(named) if n == _WHEEL_PREFIX or n.startswith(f"{_WHEEL_PREFIX}-"))
-    return {name: named[name] for name in wheels if not name.startswith(_NOT_WHEELS)}
+    return {name: named[name] for name in wheels_among(named)}

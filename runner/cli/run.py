@@ -57,6 +57,12 @@ Examples:
         help="Also every batch size with so much idle time before each inference, as 2ms,20ms: what the twin needs.",
     ),
     click.option(
+        "--mixed",
+        is_flag=True,
+        show_default="off",
+        help="Also all batch sizes in turn in one session: what a change of shape costs.",
+    ),
+    click.option(
         "--target-ci",
         "target_ci_ratio",
         default="2%",

@@ -56,6 +56,7 @@ def _cell(cell: Cell) -> dict[str, object]:
         "batch_size": cell.load.batch_size,
         "pace_hz": cell.load.pace_hz,
         "gap_s": cell.load.gap_s,
+        "mixed": ",".join(map(str, cell.load.mixed)),
         "io": cell.io,
         "status": cell.status,
         "reason": cell.reason,

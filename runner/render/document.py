@@ -2,6 +2,7 @@
 
 from runner.render import numbers
 from runner.render.details import detail_sections
+from runner.render.findings import findings_sections
 from runner.render.layout import Section
 from runner.render.queue import queue_sections
 from runner.render.summary import summary_section
@@ -14,7 +15,8 @@ def document(report: Report, *, details: bool) -> tuple[Section, ...]:
     extra = detail_sections(report) if details else ()
     # What calibrated a queue's twin is many rows that few readers need.
     measured = comparison_sections(report) if details or not (report.queue and report.queue.cells) else ()
-    return (_head(report), *measured, *queue_sections(report), *extra, summary_section(report))
+    parts = (_head(report), *measured, *queue_sections(report), *extra, summary_section(report))
+    return (*parts, *findings_sections(report))
 
 
 def _head(report: Report) -> Section:

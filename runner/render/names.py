@@ -13,7 +13,9 @@ _CELLS_SHOWN = 3
 
 
 def load_text(load: Load) -> str:
-    """Return a load as people write it: ``b4`` back to back, ``b1 @ 8/s`` at a pace, ``b4 + 20ms`` after idling."""
+    """Return a load as people write it: ``b4``, ``b1 @ 8/s`` at a pace, ``b4 + 20ms`` after idling, ``mix1,16,4``."""
+    if load.mixed:
+        return f"mix{','.join(map(str, load.mixed))}"
     pace = "" if load.pace_hz is None else f" @ {load.pace_hz:g}/s"
     gap = f" + {duration_text(load.gap_s)}" if load.gap_s else ""
     return f"b{load.batch_size}{pace}{gap}"

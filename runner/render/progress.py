@@ -36,7 +36,8 @@ class TerminalProgress(Progress):
         """Tell which cell's window comes next."""
         pace = f" at {cell.load.pace_hz:g} images/s" if cell.load.pace_hz else ""
         pace += f" after {duration_text(cell.load.gap_s)} idle" if cell.load.gap_s else ""
-        self._draw(f"{self._model}  block {block + 1}  {cell.contender}  batch {cell.load.batch_size}{pace}")
+        sizes = ",".join(map(str, cell.load.sizes))
+        self._draw(f"{self._model}  block {block + 1}  {cell.contender}  batch {sizes}{pace}")
 
     def close(self) -> None:
         """Leave the terminal as it was."""

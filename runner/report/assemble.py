@@ -188,4 +188,4 @@ def _baseline_notes(report: Report) -> Iterator[str]:
 def _describe(load: Load) -> str:
     pace = f" at {load.pace_hz:g} images/s" if load.pace_hz else ""
     gap = f" after {duration_text(load.gap_s)} idle" if load.gap_s else ""
-    return f"batch {load.batch_size}{pace}{gap}"
+    return f"batch {','.join(map(str, load.sizes))}{pace}{gap}"

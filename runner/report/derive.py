@@ -10,6 +10,7 @@ from itertools import compress
 
 from runner.report.evidence import Evidence, Exclusions, Places, all_gpus_counted, figure_windows
 from runner.report.figures import summarise
+from runner.report.findings.registry import find
 from runner.report.joules import Metering
 from runner.report.queue_derive import derive_queue, without_queue_figures
 from runner.report.rank import best_sets, choose, compare, tests
@@ -35,7 +36,7 @@ def derive(report: Report, latencies_s: Sequence[Numbers], replays: Sequence[Rep
     by_backend: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
         by_backend[cell.model, cell.backend].append(cell)
-    return report.model_copy(
+    derived = report.model_copy(
         update={
             "cells": cells,
             "queue": derive_queue(report, latencies_s, replays),
@@ -47,6 +48,7 @@ def derive(report: Report, latencies_s: Sequence[Numbers], replays: Sequence[Rep
             "minimum_detectable_ratio": detectable_ratio,
         }
     )
+    return derived.model_copy(update={"findings": find(derived, evidence)})
 
 
 def without_figures(report: Report) -> Report:
@@ -61,6 +63,7 @@ def without_figures(report: Report) -> Report:
             "choices": (),
             "tests": (),
             "minimum_detectable_ratio": None,
+            "findings": (),
         }
     )
 

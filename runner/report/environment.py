@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from runner.backends.wheels import installed_wheels
 from runner.machine.cpu import usable_cores
 from runner.machine.sensors import CpuSensors
 from runner.report.schema import Environment, Git, Gpu
@@ -24,7 +25,7 @@ PACKAGES = (
     "pyRAPL",
     "nvidia-ml-py",
 )
-"""whose versions can change a figure"""
+"""whose versions can change a figure, as do those of other wheels of ONNX Runtime"""
 
 _CPUINFO = Path("/proc/cpuinfo")
 _GIT_TIMEOUT_S = 5.0  # a repository on a slow network drive must not hold up a run
@@ -57,7 +58,7 @@ def read_environment(gpus: tuple[Gpu, ...], folder: Path | None = None) -> Envir
 
 def package_versions() -> Iterator[tuple[str, str]]:
     """Yield name and version of every installed package that can change a figure; imports none of them."""
-    for name in PACKAGES:
+    for name in dict.fromkeys((*PACKAGES, *installed_wheels())):
         try:
             yield name, version(name)
         except PackageNotFoundError:

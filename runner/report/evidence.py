@@ -20,6 +20,7 @@ from runner.report.schema import (
     Window,
 )
 from runner.stats.compare import Table
+from runner.stats.intervals import RatioInterval, ratio_interval
 
 WindowsByCell = Mapping[str, Sequence[Window]]
 Places = Mapping[str, Sequence[int]]
@@ -190,6 +191,18 @@ def pair(windows: WindowsByCell, metric: Metric, cells: Sequence[Cell]) -> Paire
         return None
     workers = (tuple(column[block][1] for block in blocks) for column in columns)
     return Paired(table, min(workers, key=lambda own: len(set(own))))
+
+
+def ratio_of(paired: Paired) -> RatioInterval:
+    """Return the ratio of the first of two cells to the second."""
+    own, bases = paired.table.T
+    return ratio_interval(own, bases, paired.workers)
+
+
+def paired_ratio(evidence: Evidence, metric: Metric, cell: Cell, base: Cell) -> RatioInterval | None:
+    """Return the ratio of one cell to another over the blocks that count, or None when none can be taken."""
+    paired = pair(evidence.windows, metric, (cell, base))
+    return ratio_of(paired) if paired else None
 
 
 def _by_block(metric: Metric, cell: Cell, windows: Sequence[Window]) -> dict[int, tuple[float, int]]:

@@ -16,6 +16,7 @@ from runner.report.evidence import (
     metrics,
     pair,
     rankings,
+    ratio_of,
     summary_of,
 )
 from runner.report.record import RatioLimits
@@ -30,7 +31,7 @@ from runner.report.schema import (
 )
 from runner.stats.compare import LEAST_PAIRS, best_set, lowest, verdict
 from runner.stats.effect import cliffs_delta
-from runner.stats.intervals import RatioInterval, minimum_detectable_ratio, ratio_interval
+from runner.stats.intervals import minimum_detectable_ratio
 from runner.stats.ranktests import RankTest, friedman, holm, wilcoxon
 
 Baselines = Mapping[str, Contender]
@@ -69,11 +70,11 @@ def _variant_of(cells: Sequence[Cell]) -> str | None:
 
 def _comparison(evidence: Evidence, metric: Metric, cells: tuple[Cell, Cell], paired: Paired) -> Comparison:
     cell, base = cells
-    interval, (own, bases) = _ratio(paired), paired.table.T
+    interval, (own, bases) = ratio_of(paired), paired.table.T
     everything = pair(evidence.finished, metric, cells)
     disturbed = None
     if everything and len(everything.table) > len(paired.table):
-        whole = _ratio(everything)
+        whole = ratio_of(everything)
         disturbed = RatioLimits(
             ratio=whole.ratio, low=whole.low, high=whole.high, pair_count=whole.pair_count
         )
@@ -90,11 +91,6 @@ def _comparison(evidence: Evidence, metric: Metric, cells: tuple[Cell, Cell], pa
         with_disturbed=disturbed,
         cliffs_delta=cliffs_delta(own, bases),
     )
-
-
-def _ratio(paired: Paired) -> RatioInterval:
-    own, bases = paired.table.T
-    return ratio_interval(own, bases, paired.workers)
 
 
 def best_sets(evidence: Evidence, *, quick: bool) -> Iterator[BestSet]:
@@ -181,8 +177,8 @@ def choose(evidence: Evidence, planned: Sequence[Cell]) -> BackendChoice:
     cells = [
         cell
         for cell in evidence.candidates
-        # Device-resident cells leave out the copies that a user pays for.
-        if (cell.model, cell.backend, cell.io) == (model, backend, "host")
+        # Device-resident cells leave out the copies that a user pays for; a mixed load is no batch to choose.
+        if (cell.model, cell.backend, cell.io) == (model, backend, "host") and not cell.load.mixed
     ]
     back_to_back = [cell for cell in cells if cell.load.is_back_to_back]
     metric, candidates = _cost_candidates(evidence, cells)

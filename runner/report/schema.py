@@ -13,6 +13,7 @@ from runner.backends.interface import Io
 from runner.conditions import Conditions
 from runner.contender import Contender
 from runner.meters.interface import Domain, Energy
+from runner.report.findings_schema import Finding
 from runner.report.queue_schema import QueueStudy
 from runner.report.record import Interval, Limits, RatioLimits, Record
 from runner.stats.compare import Verdict
@@ -144,15 +145,28 @@ class Load(Record):
     """How inferences are asked for."""
 
     batch_size: int
+    """of a mixed load the sum of its sizes"""
     pace_hz: float | None
     """images per second; None is without a schedule"""
     gap_s: float = 0.0
     """idle time before each inference of a load without a schedule; 0 is back to back"""
+    mixed: tuple[int, ...] = ()
+    """the batch sizes of one pass, in their order; a pass counts as one inference. Empty for one batch size"""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Batch sizes of one inference, in their order."""
+        return self.mixed or (self.batch_size,)
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether time may lie between two inferences."""
+        return self.pace_hz is not None or self.gap_s > 0
 
     @property
     def is_back_to_back(self) -> bool:
-        """Whether nothing lies between two inferences."""
-        return self.pace_hz is None and not self.gap_s
+        """Whether inferences of one batch size follow each other with nothing between them."""
+        return not self.has_gaps and not self.mixed
 
 
 class Window(Record):
@@ -426,6 +440,8 @@ class Report(Record):
     """the median over cells of the smallest ratio to the baseline that this run could have told from 1 (as 1.04)"""
     notes: tuple[str, ...]
     """what a reader must know: budgets, fallbacks, random weights"""
+    findings: tuple[Finding, ...] = ()
+    """what the figures give away, with remedies"""
 
     @property
     def baseline_label(self) -> str:

@@ -115,9 +115,16 @@ def _rank(basis: Basis, cells: Sequence[Cell]) -> tuple[bool, int, bool, float]:
 
 
 def _cells(report: Report, model: ModelEntry, backend: BackendEntry) -> tuple[Cell, ...]:
-    """Return what was planned of a model; device-resident cells leave out the copies that a user pays for."""
+    """Return what was planned of a model, but for mixed loads.
+
+    Device-resident cells leave out the copies that a user pays for.
+    """
     wanted = (model.name, model.variant, backend.label, "host")
-    return tuple(cell for cell in report.cells if (cell.model, cell.variant, cell.backend, cell.io) == wanted)
+    return tuple(
+        cell
+        for cell in report.cells
+        if (cell.model, cell.variant, cell.backend, cell.io) == wanted and not cell.load.mixed
+    )
 
 
 def _excluded(report: Report, cell: Cell) -> str | None:

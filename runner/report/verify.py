@@ -33,6 +33,7 @@ _FIGURES: Final[Any] = {
     "tests": True,
     "queue": {"cells": {"__all__": {"key", "summary", "prediction"}}, "comparisons": True, "tests": True},
     "minimum_detectable_ratio": True,
+    "findings": True,
 }
 """what ``derive`` fills in"""
 

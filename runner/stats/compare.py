@@ -39,6 +39,13 @@ def verdict(interval: RatioInterval) -> Verdict:
     return "less" if interval.high < 1 else "more"
 
 
+def exceeds(interval: RatioInterval, threshold_ratio: float) -> bool:
+    """Return whether a ratio is surely above a threshold: for 1 this is what ``verdict`` calls ``more``."""
+    if interval.pair_count < LEAST_PAIRS or interval.claimed_log is None:
+        return False
+    return log(interval.ratio) - interval.claimed_log > log(threshold_ratio)
+
+
 def lowest(table: Table) -> int:
     """Return the column that is lowest beside the others in its rows, by the same mean as paired ratios."""
     logs = np.log(table)

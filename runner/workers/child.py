@@ -20,6 +20,7 @@ from runner.backends.registry import find_backend
 from runner.inputs import make_inputs
 from runner.load.back_to_back import run_back_to_back
 from runner.load.gapped import run_gapped
+from runner.load.mixed import in_turn
 from runner.load.paced import run_paced
 from runner.load.replay import replay
 from runner.load.serving import BatchServer
@@ -101,13 +102,20 @@ class Worker:
     def _answer_prepare(self, request: Prepare) -> Prepared:
         assert self._session is not None
         assert self._open is not None
-        call = self._session.bind(self._inputs(request.batch_size), request.io)
+        # A mixed load runs what its sizes have bound already.
+        bound = self._calls if request.mixed else {}
+        calls = {
+            (size, request.io): bound.get((size, request.io))
+            or self._session.bind(self._inputs(size), request.io)
+            for size in _sizes(request)
+        }
+        run = in_turn([call.run for call in calls.values()])
         started_s = perf_counter()
-        call.run()
+        run()
         first_s = perf_counter() - started_s
-        self._calls[request.batch_size, request.io] = call
+        self._calls |= calls
         rule = WarmUpRule(request.warm_up_inferences, request.warm_up_cap_s, request.warm_up_steady)
-        done = warm_up(call.run, rule)
+        done = warm_up(run, rule)
         return Prepared(first_s, done.inferences, done.inference_s, done.capped, peak_memory_bytes())
 
     def _answer_check(self, request: Check) -> Checked:
@@ -122,7 +130,7 @@ class Worker:
         return Checked(asdict(compare(expected, call.outputs(), tolerance_ratio, least_ratio)))
 
     def _answer_measure(self, request: Measure) -> Measurement:
-        run = self._calls[request.batch_size, request.io].run
+        run = in_turn([self._calls[size, request.io].run for size in _sizes(request)])
         if request.period_s is None and not request.gap_s:
             warm_visit(run)
         else:
@@ -176,6 +184,10 @@ class Worker:
     def _specs(self) -> tuple[TensorSpec, ...]:
         assert self._open is not None
         return tuple(TensorSpec(s["name"], s["dtype"], tuple(s["shape"])) for s in self._open.inputs)
+
+
+def _sizes(request: Prepare | Measure) -> Sequence[int]:
+    return request.mixed or (request.batch_size,)
 
 
 def _run(run: Callable[[], object], request: Measure) -> Timed:

@@ -29,11 +29,17 @@ from runner.workers.protocol import (
 )
 
 _Reply = TypeVar("_Reply")
+_Shape = tuple[tuple[int, ...], str]
+"""batch sizes of one inference, and io"""
 
 _OPEN_LIMIT_S = 600.0
 """gigabytes from a cold disk, or a provider that compiles the model when it is opened"""
 _LEAST_PATIENCE_S = 30.0
 """for one reply, however little of the budget is left"""
+
+
+def _shape_of(request: Prepare | Measure) -> _Shape:
+    return request.mixed or (request.batch_size,), request.io
 
 
 class BackendLostError(JoulebatchError):
@@ -72,7 +78,7 @@ class Crew:
         self._started = Counter(started)
         """processes so far, those of earlier stretches of a resumed run included"""
         self._placements: dict[Contender, Mapping[str, Any]] = {}
-        self._prepared: dict[Contender, dict[tuple[int, str], tuple[Prepare, float]]] = {
+        self._prepared: dict[Contender, dict[_Shape, tuple[Prepare, float]]] = {
             contender: {} for contender in self._contenders
         }
 
@@ -101,7 +107,7 @@ class Crew:
         prepared = self._ask(contender, lambda worker: worker.prepare(request, limit_s))
         # A fresh worker need not find out again how long it takes until all is steady.
         again = dataclasses.replace(request, warm_up_inferences=FRESH_INFERENCES, warm_up_steady=False)
-        self._prepared[contender][request.batch_size, request.io] = (again, predicted_s)
+        self._prepared[contender][_shape_of(request)] = (again, predicted_s)
         return prepared
 
     def check(self, contender: Contender, request: Check) -> Checked:
@@ -112,7 +118,7 @@ class Crew:
         """Measure one window; raises as `prepare` does."""
 
         def ask(worker: Worker) -> Measurement:
-            if (request.batch_size, request.io) not in self._prepared[contender]:
+            if _shape_of(request) not in self._prepared[contender]:
                 raise CellFailedError("error", "a fresh worker could not run this batch again")
             return worker.measure(request, self._limit_s(predicted_s))
 

@@ -52,6 +52,8 @@ class Prepare:
     warm_up_inferences: int
     warm_up_cap_s: float
     warm_up_steady: bool
+    mixed: tuple[int, ...] = ()
+    """batch sizes that are run in turn, as one inference; empty for ``batch_size`` alone"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class Measure:
     """None is without a schedule"""
     gap_s: float = 0.0
     """idle time before each inference without a schedule; 0 is back to back"""
+    mixed: tuple[int, ...] = ()
+    """as of `Prepare`"""
 
 
 @dataclass(frozen=True, slots=True)

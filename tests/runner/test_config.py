@@ -58,6 +58,7 @@ MORE: dict[str, st.SearchStrategy[Any]] = {
             "images": st.just(Path("a b")),
         },
     ),
+    "mixed": st.booleans(),
     "profile": st.sampled_from(["quick", "standard", "publication"]),
     "time_budget_s": st.none() | st.sampled_from(["90s", "5m", "0.25s"]),
     "seed": st.integers(0),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from runner.backends.spec import parse_specs
 from runner.config import RunConfig
+from runner.errors import UsageError
 from runner.modelfile import ModelFile, TensorSpec
 from runner.plan import (
     LONGEST_SHARED_WINDOW,
@@ -17,6 +18,7 @@ from runner.plan import (
     fewest_inferences,
     load_label,
     make_plan,
+    pass_of,
     period_s,
     predict_inference_s,
     profile_of,
@@ -250,3 +252,39 @@ def test_loads_with_gaps_are_back_to_back_loads_beside_them() -> None:
     gapped = plan.cells[-1]
     assert visit_s(gapped, 0.01, 20) - visit_s(gapped, 0.01, 10) == pytest.approx(10 * 0.03)
     assert fewest_inferences(gapped, 0.01, 0.3, 1) == 10
+
+
+def test_a_mixed_load_is_one_pass_over_the_batch_sizes_the_same_for_all() -> None:
+    plan = _plan(sizes="1,2,4,8", mixed=True, paces=("8",), gaps_s="2ms")
+    mixed = [cell for cell in plan.cells if cell.load.mixed]
+    assert [cell.backend for cell in mixed] == ["cpu", "cpu:spin=off"]
+    (load,) = {cell.load for cell in mixed}
+    assert (sorted(load.mixed), load.batch_size, load.sizes) == ([1, 2, 4, 8], 15, load.mixed)
+    assert mixed[0].key == f"net/fp32/cpu/mix{','.join(map(str, load.mixed))}/host"
+    assert not load.is_back_to_back
+    assert not load.has_gaps
+    assert load.mixed != (1, 2, 4, 8), "an order that is not the one of the warm-up"
+    others = _plan("cpu", sizes="1,2,4,8", mixed=True, name="another")
+    assert {cell.load for cell in others.cells if cell.load.mixed} == {load}
+
+
+@given(st.sets(st.integers(1, 64), min_size=2, max_size=8), st.integers(0, 2**32))
+def test_a_pass_holds_every_size_once_in_an_order_that_the_seed_gives(sizes: set[int], seed: int) -> None:
+    order = pass_of(sorted(sizes), seed)
+    assert sorted(order) == sorted(sizes)
+    assert order == pass_of(sorted(sizes), seed)
+
+
+def test_a_fixed_batch_has_nothing_to_mix_and_one_batch_size_is_refused() -> None:
+    assert not any(cell.load.mixed for cell in _plan(sizes="1,4", batch=2, mixed=True).cells)
+    with pytest.raises(UsageError, match="Cannot use --mixed: expected two batch sizes or more, got 4"):
+        _plan(sizes="4", mixed=True)
+
+
+def test_a_mixed_load_takes_as_long_as_its_sizes_and_is_warmed_up_for_itself() -> None:
+    plain, mixed = _plan("cpu", sizes="1,4"), _plan("cpu", sizes="1,4", mixed=True)
+    (cell,) = (cell for cell in mixed.cells if cell.load.mixed)
+    each_s = sum(predict_inference_s(_file(), size) for size in (1, 4))
+    alone_s = smallest_run_s((cell,), {cell.key: each_s}, profile_of(_config()))
+    assert alone_s > visit_s(cell, each_s, 1)
+    assert mixed.predicted_s == pytest.approx(plain.predicted_s + alone_s)

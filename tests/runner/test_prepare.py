@@ -239,3 +239,30 @@ def test_warming_up_takes_a_tenth_of_the_budget_and_time_enough_to_be_steady(
     prepare_cells(on.roster)
     assert on.crew.warm_up_caps_s["A", 1] == pytest.approx(cap_s)
     assert ("larger --time-budget" in on.journal.notes[0]) == (budget_s is not None)
+
+
+def test_a_mixed_load_is_warmed_up_after_its_sizes_and_predicted_from_them() -> None:
+    on = scene({"A": 0.01}, sizes="1,2,4", mixed=True, paces=("8",))
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    (cell,) = (cell for cell in on.roster.ready.values() if cell.load.mixed)
+    assert _prepared(on) == ["prepare A b1", "prepare A b2", "prepare A b4", "prepare A b7"]
+    assert on.crew.predicted_s["A", 7] == pytest.approx(0.07)
+    assert cell.first_inference_s == pytest.approx(2 * 0.07)
+
+
+def test_a_mixed_load_is_skipped_where_a_size_of_it_is_not_measured_alone() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, sizes="1,2,4", mixed=True)
+    on.crew.faults["prepare", "A", 4] = CellFailedError("memory", "bad_alloc")
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    cells = {cell.backend: cell for cell in on.journal.cells.values() if cell.load.mixed}
+    assert (cells["A"].status, cells["A"].reason) == ("skipped", "batch 4 is not measured alone")
+    assert [cell.backend for cell in on.roster.ready.values() if cell.load.mixed] == ["B"]
+
+
+def test_a_pass_teaches_nothing_of_the_memory_that_a_batch_needs() -> None:
+    on = scene({"A": 0.01}, sizes="1,2,4", mixed=True)
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    assert on.roster.memory._growths[Contender("fp32", "A")][0] == 4

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from runner.machine.cpu import usable_cores
 from runner.report.archive import load
 from runner.report.schema import Report
 from tests.models import write_onnx
@@ -55,6 +56,10 @@ def test_a_run_prints_its_table_and_archives_everything(home: Path) -> None:
         assert len({cell.inferences_per_window for cell in report.cells if cell.load == load_of}) == 1
     assert all(session.parity and session.parity.status == "passed" for session in report.sessions)
     assert {session.facts["intra_op_num_threads"] for session in report.sessions} >= {"1"}
+    if usable_cores() > 1:  # a pool of one thread has nobody to wait for
+        (finding,) = (each for each in report.findings if each.kind == "spinning")
+        assert (finding.backend, finding.figures[0].value > 2) == ("cpu", True)
+        assert "Spinning threads burn CPU time between inferences: cpu at b1 @ 50/s" in result.stdout
 
     with duckdb.connect() as database:
         rows = database.execute(
@@ -139,12 +144,15 @@ def test_a_backend_that_fell_back_fails_unless_that_is_allowed(home: Path) -> No
     (cell,) = (cell for cell in report_of(home).cells if cell.backend != "cpu")
     assert cell.status == "failed"
     assert "placement partial-compute" in cell.reason
+    assert [finding.kind for finding in report_of(home).findings] == ["ran-on-cpu"]
     shutil.rmtree(home / "reports")
     assert joulebatch(*arguments, "--allow-fallback", *QUICK, cwd=home).returncode == 0
     report = report_of(home)
     (cell,) = (cell for cell in report.cells if cell.backend != "cpu")
     assert cell.status == "measured"
     assert all(cell.key not in best.members for best in report.best_sets), "measured, but never ranked"
+    (finding,) = (each for each in report.findings if each.kind == "ran-on-cpu")
+    assert (finding.backend, finding.detail) == ("faulty:fault=fallback", "Conv there")
 
 
 def test_a_backend_that_fails_parity_is_shown_and_never_ranked(home: Path) -> None:

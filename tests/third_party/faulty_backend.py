@@ -18,6 +18,8 @@ from runner.variants import VARIANTS
 class FaultySession:
     def __init__(self, session: Session, options: Mapping[str, str]) -> None:
         self._session, self._options = session, options
+        self._latest = 0
+        """batch size of the last run"""
 
     @property
     def placement(self) -> Placement:
@@ -36,11 +38,20 @@ class FaultySession:
             return replace(
                 call, outputs=lambda: {name: np.negative(array) for name, array in call.outputs().items()}
             )
-        if len(next(iter(feeds.values()))) != int(self._options["at"]):
+        size = len(next(iter(feeds.values())))
+        if fault == "reshape":
+            return replace(call, run=lambda: self._reshape(call, size))
+        if size != int(self._options["at"]):
             return call
         if fault == "late-crash":
             return replace(call, run=_after(20, call, os.abort))
         return replace(call, run=FAULTS[fault])
+
+    def _reshape(self, call: Call, size: int) -> None:
+        if self._latest not in {0, size}:
+            time.sleep(0.01)  # as if it compiled
+        self._latest = size
+        call.run()
 
 
 def _after(runs: int, call: Call, fault: Callable[[], object]) -> Callable[[], object]:
@@ -87,7 +98,10 @@ class FaultyBackend:
     options = (
         *CPU.options,
         Option(
-            "fault", "none", "what goes wrong", ("none", "late-crash", "fallback", "wrong", "open", *FAULTS)
+            "fault",
+            "none",
+            "what goes wrong",
+            ("none", "late-crash", "fallback", "wrong", "open", "reshape", *FAULTS),
         ),
         Option("at", "4", "the batch size at which it does", check="count"),
     )

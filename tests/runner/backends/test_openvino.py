@@ -70,6 +70,28 @@ def test_what_openvino_leaves_to_the_cpu_is_counted(home: Path, openvino: str) -
     (own,) = (each for each in report.sessions if each.backend == "openvino@ov")
     assert own.placement == "partial-shape-only"
     assert own.nodes_by_provider == {PROVIDER: 3, CPU_PROVIDER: 1}
+    assert [finding for finding in report.findings if finding.kind == "ran-on-cpu"] == [], "nothing heavy"
+
+
+def test_a_model_that_openvino_leaves_to_the_cpu_is_a_finding(home: Path, openvino: str) -> None:
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["input"], ["rounded"], to=TensorProto.UINT8),
+            helper.make_node("MatMulInteger", ["rounded", "integers"], ["sums"]),
+            helper.make_node("Cast", ["sums"], ["output"], to=TensorProto.FLOAT),
+        ],
+        "integers",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 4])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 4])],
+        [numpy_helper.from_array(np.ones((4, 4), np.uint8), "integers")],
+    )
+    path = home / "integers.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    report = compare(home, openvino, "--onnx", str(path))
+    (finding,) = (each for each in report.findings if each.kind == "ran-on-cpu")
+    assert (finding.title, finding.backend) == ("Ran on the CPU", "openvino@ov")
+    assert finding.detail == "MatMulInteger there"
+    assert all(cell.status == "failed" for cell in report.cells if cell.backend == "openvino@ov")
 
 
 def test_without_its_wheel_the_two_lines_that_make_an_environment_are_named() -> None:

@@ -11,6 +11,7 @@ from runner.backends.registry import find_backend
 from runner.backends.wheels import installed_wheels, missing_wheel
 from runner.config import RunConfig
 from runner.errors import AbsentError
+from runner.machine.cpu import usable_cores
 from runner.selection import select_backends
 from tests.models import write_onnx
 from tests.processes import environment
@@ -122,6 +123,35 @@ def test_a_run_with_both_wheels_installed_measures_nothing(tmp_path: Path) -> No
     assert "onnxruntime and onnxruntime-gpu are both installed" in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "reports").exists()
+
+
+def test_what_joulebatch_finds_where_both_wheels_are_and_another_backend_could_run(tmp_path: Path) -> None:
+    site = _dist_info(tmp_path / "site", "onnxruntime-gpu")
+    write_onnx(tmp_path / "tiny.onnx")
+
+    def ask(*arguments: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-m", "runner", *arguments],
+            cwd=tmp_path,
+            env={**environment(), "PYTHONPATH": f"{environment()['PYTHONPATH']}{os.pathsep}{site}"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout
+
+    threads = usable_cores() + 1
+    said = ask(
+        "run", "--onnx", "tiny.onnx", "--backend", f"faulty:threads={threads}", "--batch-sizes", "1",
+        "--profile", "quick", "--meter", "none",
+    )  # fmt: skip
+    said = " ".join(said.split())
+    assert (
+        f"threads {threads}, usable cores {threads - 1}. Use --backend faulty:threads={threads - 1}." in said
+    )
+    assert "Several wheels of ONNX Runtime overwrite each other: onnxruntime" in said
+    assert "and onnxruntime-gpu 1.32.0 in one" in said
+    assert "onnxruntime and onnxruntime-gpu are both installed" in " ".join(ask("doctor").split())
 
 
 def test_cuda_on_the_cpu_wheel_names_the_wheel_and_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,3 +80,13 @@ def test_a_machine_without_cpuinfo_still_has_a_processor(tmp_path: Path) -> None
     name, virtual = read_cpu(tmp_path / "missing")
     assert name
     assert not virtual
+
+
+def test_a_second_wheel_of_onnx_runtime_has_a_version_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "onnxruntime_openvino-1.24.1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-openvino\nVersion: 1.24.1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert dict(package_versions())["onnxruntime-openvino"] == "1.24.1"

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import friedmanchisquare, wilcoxon
 
 from runner.report.assemble import assemble
+from runner.report.lines import WindowLine
 from runner.report.schema import Comparison, Report, SupplementaryTest
 from runner.stats.effect import cliffs_delta
 from runner.stats.intervals import ratio_interval
@@ -132,3 +133,22 @@ def test_what_ranks_separately_is_a_family_of_its_own() -> None:
     ]
     # The device-resident cell has no baseline and stands alone.
     assert {test.io for test in report.tests} == {"host"}
+
+
+def test_a_mixed_load_is_compared_and_never_chosen() -> None:
+    """Its images/s are the highest of all here, and its cost the lowest: a pass is no batch size to choose."""
+    lines = make_journal(batch_sizes=(1, 4), mixed=(4, 1), energy="measured")
+    fast = tuple(
+        line.model_copy(update={"entry": line.entry.model_copy(update={"wall_s": line.entry.wall_s / 1000})})
+        if isinstance(line, WindowLine) and "/mix" in line.entry.cell
+        else line
+        for line in lines
+    )
+    report = assemble(fast)
+    mixed = cell_key("alexnet", "torch", 5, mixed=(4, 1))
+    assert {each.metric for each in report.comparisons if each.cell == mixed} >= {"latency"}
+    for choice in report.choices:
+        chosen = {choice.most_images, choice.least_cost}
+        assert None not in chosen
+        assert not any("/mix" in (key or "") for key in chosen)
+        assert choice.cost_candidates == 2

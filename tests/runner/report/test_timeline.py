@@ -334,3 +334,12 @@ def test_a_run_that_was_killed_has_the_timeline_of_what_it_measured(tmp_path: Pa
     assert [(left.model, left.reason) for left in timeline.left_out] == [
         ("convnext_base", "skipped: interrupted before it was reached")
     ]
+
+
+def test_a_mixed_load_is_no_load_to_compare_networks_at() -> None:
+    report = assemble(make_journal(("alexnet", "vit_b_16"), ("cpu",), (1, 4), mixed=(4, 1)))
+
+    def cheaper(cell: Cell) -> Mapping[str, object]:
+        return {"cpu_s_per_image": Interval(mean=1e-6, low=None, high=None)} if cell.load.mixed else {}
+
+    assert not timeline_of(with_cells(report, cheaper)).basis.load.mixed

@@ -1,3 +1,5 @@
+from math import exp
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from runner.stats.compare import best_set, critical_t, lowest, verdict
+from runner.stats.compare import best_set, critical_t, exceeds, lowest, verdict
 from runner.stats.intervals import RatioInterval
 
 Floats = NDArray[np.float64]
@@ -130,3 +132,17 @@ def test_two_cells_need_no_more_than_students_t(freedom: int) -> None:
 def test_more_cells_need_more_and_more_freedom_needs_less() -> None:
     assert critical_t(2, 10) < critical_t(3, 10) < critical_t(8, 10)
     assert critical_t(3, 30) < critical_t(3, 10) < critical_t(3, 3)
+
+
+@given(st.floats(0.5, 4.0), st.floats(0.001, 0.5), st.integers(1, 8))
+def test_above_1_for_sure_is_what_the_verdict_calls_more(ratio: float, half: float, workers: int) -> None:
+    interval = RatioInterval(ratio, ratio * exp(-half), ratio * exp(half), 10, workers)
+    assert exceeds(interval, 1.0) == (verdict(interval) == "more")
+    assert not exceeds(interval, interval.high or 0.0)
+
+
+def test_two_pairs_are_above_nothing() -> None:
+    assert exceeds(RatioInterval(9.0, 8.0, 10.0, 3, 3), 7.9)
+    assert not exceeds(RatioInterval(9.0, 8.0, 10.0, 3, 3), 8.1)
+    assert not exceeds(RatioInterval(9.0, 8.0, 10.0, 2, 3), 1.0)
+    assert not exceeds(RatioInterval(9.0, None, None, 3, 3), 1.0)

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from runner.arrivals.registry import parse_arrivals
 from runner.policies.registry import parse_policy
-from runner.report.assemble import Assembled
+from runner.report.assemble import Assembled, collect
+from runner.report.derive import derive
 from runner.report.evidence import figure_windows
-from runner.twin.calibrate import what_to_run
+from runner.twin.calibrate import calibrate, what_to_run
 from runner.twin.calibration import Calibration, Uncalibrated
 from runner.twin.service import Counts, Floats, Rows, Service
 from runner.twin.simulate import simulate
+from tests.fakes import make_journal
 from tests.runner.twin.synthetic import (
     GAPS_S,
     SIZES,
@@ -283,3 +285,12 @@ def test_costs_are_conserved(spec: str) -> None:
         chosen = counts == each
         if chosen.sum() > 500:
             assert cost_j[chosen].sum() == pytest.approx(expected_j[chosen].sum(), rel=0.02)
+
+
+def test_a_mixed_load_calibrates_nothing() -> None:
+    lines = make_journal(("alexnet",), ("cpu",), (1, 4), mixed=(4, 1), inferences=30)
+    with_it = collect(lines)
+    report = derive(with_it.report, with_it.latencies_s)
+    found = calibrate(report, with_it.latencies_s, "alexnet", "fp32", "cpu", ())
+    assert isinstance(found, Uncalibrated)
+    assert 5 not in found.sizes

@@ -10,7 +10,7 @@ from runner.errors import AbsentError
 from runner.load.timed import Timed
 from runner.workers import child as worker
 from runner.workers.child import Worker, _failure, _read_request
-from runner.workers.protocol import REQUESTS, Measure, Measurement, Prepare
+from runner.workers.protocol import REQUESTS, Measure, Measurement, Open, Prepare
 
 
 def _with_call(run: Any) -> Worker:
@@ -96,3 +96,32 @@ def test_a_request_is_read_by_its_word() -> None:
 def test_a_batch_that_was_not_bound_cannot_be_measured() -> None:
     with pytest.raises(KeyError):
         Worker().answer(Measure(1, "host", 1, None))
+
+
+class Shapes:
+    """A session that notes which batch sizes are bound and run."""
+
+    def __init__(self) -> None:
+        self.bound: list[int] = []
+        self.ran: list[int] = []
+
+    def bind(self, feeds: Any, io: str) -> Call:
+        size = len(feeds["x"])
+        self.bound.append(size)
+        return Call(lambda: self.ran.append(size), dict)
+
+
+def test_a_mixed_load_runs_its_sizes_in_turn_and_binds_only_what_was_not_bound() -> None:
+    own, session = Worker(), Shapes()
+    own._session = session  # type: ignore[assignment] # all that a worker asks of one here
+    own._open = Open("cpu", "x.onnx", None, {}, ({"name": "x", "dtype": "float32", "shape": ["n"]},), 0)
+    own.answer(Prepare(4, "host", 1, 1.0, warm_up_steady=False))
+    line = '{"do": "prepare", "batch_size": 7, "io": "host", "warm_up_inferences": 2, "warm_up_cap_s": 1.0, '
+    own.answer(_read_request(line + '"warm_up_steady": false, "mixed": [4, 1, 2]}\n'))
+    assert session.bound == [4, 1, 2]
+    assert session.ran == [4, 4, *[4, 1, 2] * 3]
+    session.ran.clear()
+    answer = own.answer(Measure(7, "host", 5, None, mixed=(4, 1, 2)))
+    assert isinstance(answer, Measurement)
+    assert len(answer.latencies_s) == 5
+    assert session.ran[-15:] == [4, 1, 2] * 5

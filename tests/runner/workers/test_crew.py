@@ -122,7 +122,7 @@ def test_a_batch_that_kills_the_fresh_worker_too_is_given_up(exported: Path) -> 
     with _crew(exported, label) as crew:
         crew.open_all()
         crew.prepare(_on(label), _prepare(1), 0.01)
-        crew._prepared[_on(label)][2, "host"] = (_prepare(2), 0.01)  # as if it had worked before
+        crew._prepared[_on(label)][(2,), "host"] = (_prepare(2), 0.01)  # as if it had worked before
         os.kill(crew._workers[_on(label)].pid, signal.SIGKILL)
         with pytest.raises(WorkerLostError, match="SIGKILL"):
             _measure(crew, label, 1)
@@ -255,7 +255,7 @@ def test_fresh_workers_start_at_once_and_one_that_fails_costs_no_other(
             crew.prepare(_on(label), _prepare(1), 0.01)
         pids = {label: crew._workers[_on(label)].pid for label in labels}
         python.unlink()
-        crew._prepared[_on("C")][2, "host"] = (_prepare(-1), 0.01)  # a batch that does not run again
+        crew._prepared[_on("C")][(2,), "host"] = (_prepare(-1), 0.01)  # a batch that does not run again
         lost = crew.refresh(*map(_on, labels))
         assert list(lost) == [_on("B")]
         assert crew.cpu_s(_on("B")) is None
