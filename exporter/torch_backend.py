@@ -43,6 +43,7 @@ class TorchBackend:
         Option("threads", "auto", "threads of an operator; auto: the usable cores", check="count"),
         Option("compile", "off", "whether torch.compile makes code for each batch size", ("on", "off")),
     )
+    passing = None
     ios: tuple[Io, ...] = ("host",)
     needs_manifest = True
 

@@ -89,7 +89,10 @@ def _backend_facts(name: str) -> BackendFacts:
         backend = find_backend(name)
     except JoulebatchError as error:
         return BackendFacts(name, "", "", Missing(str(error), ""))
-    return BackendFacts(name, backend.summary, describe(backend.options), backend.missing())
+    options = describe(backend.options) + (
+        ", and the provider's own by their names" if backend.passing else ""
+    )
+    return BackendFacts(name, backend.summary, options, backend.missing())
 
 
 def meter_facts() -> tuple[MeterStatus, ...]:

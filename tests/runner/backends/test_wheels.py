@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runner.backends import cuda, wheels
+from runner.backends import cuda, nvidia, wheels
 from runner.backends.registry import find_backend
 from runner.backends.wheels import installed_wheels, missing_wheel
 from runner.config import RunConfig
@@ -125,7 +125,7 @@ def test_a_run_with_both_wheels_installed_measures_nothing(tmp_path: Path) -> No
 
 
 def test_cuda_on_the_cpu_wheel_names_the_wheel_and_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda, "_loads", lambda library: False)
+    monkeypatch.setattr(nvidia, "loads", lambda library: False)
     pytest.importorskip("onnxruntime", reason="asks the real wheel")
     if "onnxruntime-gpu" in installed_wheels():
         pytest.skip("the CPU wheel is not installed")
@@ -140,12 +140,12 @@ def test_cuda_on_the_cpu_wheel_names_the_wheel_and_the_driver(monkeypatch: pytes
 
 def test_cuda_with_wheel_and_driver_still_needs_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "_missing_provider", lambda: "")
-    monkeypatch.setattr(cuda, "_loads", lambda library: "cudnn" not in library)
+    monkeypatch.setattr(nvidia, "loads", lambda library: "cudnn" not in library)
     monkeypatch.setattr("ctypes.CDLL", lambda library: Driver(init=0, gpus=1))
     missing = find_backend("cuda").missing()
     assert missing is not None
     assert missing.reason == "no cuDNN (libcudnn.so.9 does not load)"
-    monkeypatch.setattr(cuda, "_loads", lambda library: True)
+    monkeypatch.setattr(nvidia, "loads", lambda library: True)
     assert find_backend("cuda").missing() is None
 
 
@@ -174,7 +174,7 @@ def test_a_driver_library_alone_is_no_gpu(
     driver: Driver, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cuda, "_missing_provider", lambda: "")
-    monkeypatch.setattr(cuda, "_loads", lambda library: True)
+    monkeypatch.setattr(nvidia, "loads", lambda library: True)
     monkeypatch.setattr("ctypes.CDLL", lambda library: driver)
     missing = find_backend("cuda").missing()
     assert missing is not None
