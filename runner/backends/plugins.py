@@ -57,11 +57,12 @@ def find_devices(plugin: Plugin, provider: str) -> tuple[Any, ...] | Missing:
     offered = [device for device in ort.get_ep_devices() if device.ep_name == provider]
     for wanted in plugin.hardware:
         if found := tuple(device for device in offered if _kind(device) == wanted):
-            return found
+            return found[:1]  # most providers take one for a session
     if offered:
         only = ", ".join(sorted({_kind(device) for device in offered}))
         return Missing(f"{named} registers and exposes {only}, no {' or '.join(plugin.hardware)}", "")
-    return Missing(f"{named} registers and exposes no device on this machine", "")
+    seen = ", ".join(sorted({describe_device(device) for device in ort.get_ep_devices()}))
+    return Missing(f"{named} registers and exposes no device on this machine (onnxruntime finds {seen})", "")
 
 
 def describe_device(device: Any) -> str:  # noqa: ANN401 - onnxruntime ships no types

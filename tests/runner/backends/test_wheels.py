@@ -48,6 +48,16 @@ def test_one_wheel_of_any_build_is_enough(site: Path, name: str) -> None:
     assert missing_wheel() is None
 
 
+def test_a_plugin_that_is_named_like_a_wheel_is_none(site: Path) -> None:
+    _dist_info(site, "onnxruntime", "onnxruntime-qnn")
+    record = site / "onnxruntime_qnn-1.32.0.dist-info" / "RECORD"
+    record.write_text("onnxruntime/__init__.py,,\n")  # as before 2.0
+    assert installed_wheels() == ("onnxruntime", "onnxruntime-qnn")
+    record.write_text("onnxruntime_qnn/__init__.py,,\nonnxruntime_qnn/libonnxruntime_providers_qnn.so,,\n")
+    assert installed_wheels() == ("onnxruntime",)
+    assert missing_wheel() is None
+
+
 def test_no_wheel_is_missing_with_both_ways_to_get_one(site: Path) -> None:
     _dist_info(site, "onnx", "onnxruntime-extensions")
     missing = missing_wheel()
