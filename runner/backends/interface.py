@@ -16,8 +16,8 @@ Arrays = Mapping[str, Array]
 """tensors by the name of the input or output"""
 Io = Literal["host", "device"]
 """host: host array in, host array out, copies included. device: buffers already on the device, outputs left there"""
-Device = Literal["cpu", "gpu", "npu"]
-"""The kind of device that computes. npu: also where the system picks one itself, as Apple's does; nothing meters it."""
+Device = Literal["cpu", "gpu", "other"]
+"""The kind of device that computes. other: what no meter reads: an NPU, an AMD GPU, whatever Apple's systems pick"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ MIGRAPHX = ProviderBackend(
         provider="MIGraphXExecutionProvider",
         title="MIGraphX",
         summary="ONNX Runtime's MIGraphX execution provider, on an AMD GPU",
-        device="gpu",
+        device="other",
         tolerance_ratio=_single_unless(
             "migraphx_fp16_enable", "migraphx_bf16_enable", "migraphx_fp8_enable", "migraphx_int8_enable"
         ),
@@ -106,7 +106,7 @@ COREML = ProviderBackend(
         provider="CoreMLExecutionProvider",
         title="Core ML",
         summary="ONNX Runtime's Core ML execution provider, on what macOS picks: CPU, GPU or Neural Engine",
-        device="npu",
+        device="other",
         tolerance_ratio=_half_unless(
             "MLComputeUnits", "cpuonly"
         ),  # GPU and Neural Engine may compute in fp16
@@ -152,7 +152,7 @@ QNN = ProviderBackend(
         provider="QNNExecutionProvider",
         title="QNN",
         summary="Qualcomm's QNN plugin for ONNX Runtime, on an NPU; on x86-64 Linux a simulator of it",
-        device="npu",
+        device="other",
         tolerance_ratio=_half_unless("backend_type", "cpu"),  # its NPUs compute fp32 networks in fp16
         label="qnn",
         plugin=Plugin("onnxruntime-qnn", "onnxruntime_qnn", ("NPU", "GPU", "CPU")),

@@ -137,8 +137,8 @@ def _reason(report: Report, model: ModelEntry, backend: BackendEntry, basis: Bas
     if len(excluded) == len(at_load):
         return excluded[0]
     if backend.device != "cpu":
-        device = backend.device.upper()
-        return f"no measured {device} energy, and CPU time leaves out what the {device} does"
+        device = "GPU" if backend.device == "gpu" else "device"
+        return f"no measured {device} energy, and CPU time leaves out what a {device} does"
     return "no measured energy of the same domains" if basis else "no load in common with another"
 
 

@@ -10,7 +10,7 @@ from runner.backends import onnxruntime_session
 from runner.backends.interface import OpenRequest
 from runner.backends.onnxruntime_session import ProviderUse, open_session
 from runner.backends.provider_options import CHECKED, UNCHECKED, check_in_force
-from runner.backends.providers import QNN, TENSORRT
+from runner.backends.providers import MIGRAPHX, QNN, TENSORRT
 from runner.backends.registry import BUILT_IN, find_backend
 from runner.backends.spec import parse_spec
 from runner.errors import AbsentError, UsageError
@@ -182,5 +182,5 @@ def test_parity_is_held_to_the_precision_that_options_ask_for(text: str, toleran
 
 
 def test_what_computes_on_a_device_without_a_meter_says_so() -> None:
-    assert QNN.device == "npu"
+    assert QNN.device == MIGRAPHX.device == "other"
     assert TENSORRT.ios == ("host", "device")
