@@ -1,8 +1,6 @@
 """ONNX Runtime on NVIDIA GPUs."""
 
-import io as text_io
 from collections.abc import Mapping
-from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import Literal
 
@@ -81,12 +79,10 @@ class CudaBackend:
 
     def open(self, request: OpenRequest) -> Session:
         """Return the session."""
-        import onnxruntime as ort  # noqa: PLC0415 - only a worker opens
-
-        from runner.backends.onnxruntime_session import ProviderUse, open_session  # noqa: PLC0415 - the same
+        from runner.backends.onnxruntime_session import ProviderUse, open_session  # noqa: PLC0415 - only a worker opens
 
         restrict_cores(request.options["affinity"])
-        ort.preload_dlls()
+        nvidia.preload()
         ours, passed = split_options(request.options, self.options)
         use = ProviderUse(
             PROVIDER,
@@ -122,10 +118,7 @@ def _missing_provider() -> str:
     if PROVIDER not in providers:
         have = ", ".join(name.removesuffix("ExecutionProvider") for name in providers)
         return f"GPU wheel ({'/'.join(installed_wheels())} has: {have})"
-    with redirect_stdout(
-        text_io.StringIO()
-    ):  # it prints failures and does not raise; we look for ourselves below
-        ort.preload_dlls()
+    nvidia.preload()
     return ""
 
 

@@ -1,6 +1,8 @@
 """What NVIDIA's providers need beside their wheel: the driver with a GPU, and libraries that load."""
 
 import ctypes
+import io as text_io
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,8 +23,19 @@ def missing_driver() -> str:
     return "" if count.value else "NVIDIA GPU (the driver sees none)"
 
 
+def preload() -> None:
+    """Load CUDA and cuDNN where pip put them, which the loader does not search.
+
+    onnxruntime prints failures and does not raise; whoever needs a library looks for it afterwards.
+    """
+    import onnxruntime as ort  # noqa: PLC0415 - heavy; only asked when a wheel is there
+
+    with redirect_stdout(text_io.StringIO()):
+        ort.preload_dlls()
+
+
 def loads(library: str, package: str = "") -> bool:
-    """Return whether a library loads: by its name, or else from the folder of a package that brings it.
+    """Return whether a library loads: by its name, or else from the folder of a top-level package that brings it.
 
     Loaded once from there, a library that needs it by name finds it too (``dlopen(3)``).
     """

@@ -10,6 +10,7 @@ from runner.backends.plugins import Plugin, bundled_providers, describe_device, 
 from runner.backends.provider_options import split_options
 from runner.backends.session_options import restrict_cores, threads
 from runner.backends.wheels import installed_wheels, missing_wheel, own_environment
+from runner.errors import AbsentError
 
 HALF = 1e-2
 """Tolerance of ten bits of mantissa, fp16's and TF32's. bf16 and integers are coarser, and held to it all the same:
@@ -26,7 +27,9 @@ class Library:
     """A library that a provider loads at run time and its wheel does not bring."""
 
     title: str
+    """what people call it"""
     file: str
+    """as the loader looks for it"""
     folder: str = ""
     """of the package that may bring it"""
     pip: str = ""
@@ -58,8 +61,11 @@ class ProviderRow:
     system: str = ""
     """the only one it is for, as ``platform.system`` calls it"""
     needs_nvidia: bool = False
+    """whether it needs an NVIDIA GPU with its driver"""
     libraries: tuple[Library, ...] = ()
+    """in the order in which they are loaded"""
     options: tuple[Option, ...] = ()
+    """of a backend spec"""
     keys: Mapping[str, str] = field(default_factory=dict)
     """the provider's key by the option of ours that sets it"""
     fixed: Mapping[str, str] = field(default_factory=dict)
@@ -103,8 +109,10 @@ class ProviderBackend:
             return wheel
         if row.provider not in bundled_providers():
             return self._missing_plugin()
-        unloaded = [library for library in row.libraries if not nvidia.loads(library.file, library.folder)]
         driver = [nvidia.missing_driver()] if row.needs_nvidia else []
+        if row.needs_nvidia:
+            nvidia.preload()
+        unloaded = [library for library in row.libraries if not nvidia.loads(library.file, library.folder)]
         absent = [*filter(None, driver), *(f"{each.title} ({each.file} does not load)" for each in unloaded)]
         if not absent:
             return None
@@ -113,19 +121,18 @@ class ProviderBackend:
 
     def open(self, request: OpenRequest) -> Session:
         """Return the session."""
-        import onnxruntime as ort  # noqa: PLC0415 - only a worker opens
-
-        from runner.backends.onnxruntime_session import ProviderUse, open_session  # noqa: PLC0415 - the same
+        from runner.backends.onnxruntime_session import ProviderUse, open_session  # noqa: PLC0415 - only a worker opens
 
         row = self.row
         restrict_cores(request.options.get("affinity", "any"))
         if row.needs_nvidia:
-            ort.preload_dlls()
+            nvidia.preload()
         for library in row.libraries:
             nvidia.loads(library.file, library.folder)  # where the provider's own look-up would not find it
         bundled = row.provider in bundled_providers()
         devices = () if bundled or row.plugin is None else find_devices(row.plugin, row.provider)
-        assert not isinstance(devices, Missing)  # missing() came first
+        if isinstance(devices, Missing):
+            raise AbsentError(f"Cannot open {request.model_path.name} on {row.name}", got=devices.reason)
         ours, passed = split_options(request.options, row.options)
         use = ProviderUse(
             row.provider,

@@ -58,7 +58,7 @@ TENSORRT = ProviderBackend(
         wheel="'onnxruntime-gpu[cuda,cudnn]'",
         needs_nvidia=True,
         libraries=(
-            Library("cuDNN", "libcudnn.so.9", "nvidia.cudnn", "nvidia-cudnn-cu13"),
+            Library("cuDNN", "libcudnn.so.9", pip="'onnxruntime-gpu[cuda,cudnn]'"),
             Library("TensorRT", "libnvinfer.so.10", "tensorrt_libs", "'tensorrt<11'"),
             Library("TensorRT's parser", "libnvonnxparser.so.10", "tensorrt_libs", "'tensorrt<11'"),
         ),

@@ -71,6 +71,35 @@ def test_two_bindings_of_one_session_do_not_mix(path: Path) -> None:
     assert not np.array_equal(second.outputs()["logits"], before)
 
 
+@pytest.mark.parametrize("host_memory", [True, False], ids=["bound", "copied"])
+def test_through_the_host_every_run_reads_its_inputs_anew(path: Path, host_memory: bool) -> None:
+    session = OnnxRuntimeSession(
+        _request(path, "cpu:threads=1"), ProviderUse(CPU_PROVIDER, host_memory=host_memory)
+    )
+    feeds = {"input": make_inputs((INPUT,), 2, seed=1)["input"].copy()}
+    call = session.bind(feeds, "host")
+    found = []
+    for seed in (1, 2, 1):
+        feeds["input"][:] = make_inputs((INPUT,), 2, seed=seed)["input"]
+        call.run()
+        found.append(np.asarray(call.outputs()["logits"]).copy())
+    assert not np.array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_tensors_stay_where_a_provider_keeps_them(path: Path) -> None:
+    session = OnnxRuntimeSession(
+        _request(path, "cpu:threads=1"), ProviderUse(CPU_PROVIDER, tensors_on=("cpu", 0))
+    )
+    feeds = make_inputs((INPUT,), 2, seed=1)
+    results = {}
+    for io in ("host", "device"):
+        call = session.bind(feeds, "device" if io == "device" else "host")
+        call.run()
+        results[io] = np.asarray(call.outputs()["logits"]).copy()
+    np.testing.assert_array_equal(results["host"], results["device"])
+
+
 def test_threads_are_explicit_and_in_the_facts(path: Path) -> None:
     facts = find_backend("cpu").open(_request(path, "cpu:threads=1,spin=off")).facts
     assert facts["intra_op_num_threads"] == "1"

@@ -12,6 +12,7 @@ import pytest
 
 from runner.backends import plugins, provider_backend
 from runner.backends.interface import Missing
+from runner.backends.nvidia import loads
 from runner.backends.plugins import Plugin, describe_device, find_devices
 from runner.backends.providers import COREML, OPENVINO, QNN, TENSORRT, TENSORRT_RTX, WEBGPU, XNNPACK
 from runner.workers.interpreter import probe
@@ -134,6 +135,7 @@ def test_each_provider_names_what_brings_it() -> None:
 
 def test_tensorrt_needs_driver_and_libraries_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider_backend, "bundled_providers", lambda: {TENSORRT.row.provider})
+    monkeypatch.setattr("runner.backends.nvidia.preload", lambda: None)
     monkeypatch.setattr("runner.backends.nvidia.missing_driver", lambda: "")
     monkeypatch.setattr("runner.backends.nvidia.loads", lambda library, folder="": "nvinfer" not in library)
     missing = TENSORRT.missing()
@@ -142,6 +144,21 @@ def test_tensorrt_needs_driver_and_libraries_as_well(monkeypatch: pytest.MonkeyP
     assert "pip install 'tensorrt<11'" in missing.fix
     monkeypatch.setattr("runner.backends.nvidia.loads", lambda library, folder="": True)
     assert TENSORRT.missing() is None
+
+
+def test_a_library_is_found_in_the_package_that_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = next(Path(ort.__file__).parent.glob("capi/libonnxruntime_providers_shared.so"))
+    folder = tmp_path / "imaginary_libs"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "libimaginary.so.10").symlink_to(real)
+    assert not loads("libimaginary.so.10")
+    assert not loads("libimaginary.so.10", "imaginary_libs")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert loads("libimaginary.so.10", "imaginary_libs")
+    assert not loads("libimaginary.so.11", "imaginary_libs")
 
 
 @pytest.fixture
