@@ -94,7 +94,7 @@ def test_a_package_s_backend_is_listed_and_compared_as_any_other(home: Path) -> 
     assert "onnx-reference" in joulebatch("run", "--help", cwd=home).stdout
     result = joulebatch(
         "run", "-m", "tiny", "--backend", "cpu", "--backend", "onnx-reference", "--batch-sizes", "1,2",
-        "--profile", "quick", "--time-budget", "6s", "--meter", "none", cwd=home,
+        "--profile", "quick", "--time-budget", "10s", "--meter", "none", cwd=home,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     report = report_of(home)
