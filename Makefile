@@ -21,7 +21,9 @@ DEV_STAMP := $(call stamp,$(EXTRAS)$(comma)dev)
 # A second version of ONNX Runtime, the oldest minor one that works, for the tests that run two side by side.
 OTHER_ORT := 1.24.4
 OTHER_ENV := $(abspath $(VENV))/onnxruntime-$(OTHER_ORT)
-OTHER_STAMP := $(OTHER_ENV)/.installed
+# Beside it OpenVINO's plugin, which exposes no device on AMD: what becomes of that is tested, too (52 MB, 160 installed).
+PLUGIN := onnxruntime-ep-openvino==1.8.1
+OTHER_STAMP := $(OTHER_ENV)/.installed-$(subst ==,-,$(PLUGIN))
 
 # OpenVINO's wheel overwrites `onnxruntime`, so it has an environment of its own.
 OPENVINO := onnxruntime-openvino==1.24.1
@@ -69,7 +71,7 @@ $(DEV_STAMP): pyproject.toml constraints.txt | $(VENV)
 $(OTHER_STAMP): constraints.txt | $(VENV)
 	$(PYTHON) -m venv --clear $(OTHER_ENV)
 	sed '/^onnxruntime/d' constraints.txt > $(OTHER_ENV)/constraints.txt
-	$(OTHER_ENV)/bin/python -m pip install $(PIP_ARGS) --constraint $(OTHER_ENV)/constraints.txt onnxruntime==$(OTHER_ORT)
+	$(OTHER_ENV)/bin/python -m pip install $(PIP_ARGS) --constraint $(OTHER_ENV)/constraints.txt onnxruntime==$(OTHER_ORT) $(PLUGIN)
 	touch $@
 
 $(OPENVINO_STAMP): constraints.txt | $(VENV)

@@ -87,12 +87,32 @@ def backend_facts() -> tuple[BackendFacts, ...]:
     return tuple(_backend_facts(name) for name in backend_names())
 
 
+def backend_summaries() -> tuple[tuple[str, str], ...]:
+    """Return every backend of the registry that loads, with its summary and the names of its options, for help.
+
+    Unlike the facts, they ask nothing of the machine.
+    """
+    found = []
+    for name in backend_names():
+        try:
+            backend = find_backend(name)
+        except JoulebatchError:
+            continue
+        others = ("the provider's own",) if backend.passing else ()
+        names = ", ".join((*(option.name for option in backend.options), *others))
+        found.append((name, f"{backend.summary}. Options: {names or 'none'}"))
+    return tuple(found)
+
+
 def _backend_facts(name: str) -> BackendFacts:
     try:
         backend = find_backend(name)
     except JoulebatchError as error:
         return BackendFacts(name, "", "", Missing(str(error), ""))
-    return BackendFacts(name, backend.summary, describe(backend.options), backend.missing())
+    options = describe(backend.options) + (
+        ", and the provider's own by their names" if backend.passing else ""
+    )
+    return BackendFacts(name, backend.summary, options, backend.missing())
 
 
 def meter_facts() -> tuple[MeterStatus, ...]:

@@ -24,8 +24,8 @@ from runner.workers.interpreter import Interpreter, probe
 
 DEFAULT_BACKENDS = ("cpu", "torch", "cuda")
 """in this order, as far as the machine has them"""
-_BY_SIZE = ("static", "compile")
-"""options with which the first batch of a size takes seconds; a queue forms any size, within its served time"""
+_BY_SIZE = ("static", "compile", "graphs")
+"""options with which the first batch of a size takes long; a queue forms any size, within its served time"""
 
 
 @dataclass(frozen=True, slots=True)

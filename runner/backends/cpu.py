@@ -17,6 +17,7 @@ class CpuBackend:
     summary = "ONNX Runtime's CPU execution provider"
     device: Literal["cpu"] = "cpu"
     options = (*THREAD_OPTIONS, *GRAPH_OPTIONS, ARENA, INSTANCES)
+    passing = None  # its provider has no options
     ios: tuple[Io, ...] = ("host",)
     needs_manifest = False
     variants = VARIANTS
@@ -32,12 +33,11 @@ class CpuBackend:
     def open(self, request: OpenRequest) -> Session:
         """Return the session."""
         from runner.backends.instances import SplitSession  # noqa: PLC0415 - only a worker opens
-        from runner.backends.onnxruntime_session import open_session  # noqa: PLC0415 - the same
+        from runner.backends.onnxruntime_session import ProviderUse, open_session  # noqa: PLC0415 - the same
 
         restrict_cores(request.options["affinity"])
-        sessions = tuple(
-            open_session(request, CPU_PROVIDER, {}) for _ in range(int(request.options["instances"]))
-        )
+        use = ProviderUse(CPU_PROVIDER, host_memory=True)
+        sessions = tuple(open_session(request, use) for _ in range(int(request.options["instances"])))
         return SplitSession(sessions) if len(sessions) > 1 else sessions[0]
 
 

@@ -1,12 +1,12 @@
 """ONNX Runtime on NVIDIA GPUs."""
 
-import ctypes
-import io as text_io
 from collections.abc import Mapping
-from contextlib import redirect_stdout
+from dataclasses import replace
 from typing import Literal
 
-from runner.backends.interface import Io, Missing, OpenRequest, Option, Session
+from runner.backends import nvidia
+from runner.backends.interface import Io, Missing, OpenRequest, Option, Passing, Session
+from runner.backends.provider_options import split_options
 from runner.backends.session_options import GRAPH_OPTIONS, THREAD_OPTIONS, restrict_cores
 from runner.backends.spec import size_bytes
 from runner.backends.wheels import installed_wheels, missing_wheel
@@ -14,12 +14,29 @@ from runner.variants import VARIANTS
 
 PROVIDER = "CUDAExecutionProvider"
 
-_DRIVER_LIBRARY = "libcuda.so.1"
 _CUDNN_LIBRARY = "libcudnn.so.9"
 """cuDNN 9 is what every onnxruntime-gpu since 1.19 is built for"""
 
 _SEARCHES = ("heuristic", "exhaustive", "default")
 _ARENAS = {"power-of-two": "kNextPowerOfTwo", "as-requested": "kSameAsRequested"}
+_KEYS = {
+    "device": "device_id",
+    "tf32": "use_tf32",
+    "nhwc": "prefer_nhwc",
+    "search": "cudnn_conv_algo_search",
+    "arena": "arena_extend_strategy",
+    "mem_limit": "gpu_mem_limit",
+    "graphs": "enable_cuda_graph",
+}
+"""the provider's key by the option of ours that sets it. Source: onnxruntime's documentation of the provider"""
+_ADDRESSES = (
+    "user_compute_stream",
+    "has_user_compute_stream",
+    "gpu_external_alloc",
+    "gpu_external_free",
+    "gpu_external_empty_cache",
+)
+"""of objects in the caller's memory: a spec has none to give"""
 
 
 class CudaBackend:
@@ -33,11 +50,15 @@ class CudaBackend:
         Option("tf32", "on", "whether matrix products may round to TF32", ("on", "off")),
         Option("nhwc", "off", "whether convolutions prefer channels last", ("on", "off")),
         Option("search", "heuristic", "how cuDNN picks convolution algorithms", _SEARCHES),
+        Option(
+            "graphs", "off", "whether each batch size is captured as a CUDA graph and replayed", ("on", "off")
+        ),
         Option("mem_limit", "none", "limit of the memory arena", check="size"),
         Option("arena", "power-of-two", "how the memory arena grows", tuple(_ARENAS)),
         *THREAD_OPTIONS,
         *GRAPH_OPTIONS,
     )
+    passing = Passing({key: option for option, key in _KEYS.items()} | dict.fromkeys(_ADDRESSES, ""))
     ios: tuple[Io, ...] = ("host", "device")
     needs_manifest = False
     variants = VARIANTS
@@ -50,8 +71,8 @@ class CudaBackend:
         """Return what is missing of wheel, driver and cuDNN; asks onnxruntime only when its wheel can do CUDA."""
         if wheel := missing_wheel():
             return wheel
-        absent = [part for part in (_missing_provider(), _missing_driver()) if part]
-        if not absent and not _loads(_CUDNN_LIBRARY):
+        absent = [part for part in (_missing_provider(), nvidia.missing_driver()) if part]
+        if not absent and not nvidia.loads(_CUDNN_LIBRARY):
             absent = [f"cuDNN ({_CUDNN_LIBRARY} does not load)"]
         if not absent:
             return None
@@ -60,32 +81,36 @@ class CudaBackend:
 
     def open(self, request: OpenRequest) -> Session:
         """Return the session."""
-        import onnxruntime as ort  # noqa: PLC0415 - only a worker opens
-
-        from runner.backends.onnxruntime_session import open_session  # noqa: PLC0415 - the same
+        from runner.backends.onnxruntime_session import ProviderUse, open_session  # noqa: PLC0415 - only a worker opens
 
         restrict_cores(request.options["affinity"])
-        ort.preload_dlls()
-        return open_session(
-            request, PROVIDER, provider_options(request.options), int(request.options["device"])
+        nvidia.preload()
+        ours, passed = split_options(request.options, self.options)
+        use = ProviderUse(
+            PROVIDER,
+            {**provider_options(ours), **passed},
+            passed,
+            tensors_on=("cuda", int(ours["device"])),
+            graphs=ours["graphs"] == "on",
         )
+        return open_session(replace(request, options=ours), use)
 
 
 def provider_options(options: Mapping[str, str]) -> dict[str, str]:
-    """Return the options of a spec as the provider spells them.
-
-    Source: onnxruntime's documentation of the CUDA execution provider.
-    """
-    settings = {
-        "device_id": options["device"],
-        "use_tf32": "1" if options["tf32"] == "on" else "0",
-        "prefer_nhwc": "1" if options["nhwc"] == "on" else "0",
-        "cudnn_conv_algo_search": options["search"].upper(),
-        "arena_extend_strategy": _ARENAS[options["arena"]],
+    """Return the options of a spec as the provider spells them."""
+    switch = {"on": "1", "off": "0"}
+    values = {
+        "device": options["device"],
+        "tf32": switch[options["tf32"]],
+        "nhwc": switch[options["nhwc"]],
+        "search": options["search"].upper(),
+        "arena": _ARENAS[options["arena"]],
     }
     if options["mem_limit"] != "none":
-        settings["gpu_mem_limit"] = str(size_bytes(options["mem_limit"]))
-    return settings
+        values["mem_limit"] = str(size_bytes(options["mem_limit"]))
+    if options["graphs"] == "on":
+        values["graphs"] = "1"
+    return {_KEYS[option]: value for option, value in values.items()}
 
 
 def _missing_provider() -> str:
@@ -95,33 +120,8 @@ def _missing_provider() -> str:
     if PROVIDER not in providers:
         have = ", ".join(name.removesuffix("ExecutionProvider") for name in providers)
         return f"GPU wheel ({'/'.join(installed_wheels())} has: {have})"
-    with redirect_stdout(
-        text_io.StringIO()
-    ):  # it prints failures and does not raise; we look for ourselves below
-        ort.preload_dlls()
+    nvidia.preload()
     return ""
-
-
-def _missing_driver() -> str:
-    """Return what the driver lacks; a driver library alone proves no GPU.
-
-    Source: CUDA driver API, ``cuInit`` and ``cuDeviceGetCount``: 0 is success.
-    """
-    if not _loads(_DRIVER_LIBRARY):
-        return f"NVIDIA driver ({_DRIVER_LIBRARY} does not load)"
-    driver, count = ctypes.CDLL(_DRIVER_LIBRARY), ctypes.c_int()
-    if (code := driver.cuInit(0)) != 0:
-        return f"working NVIDIA driver (cuInit returns {code})"
-    driver.cuDeviceGetCount(ctypes.byref(count))
-    return "" if count.value else "NVIDIA GPU (the driver sees none)"
-
-
-def _loads(library: str) -> bool:
-    try:
-        ctypes.CDLL(library)
-    except OSError:
-        return False
-    return True
 
 
 BACKEND = CudaBackend()

@@ -16,6 +16,8 @@ Arrays = Mapping[str, Array]
 """tensors by the name of the input or output"""
 Io = Literal["host", "device"]
 """host: host array in, host array out, copies included. device: buffers already on the device, outputs left there"""
+Device = Literal["cpu", "gpu", "other"]
+"""The kind of device that computes. other: what no meter reads: an NPU, an AMD GPU, whatever Apple's systems pick"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,14 @@ class Option:
     """count: a whole number from 1 up. index: from 0 up. size: bytes, with an optional K, M or G. cores: as 0-1+4"""
     needs: tuple[str, str] | None = None
     """another option and the value without which this one would do nothing"""
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """That a backend takes options that are not its own, and passes them on as they are written."""
+
+    reserved: Mapping[str, str]
+    """keys that may not be passed on, by name in lower case, each with the option that sets it; empty: nothing may"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +97,7 @@ class OpenRequest:
     model_path: Path
     manifest_path: Path | None
     options: Mapping[str, str]
-    """every option of the backend with its value in force"""
+    """every option of the backend with its value in force, and those that are passed on"""
 
 
 class Backend(Protocol):
@@ -102,12 +112,16 @@ class Backend(Protocol):
         """One line for help and docs."""
 
     @property
-    def device(self) -> Literal["cpu", "gpu"]:
+    def device(self) -> Device:
         """The kind of device that computes; only equal kinds rank by CPU time."""
 
     @property
     def options(self) -> tuple[Option, ...]:
         """The settings a spec may carry."""
+
+    @property
+    def passing(self) -> Passing | None:
+        """How options that are none of its own are passed on, or None where a spec may carry no others."""
 
     @property
     def ios(self) -> tuple[Io, ...]:

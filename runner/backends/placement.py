@@ -24,9 +24,12 @@ def placement_of(assigned: Iterable[tuple[str, str]], asked_provider: str) -> Pl
     """
     nodes = tuple(assigned)
     counts = Counter(provider for provider, _ in nodes)
-    elsewhere = sorted({op for provider, op in nodes if provider != asked_provider and op in HEAVY_OPERATORS})
+    elsewhere = {
+        (provider, op) for provider, op in nodes if provider != asked_provider and op in HEAVY_OPERATORS
+    }
+    heavy_on_cpu = tuple(sorted(op for provider, op in elsewhere if provider == CPU_PROVIDER))
     if counts[asked_provider] == 0:
-        return Placement("none", dict(counts), tuple(elsewhere))
+        return Placement("none", dict(counts), heavy_on_cpu)
     if counts[asked_provider] == len(nodes):
         return Placement("full", dict(counts))
-    return Placement("partial-compute" if elsewhere else "partial-shape-only", dict(counts), tuple(elsewhere))
+    return Placement("partial-compute" if elsewhere else "partial-shape-only", dict(counts), heavy_on_cpu)

@@ -12,7 +12,15 @@ ENTRY_POINT_GROUP = "joulebatch.backends"
 BUILT_IN = {
     "cpu": "runner.backends.cpu:BACKEND",
     "cuda": "runner.backends.cuda:BACKEND",
-    "openvino": "runner.backends.openvino:BACKEND",
+    "openvino": "runner.backends.providers:OPENVINO",
+    "tensorrt": "runner.backends.providers:TENSORRT",
+    "tensorrt-rtx": "runner.backends.providers:TENSORRT_RTX",
+    "migraphx": "runner.backends.providers:MIGRAPHX",
+    "coreml": "runner.backends.providers:COREML",
+    "directml": "runner.backends.providers:DIRECTML",
+    "webgpu": "runner.backends.providers:WEBGPU",
+    "qnn": "runner.backends.providers:QNN",
+    "xnnpack": "runner.backends.providers:XNNPACK",
 }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.backends.interface import Option
+from runner.backends.interface import Backend, Option
 from runner.backends.registry import find_backend
 from runner.errors import UsageError, nearest
 
@@ -14,6 +14,10 @@ _SPEC = re.compile(
 )
 _SIZE = re.compile(r"[1-9]\d*[KMG]?", re.IGNORECASE)
 _CORES = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(\+[0-9]{1,4}(-[0-9]{1,4})?)*")
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+"""of options that are passed on; every provider's are of this form"""
+_MISSPELT_RATIO = 0.9
+"""likeness (difflib) from which a key is one of ours misspelt: thread (0.92), not device_id (0.80)"""
 _SIZE_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -26,7 +30,7 @@ class BackendSpec:
     text: str
     name: str
     options: Mapping[str, str]
-    """every option of the backend with the value in force"""
+    """every option of the backend with the value in force, and those that are passed on as they are written"""
     interpreter: str | None = None
     """name of the Python that runs it; None is our own"""
     python: Path | None = None
@@ -49,8 +53,8 @@ def parse_spec(text: str) -> BackendSpec:
         )
     name = match["name"].strip().lower()
     backend = find_backend(name)
-    given = _parse_options(text, name, match["options"], backend.options)
-    options = {option.name: given.get(option.name, option.default) for option in backend.options}
+    given = _parse_options(text, backend, match["options"])
+    options = {option.name: option.default for option in backend.options} | given
     _check_needs(text, options, backend.options)
     interpreter = match["interpreter"].strip().lower() if match["interpreter"] else None
     return BackendSpec((match["label"] or text).strip(), text, name, options, interpreter)
@@ -80,24 +84,50 @@ def size_bytes(text: str) -> int:
     return int(text[:-1]) * _SIZE_UNITS[unit] if unit in _SIZE_UNITS else int(text)
 
 
-def _parse_options(text: str, name: str, listing: str | None, known: tuple[Option, ...]) -> dict[str, str]:
-    by_name = {option.name: option for option in known}
+def _parse_options(text: str, backend: Backend, listing: str | None) -> dict[str, str]:
     given: dict[str, str] = {}
     for part in (listing or "").split(",") if listing is not None else ():
-        key, equals, value = (piece.strip().lower() for piece in part.partition("="))
+        written, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not value:
             raise UsageError(
                 f"Cannot read option {part!r} of backend {text!r}",
                 expected="key=value",
-                fix=f"Options of {name}: {describe(known)}",
+                fix=f"Options of {backend.name}: {describe(backend.options)}",
             )
-        if key not in by_name:
-            raise UsageError(f"Unknown option {key!r} of backend {name}", fix=nearest(key, tuple(by_name)))
+        own = {option.name: option for option in backend.options}.get(written.lower())
+        if own is None:
+            _check_passed(written, backend)
+        else:
+            value = value.lower()
+            _check(backend.name, own, value)
+        key = own.name if own else written
         if key in given:
             raise UsageError(f"Option {key!r} of backend {text!r} was given twice", fix="Give it once")
-        _check(name, by_name[key], value)
         given[key] = value
     return given
+
+
+def _check_passed(key: str, backend: Backend) -> None:
+    """Check that a backend may pass an option on: the provider says later whether it knows it.
+
+    Raises:
+        UsageError: it may not, or the key looks like one of ours misspelt.
+    """
+    from difflib import get_close_matches  # noqa: PLC0415 - only needed where an option is passed on
+
+    own = tuple(option.name for option in backend.options)
+    if (
+        backend.passing is None
+        or _KEY.fullmatch(key) is None
+        or get_close_matches(key.lower(), own, n=1, cutoff=_MISSPELT_RATIO)
+    ):
+        raise UsageError(f"Unknown option {key!r} of backend {backend.name}", fix=nearest(key, own))
+    if (setter := backend.passing.reserved.get(key.lower())) is not None:
+        raise UsageError(
+            f"Cannot pass {key!r} on from backend {backend.name}",
+            expected=f"{setter}, which sets it" if setter else "an option that is left to a spec",
+            fix=f"Write {setter}=..." if setter else f"Drop {key}",
+        )
 
 
 def describe(options: tuple[Option, ...]) -> str:

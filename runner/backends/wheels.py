@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from importlib.metadata import distributions
+from importlib.metadata import Distribution, distributions
 
 from runner.backends.interface import Missing
 
@@ -17,6 +17,8 @@ _NOT_WHEELS = (
     "onnxruntime-plugin",
 )
 """Distributions with the prefix that bring no package ``onnxruntime`` of their own."""
+_RECORD = "RECORD"
+"""the file in which an installer notes what a distribution brought"""
 
 
 def installed_wheels() -> tuple[str, ...]:
@@ -61,5 +63,29 @@ def _versions() -> dict[str, str]:
     named = {
         (d.metadata["Name"] or "").lower().replace("_", "-"): d.metadata["Version"] or ""
         for d in distributions()
+        if _brings_package(d)
     }
     return {name: named[name] for name in wheels_among(named)}
+
+
+def _brings_package(distribution: Distribution) -> bool:
+    """Return False for one with the prefix without a file of the package, as onnxruntime-qnn, a plugin from 2.0 on."""
+    if not (distribution.metadata["Name"] or "").lower().startswith(_WHEEL_PREFIX):
+        return True
+    record = distribution.read_text(_RECORD)
+    return record is None or any(line.startswith(f"{_WHEEL_PREFIX}/") for line in record.splitlines())
+
+
+def own_environment(backend: str, label: str, install: str) -> str:
+    """Return the fix for a wheel that would overwrite ``onnxruntime``: an environment of its own.
+
+    Args:
+        backend: its name.
+        label: what the interpreter is called.
+        install: what pip installs there.
+    """
+    folder = label.upper()
+    return (
+        f"Give it an environment of its own: python3 -m venv {folder} && {folder}/bin/python -m pip install"
+        f" {install}, then --interpreter {label}={folder} --backend {backend}@{label}"
+    )

@@ -13,12 +13,12 @@ class RunCommand(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the backends with their options, then the examples."""
-        from runner.diagnosis import backend_facts  # noqa: PLC0415 - only the help of this command needs it
+        from runner.diagnosis import backend_summaries  # noqa: PLC0415 - only the help of this command needs it
 
         with formatter.section("Backends"):
-            formatter.write_dl(
-                [(facts.name, f"{facts.summary}. Options: {facts.options}") for facts in backend_facts()]
-            )
+            formatter.write_dl(backend_summaries())
+        formatter.write_paragraph()
+        formatter.write_text("Values and defaults of options: joulebatch doctor, and docs/backends.md.")
         super().format_epilog(ctx, formatter)
 
 

@@ -110,7 +110,7 @@ def _estimated_energy(cell: Cell, windows: Sequence[Window], metering: Metering)
         for entry in window.energy
         if isinstance(entry, Estimated) and entry.domain == own
     ]
-    if not estimates:
+    if own is None or not estimates:
         return None
     images = sum(image_count(cell, window) for window, _ in estimates)
     return EnergySummary(

@@ -26,9 +26,9 @@ Metric = Literal["latency", "cpu_s_per_image", "energy_per_image"]
 CostMetric = Literal["cpu_s_per_image", "energy_per_image"]
 Moment = Literal["before", "loaded", "after"]
 Quality = Literal["reference", "verified", "unverified", "lost"]
-Device = Literal["cpu", "gpu"]
-OWN_DOMAIN: Mapping[Device, Domain] = {"cpu": "cpu_package", "gpu": "gpu"}
-"""by device that computes: the domain without which no joules are its energy"""
+Device = Literal["cpu", "gpu", "other"]
+OWN_DOMAIN: Mapping[Device, Domain | None] = {"cpu": "cpu_package", "gpu": "gpu", "other": None}
+"""by device that computes: the domain without which no joules are its energy; None: no meter reads it"""
 UNTRUSTED_PLACEMENTS = ("partial-compute", "none")
 """of sessions whose figures are not those of the backend that was asked for"""
 

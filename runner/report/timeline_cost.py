@@ -140,8 +140,9 @@ def _reason(report: Report, model: ModelEntry, backend: BackendEntry, basis: Bas
         return "not measured at this load" if cells else f"not measured under {backend.label}"
     if len(excluded) == len(at_load):
         return excluded[0]
-    if backend.device == "gpu":
-        return "no measured GPU energy, and CPU time leaves out what a GPU does"
+    if backend.device != "cpu":
+        device = "GPU" if backend.device == "gpu" else "device"
+        return f"no measured {device} energy, and CPU time leaves out what a {device} does"
     return "no measured energy of the same domains" if basis else "no load in common with another"
 
 

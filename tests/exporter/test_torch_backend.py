@@ -1,17 +1,21 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from exporter import torch_backend
 from exporter.network import build_from_checkpoint, build_random, calibrate
 from exporter.parity import reference_images
-from exporter.torch_backend import BACKEND
+from exporter.torch_backend import BACKEND, CUDA_BACKEND, TorchBackend
 from runner.backends.interface import Call, OpenRequest, Session
 from runner.backends.spec import parse_spec
 from runner.errors import AbsentError, FileError
@@ -171,3 +175,82 @@ def test_published_densenets_keep_their_old_names(tmp_path: Path) -> None:
     torch.save(old, tmp_path / "c.pth")
     rebuilt = build_from_checkpoint("densenet121", {}, tmp_path / "c.pth").state_dict()
     assert all(torch.equal(rebuilt[name], value) for name, value in state.items())
+
+
+def on_cpu(folder: Path, **options: str) -> Session:
+    """Open what ``torch-cuda`` opens, on the CPU."""
+    backend = TorchBackend("torch-cuda", "PyTorch on a GPU that is none", "cuda")
+    backend._torch_device = "cpu"
+    defaults = {option.name: option.default for option in backend.options}
+    path = manifest_path(folder, MODEL)
+    return backend.open(OpenRequest(folder / f"{MODEL}.onnx", path, {**defaults, "threads": "1", **options}))
+
+
+def test_on_a_gpu_it_has_the_same_options_and_those_of_a_gpu() -> None:
+    assert (BACKEND.device, BACKEND.ios) == ("cpu", ("host",))
+    assert (CUDA_BACKEND.device, CUDA_BACKEND.ios) == ("gpu", ("host", "device"))
+    assert [option.name for option in CUDA_BACKEND.options] == [
+        *(option.name for option in BACKEND.options),
+        "device",
+        "tf32",
+    ]
+    assert CUDA_BACKEND.parity_tolerance_ratio({"tf32": "on"}) == 1e-2
+    assert CUDA_BACKEND.parity_tolerance_ratio({"tf32": "off"}) == BACKEND.parity_tolerance_ratio({}) == 1e-4
+
+
+@pytest.mark.parametrize("channels_last", ["off", "on"])
+def test_a_device_reads_inputs_anew_through_the_host_and_once_when_they_are_resident(
+    exported: Path, channels_last: str
+) -> None:
+    inputs, outputs = reference(exported)
+    expected = outputs["logits"].astype(np.float32)
+    session = on_cpu(exported, channels_last=channels_last)
+    feeds = {"input": inputs["input"][:2].copy()}
+    host = session.bind(feeds, "host")
+    resident = session.bind({"input": inputs["input"][:2].copy()}, "device")
+    for call in (host, resident):
+        call.run()
+        np.testing.assert_allclose(logits(call), expected[:2], atol=1e-4)
+    feeds["input"][:] = inputs["input"][2:4]
+    host.run()
+    np.testing.assert_allclose(logits(host), expected[2:4], atol=1e-4)
+    np.testing.assert_allclose(logits(resident), expected[:2], atol=1e-4)
+
+
+@pytest.fixture
+def precisions() -> Iterator[dict[str, Any]]:
+    """Return PyTorch's settings of precision by what they are for, and put them back afterwards."""
+    backends: Any = torch.backends
+    settings = {"matrix products": backends.cuda.matmul, "convolutions": backends.cudnn.conv}
+    before = {name: each.fp32_precision for name, each in settings.items()}
+    yield settings
+    for name, each in settings.items():
+        each.fp32_precision = before[name]
+
+
+@pytest.mark.parametrize(("tf32", "precision"), [("on", "tf32"), ("off", "ieee")])
+def test_tf32_is_said_of_matrix_products_and_of_convolutions(
+    exported: Path, precisions: dict[str, Any], tf32: str, precision: str
+) -> None:
+    assert on_cpu(exported, tf32=tf32).facts["tf32"] == tf32
+    assert {each.fp32_precision for each in precisions.values()} == {precision}
+
+
+def test_a_cpu_build_of_torch_and_a_missing_driver_are_both_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    version = tmp_path / "version.py"
+    monkeypatch.setattr(
+        torch_backend, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    )
+    monkeypatch.setattr(torch_backend, "missing_driver", lambda: "NVIDIA GPU (the driver sees none)")
+    version.write_text("__version__ = '2.13.0+cpu'\ncuda: Optional[str] = None\n")
+    missing = CUDA_BACKEND.missing()
+    assert missing
+    assert missing.reason.startswith("no CUDA build of torch (")
+    assert missing.reason.endswith("; no NVIDIA GPU (the driver sees none)")
+    version.write_text("cuda: Optional[str] = '13.0'\n")
+    assert (CUDA_BACKEND.missing() or missing).reason == "no NVIDIA GPU (the driver sees none)"
+    monkeypatch.setattr(torch_backend, "missing_driver", lambda: "")
+    assert CUDA_BACKEND.missing() is None
+    assert BACKEND.missing() is None

@@ -229,7 +229,7 @@ def test_only_the_command_line_prints_exits_or_colours() -> None:
 def _worker_files() -> set[str]:
     """Return what a worker loads: its imports, theirs, and the backends and sessions it looks up by name."""
     todo = ["runner.workers.child", "runner.bootstrap", "runner.backends.cpu", "runner.backends.cuda"]
-    todo += ["runner.backends.onnxruntime_session", "runner.load.images"]
+    todo += ["runner.backends.providers", "runner.backends.onnxruntime_session", "runner.load.images"]
     found: set[str] = set()
     while todo:
         name = todo.pop()

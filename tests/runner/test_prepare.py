@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from runner import prepare
+from runner.contender import Contender
 from runner.errors import JoulebatchError
 from runner.modelfile import ModelFile, open_model
 from runner.prepare import check_parity, open_sessions, prepare_cells

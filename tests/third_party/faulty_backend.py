@@ -105,6 +105,7 @@ class FaultyBackend:
         ),
         Option("at", "4", "the batch size at which it does", check="count"),
     )
+    passing = None
     ios: tuple[Io, ...] = ("host",)
     needs_manifest = False
     variants = VARIANTS

@@ -10,7 +10,7 @@ import onnxruntime as ort
 import pytest
 
 from runner.backends.interface import OpenRequest
-from runner.backends.onnxruntime_session import OnnxRuntimeSession, _assigned
+from runner.backends.onnxruntime_session import OnnxRuntimeSession, ProviderUse, _assigned
 from runner.backends.placement import CPU_PROVIDER, placement_of
 from runner.backends.registry import find_backend
 from runner.backends.session_options import config_entries, threads
@@ -71,6 +71,35 @@ def test_two_bindings_of_one_session_do_not_mix(path: Path) -> None:
     assert not np.array_equal(second.outputs()["logits"], before)
 
 
+@pytest.mark.parametrize("host_memory", [True, False], ids=["bound", "copied"])
+def test_through_the_host_every_run_reads_its_inputs_anew(path: Path, host_memory: bool) -> None:
+    session = OnnxRuntimeSession(
+        _request(path, "cpu:threads=1"), ProviderUse(CPU_PROVIDER, host_memory=host_memory)
+    )
+    feeds = {"input": make_inputs((INPUT,), 2, seed=1)["input"].copy()}
+    call = session.bind(feeds, "host")
+    found = []
+    for seed in (1, 2, 1):
+        feeds["input"][:] = make_inputs((INPUT,), 2, seed=seed)["input"]
+        call.run()
+        found.append(np.asarray(call.outputs()["logits"]).copy())
+    assert not np.array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_tensors_stay_where_a_provider_keeps_them(path: Path) -> None:
+    session = OnnxRuntimeSession(
+        _request(path, "cpu:threads=1"), ProviderUse(CPU_PROVIDER, tensors_on=("cpu", 0))
+    )
+    feeds = make_inputs((INPUT,), 2, seed=1)
+    results = {}
+    for io in ("host", "device"):
+        call = session.bind(feeds, "device" if io == "device" else "host")
+        call.run()
+        results[io] = np.asarray(call.outputs()["logits"]).copy()
+    np.testing.assert_array_equal(results["host"], results["device"])
+
+
 def test_threads_are_explicit_and_in_the_facts(path: Path) -> None:
     facts = find_backend("cpu").open(_request(path, "cpu:threads=1,spin=off")).facts
     assert facts["intra_op_num_threads"] == "1"
@@ -81,7 +110,7 @@ def test_threads_are_explicit_and_in_the_facts(path: Path) -> None:
 
 
 def test_the_session_itself_has_the_threads_and_keys_that_the_facts_name(path: Path) -> None:
-    session = OnnxRuntimeSession(_request(path, "cpu:threads=3,spin=off"), CPU_PROVIDER, {})
+    session = OnnxRuntimeSession(_request(path, "cpu:threads=3,spin=off"), ProviderUse(CPU_PROVIDER))
     settings = session._session.get_session_options()
     assert (settings.intra_op_num_threads, settings.inter_op_num_threads) == (3, 1)
     assert settings.get_session_config_entry("session.intra_op.allow_spinning") == "0"
@@ -101,7 +130,7 @@ def test_a_provider_that_fails_to_start_is_an_error_and_no_retry_on_the_cpu(
 
     monkeypatch.setattr(ort.InferenceSession, "_create_inference_session", fail_once)
     with pytest.raises(RuntimeError, match="CUDA failure 100"):
-        OnnxRuntimeSession(_request(path, "cuda"), CUDA, {}, device_id=0)
+        OnnxRuntimeSession(_request(path, "cuda"), ProviderUse(CUDA))
     assert len(attempts) == 1
 
 
@@ -135,7 +164,7 @@ def test_cuda_asked_of_the_cpu_wheel_never_becomes_a_cpu_session(path: Path) -> 
     assert session.get_providers() == [CPU_PROVIDER]
     assert placement_of(_assigned(session), CUDA).label == "none"
     with pytest.warns(UserWarning, match=CUDA), pytest.raises(KeyError, match=CUDA):
-        OnnxRuntimeSession(_request(path, "cuda"), CUDA, {}, device_id=0)
+        OnnxRuntimeSession(_request(path, "cuda"), ProviderUse(CUDA))
 
 
 @pytest.mark.skipif(AZURE not in ort.get_available_providers(), reason="this wheel lists no Azure provider")
@@ -146,7 +175,7 @@ def test_a_provider_that_is_listed_and_gets_no_node_is_placed_none(path: Path) -
     assert placement.label == "none"
     assert AZURE not in placement.nodes_by_provider
     assert "Conv" in {operator.removeprefix("Fused") for operator in placement.heavy_on_cpu}
-    assert OnnxRuntimeSession(_request(path, "cpu"), AZURE, {}).placement.label == "none"
+    assert OnnxRuntimeSession(_request(path, "cpu"), ProviderUse(AZURE)).placement.label == "none"
 
 
 def test_an_onnxruntime_that_cannot_prove_placement_is_refused() -> None:

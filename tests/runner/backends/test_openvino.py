@@ -9,14 +9,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from runner.backends.openvino import BACKEND, PROVIDER, provider_options
 from runner.backends.placement import CPU_PROVIDER
+from runner.backends.providers import OPENVINO as BACKEND
 from runner.backends.spec import parse_spec
 from runner.machine.cpu import usable_cores
 from runner.report.schema import Report
 from tests.processes import joulebatch
 
 OPENVINO = "JOULEBATCH_TEST_OPENVINO"
+PROVIDER = BACKEND.row.provider
 
 
 @pytest.fixture
@@ -103,5 +104,7 @@ def test_without_its_wheel_the_two_lines_that_make_an_environment_are_named() ->
 
 
 def test_threads_are_the_providers_own_option() -> None:
+    provider_options = BACKEND.provider_options
     assert provider_options(parse_spec("openvino:threads=1").options)["num_of_threads"] == "1"
+    provider_options = BACKEND.provider_options
     assert provider_options(parse_spec("openvino").options)["num_of_threads"] == str(usable_cores())

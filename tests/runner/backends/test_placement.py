@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from runner.backends.placement import CPU_PROVIDER, HEAVY_OPERATORS, placement_of
 
-CUDA = "CUDAExecutionProvider"
+CUDA, OTHER_GPU = "CUDAExecutionProvider", "SomeGpuExecutionProvider"
 SHAPE_ONLY = ("Shape", "Gather", "Concat")
 
 
@@ -22,6 +22,10 @@ SHAPE_ONLY = ("Shape", "Gather", "Concat")
         ([(CPU_PROVIDER, "Conv"), (CPU_PROVIDER, "Relu")], "none", ("Conv",)),
         ([(CPU_PROVIDER, "Shape")], "none", ()),
         ([], "none", ()),
+        # TensorRT leaves to CUDA what it cannot do: no longer TensorRT's figures, and not on the CPU either.
+        ([(CUDA, "Relu"), (OTHER_GPU, "Conv"), (CPU_PROVIDER, "Gemm")], "partial-compute", ("Gemm",)),
+        ([(CUDA, "Relu"), (OTHER_GPU, "Conv")], "partial-compute", ()),
+        ([(CUDA, "Conv"), (OTHER_GPU, "TopK")], "partial-shape-only", ()),
     ],
 )
 def test_the_label_says_where_a_model_runs(

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from runner.backends.cuda import BACKEND as CUDA
 from runner.backends.cuda import provider_options
-from runner.backends.registry import backend_names, find_backend
+from runner.backends.registry import BUILT_IN, backend_names, find_backend
 from runner.backends.spec import describe, parse_spec, parse_specs, size_bytes
 from runner.errors import UsageError
 
@@ -136,7 +136,7 @@ def test_a_size_is_in_bytes(text: str, expected: int) -> None:
 
 @given(st.data())
 def test_every_choice_of_every_backend_can_be_written(data: st.DataObject) -> None:
-    backend = find_backend(data.draw(st.sampled_from(["cpu", "cuda", "openvino"])))
+    backend = find_backend(data.draw(st.sampled_from(tuple(BUILT_IN))))
     values = {"count": "3", "index": "1", "size": "2G", "cores": "0-1+3"}
     chosen = {
         option.name: data.draw(st.sampled_from(option.choices or (values[option.check],)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runner.backends import cuda, wheels
+from runner.backends import cuda, nvidia, wheels
 from runner.backends.registry import find_backend
 from runner.backends.wheels import installed_wheels, missing_wheel
 from runner.config import RunConfig
@@ -46,6 +46,16 @@ def test_the_installed_wheel_is_found_and_alone() -> None:
 def test_one_wheel_of_any_build_is_enough(site: Path, name: str) -> None:
     _dist_info(site, name, "onnxruntime-extensions", "onnxruntime-genai", "onnx", "numpy")
     assert installed_wheels() == (name.lower().replace("_", "-"),)
+    assert missing_wheel() is None
+
+
+def test_a_plugin_that_is_named_like_a_wheel_is_none(site: Path) -> None:
+    _dist_info(site, "onnxruntime", "onnxruntime-qnn")
+    record = site / "onnxruntime_qnn-1.32.0.dist-info" / "RECORD"
+    record.write_text("onnxruntime/__init__.py,,\n")  # as before 2.0
+    assert installed_wheels() == ("onnxruntime", "onnxruntime-qnn")
+    record.write_text("onnxruntime_qnn/__init__.py,,\nonnxruntime_qnn/libonnxruntime_providers_qnn.so,,\n")
+    assert installed_wheels() == ("onnxruntime",)
     assert missing_wheel() is None
 
 
@@ -155,7 +165,7 @@ def test_what_joulebatch_finds_where_both_wheels_are_and_another_backend_could_r
 
 
 def test_cuda_on_the_cpu_wheel_names_the_wheel_and_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda, "_loads", lambda library: False)
+    monkeypatch.setattr(nvidia, "loads", lambda library: False)
     pytest.importorskip("onnxruntime", reason="asks the real wheel")
     if "onnxruntime-gpu" in installed_wheels():
         pytest.skip("the CPU wheel is not installed")
@@ -170,12 +180,12 @@ def test_cuda_on_the_cpu_wheel_names_the_wheel_and_the_driver(monkeypatch: pytes
 
 def test_cuda_with_wheel_and_driver_still_needs_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "_missing_provider", lambda: "")
-    monkeypatch.setattr(cuda, "_loads", lambda library: "cudnn" not in library)
+    monkeypatch.setattr(nvidia, "loads", lambda library: "cudnn" not in library)
     monkeypatch.setattr("ctypes.CDLL", lambda library: Driver(init=0, gpus=1))
     missing = find_backend("cuda").missing()
     assert missing is not None
     assert missing.reason == "no cuDNN (libcudnn.so.9 does not load)"
-    monkeypatch.setattr(cuda, "_loads", lambda library: True)
+    monkeypatch.setattr(nvidia, "loads", lambda library: True)
     assert find_backend("cuda").missing() is None
 
 
@@ -204,7 +214,7 @@ def test_a_driver_library_alone_is_no_gpu(
     driver: Driver, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cuda, "_missing_provider", lambda: "")
-    monkeypatch.setattr(cuda, "_loads", lambda library: True)
+    monkeypatch.setattr(nvidia, "loads", lambda library: True)
     monkeypatch.setattr("ctypes.CDLL", lambda library: driver)
     missing = find_backend("cuda").missing()
     assert missing is not None

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from runner.meters.interface import Energy, Estimated, Measured, Unavailable
+from runner.report.evidence import Evidence, energy_ranks
 from runner.report.figures import summarise
 from runner.report.joules import Metering
 from runner.report.schema import Cell, CellSummary, EnergySummary, IdleWindow, Load, Window
@@ -165,3 +166,14 @@ def test_an_unstable_cell_says_why_and_what_to_do() -> None:
     assert summary.unstable.startswith("it grew slower throughout: ")
     assert "; its windows scatter by more than 10 %: " in summary.unstable
     assert "--profile publication" in summary.unstable
+
+
+def test_a_device_that_no_meter_reads_has_no_energy_and_ranks_by_none() -> None:
+    gpu = Measured("gpu", "nvml-counter", 3000, 1)
+    windows = tuple(window(number, package(10.0), dram(1.0), gpu) for number in range(3))
+    metering = Metering("other", ("cpu_package", "dram", "gpu"))
+    summary = summarise(CELL, windows, (LATENCIES_S,), metering)
+    assert summary.energy is None
+    read = CELL.model_copy(update={"summary": summarise(CELL, windows, (LATENCIES_S,), METERING)})
+    assert energy_ranks(Evidence((read,), {}, {}, {"cpu": "cpu"}, all_gpus_counted=True), [read])
+    assert not energy_ranks(Evidence((read,), {}, {}, {"cpu": "other"}, all_gpus_counted=True), [read])
