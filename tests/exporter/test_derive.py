@@ -167,6 +167,16 @@ def test_a_variant_calibrated_on_images_is_bound_to_them(tmp_path: Path) -> None
     assert find_current_variant(request, reference) is None
 
 
+def test_a_variant_of_another_file_than_the_one_beside_it_is_refused(tmp_path: Path) -> None:
+    write_variant(tmp_path, variant="fp16")
+    described = tmp_path / "tiny.fp16.manifest.json"
+    data = json.loads(described.read_text())
+    data["derivation"]["source_sha256"] = "1" * 64
+    described.write_text(json.dumps(data))
+    with pytest.raises(FileError, match=r"made from tiny\.onnx as it is.*got one made from sha256 111"):
+        open_model(tmp_path, "tiny", "fp16")
+
+
 def test_calibration_never_sees_what_parity_is_measured_on(tmp_path: Path) -> None:
     write_exported(tmp_path)
     source = open_model(tmp_path, "tiny")
