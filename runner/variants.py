@@ -25,7 +25,7 @@ CLOSENESS: Mapping[str, Closeness] = {
     # The project's tolerance of half precision: docs/measurement.md, section 7.
     "fp16": Closeness(1e-2, _AGREEMENT),
     # Ours: five times fp16's, which is the least that a reference must vary between its samples (runner/parity.py), so
-    # that an answer which ignores its input still fails. What the study's networks show: docs/measurement.md, section 7.
+    # that an answer which ignores its input still fails. docs/measurement.md, section 7, has what was seen.
     "int8-static": Closeness(5e-2, _AGREEMENT),
     "int8-dynamic": Closeness(5e-2, _AGREEMENT),
 }
