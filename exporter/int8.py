@@ -17,7 +17,8 @@ from runner.errors import FileError
 
 _DYNAMIC_TYPES = ("MatMul", "Gemm")
 """Matrix products, as ONNX Runtime's documentation recommends dynamic quantisation for transformers and static for
-convolutional networks: with ConvInteger ShuffleNet took 40 to 60 ms instead of 11 on 2 cores, at 13 times the error."""
+convolutional networks. With ConvInteger ShuffleNet took 40 to 60 ms instead of 11 on 2 busy cores, at 13 times the
+error."""
 _QUANTISED = ("MatMulInteger", "DynamicQuantizeMatMul")
 """what such a product becomes"""
 

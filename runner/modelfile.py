@@ -267,6 +267,7 @@ def open_model(models_dir: Path, name: str, variant: str = REFERENCE_VARIANT) ->
     (model,) = matches
     manifest = read_manifest(manifest_path(models_dir, model, variant))
     verify_files(models_dir, manifest)
+    _check_source(models_dir, manifest)
     return ModelFile(
         name=manifest.model,
         variant=manifest.variant,
@@ -277,6 +278,25 @@ def open_model(models_dir: Path, name: str, variant: str = REFERENCE_VARIANT) ->
         outputs=manifest.outputs,
         manifest=manifest,
     )
+
+
+def _check_source(models_dir: Path, manifest: Manifest) -> None:
+    """Check that a variant was made from the reference file that is there, if one is: else they are two models.
+
+    Raises:
+        FileError: it was made from another.
+    """
+    source = manifest_path(models_dir, manifest.model)
+    if manifest.derivation is None or not source.is_file():
+        return
+    expected, got = read_manifest(source).file.sha256, manifest.derivation.source_sha256
+    if got != expected:
+        raise FileError(
+            f"Cannot use {models_dir / manifest.file.name}",
+            expected=f"one made from {manifest.model}.onnx as it is, sha256 {expected[:12]}…",
+            got=f"one made from sha256 {got[:12]}…",
+            fix=export_command(models_dir, manifest.model, manifest.variant),
+        )
 
 
 def verify_files(models_dir: Path, manifest: Manifest) -> None:

@@ -22,11 +22,10 @@ _AGREEMENT = 0.875
 closed division); eight samples cannot tell that from less, and one of them may be a near tie."""
 
 CLOSENESS: Mapping[str, Closeness] = {
-    # The project's tolerance of half precision: docs/measurement.md, section 6.
+    # The project's tolerance of half precision: docs/measurement.md, section 7.
     "fp16": Closeness(1e-2, _AGREEMENT),
     # Ours: five times fp16's, which is the least that a reference must vary between its samples (runner/parity.py), so
-    # that an answer which ignores its input still fails. On the study's networks with random weights int8-dynamic came
-    # to 2.6 to 3.7 % and int8-static to 5.7 to 66 % (docs/measurement.md, section 6).
+    # that an answer which ignores its input still fails. docs/measurement.md, section 7, has what was seen.
     "int8-static": Closeness(5e-2, _AGREEMENT),
     "int8-dynamic": Closeness(5e-2, _AGREEMENT),
 }

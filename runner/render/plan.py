@@ -43,6 +43,7 @@ def plan_section(config: RunConfig, selection: Selection) -> Section:
         f"Plan, profile {config.profile}: at least {PROFILES[config.profile].min_blocks} blocks",
         lines=(
             f"backends: {', '.join(spec.label for spec in selection.specs)}; baseline {selection.baseline}",
+            *selection.notes,
             *queues,
         ),
         tables=(Table(_COLUMNS, rows),),

@@ -19,6 +19,7 @@ from runner.twin.curve import Curve, Point, make_curve
 from runner.twin.resample import Windows
 from runner.twin.surface import error_ratio, make_surface
 from runner.units import duration_text
+from runner.variants import REFERENCE_VARIANT
 
 CALIBRATION_GAPS_S = (0.002, 0.02, 0.1)
 """What a report should hold for a twin: early in, well within and beyond what a pool of threads spins (40 to 60 ms),
@@ -96,10 +97,18 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a report and what is asked of it
     return Calibration(model, variant, backend, device, tuple(domains), error, curves, surface, windows)
 
 
-def what_to_run(report: Report, model: str, backends: Sequence[str], sizes: Sequence[int]) -> str:
+def what_to_run(
+    report: Report,
+    model: str,
+    backends: Sequence[str],
+    sizes: Sequence[int],
+    variants: Sequence[str] = (REFERENCE_VARIANT,),
+) -> str:
     """Return the sentence that says how to measure what a twin of these backends, by label, lacks."""
     specs = [f"--backend {entry.spec}" for entry in report.backends if entry.label in backends]
     text, gaps = ",".join(map(str, sizes)), ",".join(map(duration_text, CALIBRATION_GAPS_S))
+    if set(variants) != {REFERENCE_VARIANT}:
+        specs += [f"--variant {each}" for each in variants]
     return f"Run: joulebatch run -m {model} {' '.join(specs)} --batch-sizes {text} --gaps {gaps}"
 
 

@@ -158,7 +158,13 @@ def _nobody(report: Report, model: str, excluded: Sequence[Uncalibrated]) -> Abs
     return AbsentError(
         f"Cannot predict {model} from report {report.report_id}",
         got="; ".join(f"{', '.join(backends)}: {reason}" for reason, backends in reasons.items()),
-        fix=what_to_run(report, model, [each.backend for each in helped], sizes)
+        fix=what_to_run(
+            report,
+            model,
+            [each.backend for each in helped],
+            sizes,
+            tuple(dict.fromkeys(each.variant for each in helped)),
+        )
         if helped
         else "Measure a backend that can be trusted",
     )

@@ -53,6 +53,30 @@ def test_a_repeated_export_touches_nothing_and_needs_no_torch(copy: Path, run: R
     assert files(copy) == before
 
 
+def test_a_variant_is_made_from_what_is_there_once_and_told_of_with_its_size(copy: Path, run: Run) -> None:
+    arguments = ("shufflenet", "--models-dir", copy, "--variant", "fp16")
+    before = files(copy)
+    result = run(*arguments)
+    assert result.returncode == 0, result.stderr
+    reference, half = result.stdout.splitlines()
+    assert reference.endswith("MB  unchanged, random, seed 0")
+    # With random weights ShuffleNet's fp16 is 2.4 % off, beyond its tolerance: written all the same.
+    assert half.startswith(f"{copy / MODEL}.fp16.onnx  2.8 MB (50% of fp32)  exported, quality LOST: error ")
+    made = files(copy)
+    assert made.keys() - before.keys() == {f"{MODEL}.fp16.onnx", f"{MODEL}.fp16.manifest.json"}
+    assert before.items() <= made.items()
+    again = run(*arguments)
+    assert "  unchanged, quality LOST" in again.stdout.splitlines()[1]
+    assert files(copy) == made
+
+
+def test_images_without_a_variant_that_is_calibrated_are_refused(tmp_path: Path, run: Run) -> None:
+    result = run("shufflenet", "--models-dir", tmp_path / "models", "--images", tmp_path)
+    assert result.returncode != 0
+    assert "Add --variant int8-static, or drop --images" in result.stderr
+    assert not (tmp_path / "models").exists()
+
+
 def test_quiet_still_says_random(copy: Path, run: Run) -> None:
     result = run("shufflenet", "--models-dir", copy, "-q")
     assert result.stdout == ""

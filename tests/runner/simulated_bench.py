@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -116,6 +116,7 @@ class ScriptedCrew:
         """of the next windows"""
         self.capped = False
         self.asked: list[tuple[str, Measure]] = []
+        self.checked: dict[str, Check] = {}
         self.served: list[tuple[str, Serve]] = []
         self.predicted_s: dict[tuple[str, int], float] = {}
         self.warm_up_caps_s: dict[tuple[str, int], float] = {}
@@ -136,6 +137,7 @@ class ScriptedCrew:
 
     def check(self, contender: Contender, request: Check) -> Checked:
         self._happens("check", contender, 0)
+        self.checked[str(contender)] = request
         return Checked(self.parity)
 
     def others_cpu_s(self, contender: Contender) -> float:
@@ -324,17 +326,18 @@ def scene(  # noqa: PLR0913 - each argument is one thing a test varies
     allow_fallback: bool = False,
     file: ModelFile | None = None,
     so_far: ModelSoFar | None = None,
+    variants: Sequence[str] = ("fp32",),
     **flags: Any,
 ) -> Scene:
-    """Return a bench on which an inference of each backend takes so long per image."""
+    """Return a bench on which an inference of each contender, as people say it, takes so long per image."""
     folders = {"models_dir": Path(), "reports_dir": Path()}
     config = RunConfig.read(
         {"batch_sizes": sizes, "target_ci_ratio": "2%", "profile": profile, **folders} | flags
     )
-    specs = parse_specs(tuple(f"{label}=cpu" for label in inference_s))
+    specs = parse_specs(tuple(f"{label}=cpu" for label in inference_s if " " not in label))
     tensor = TensorSpec("x", "float32", ("batch", 4))
     file = file or ModelFile("net", "fp32", Path("net.onnx"), "0" * 64, 1, (tensor,), (tensor,), None)
-    (plan,) = make_plan(config, [file], specs)
+    (plan,) = make_plan(config, [replace(file, variant=each) for each in variants], specs)
     machine, journal = Machine(), Lines()
     crew = ScriptedCrew(
         machine, plan.contenders, lambda contender, batch_size: inference_s[str(contender)] * batch_size

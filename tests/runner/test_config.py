@@ -18,6 +18,7 @@ from runner.config import (
     read_toml,
 )
 from runner.errors import FileError, JoulebatchError, UsageError
+from runner.variants import VARIANTS
 
 FLAGS: dict[str, Any] = {
     "batch_sizes": "1,2",
@@ -38,6 +39,7 @@ MORE: dict[str, st.SearchStrategy[Any]] = {
     "models": st.lists(TEXT, max_size=2).map(tuple),
     "onnx_files": st.lists(st.sampled_from(["a.onnx", "b c.onnx"]).map(Path), max_size=2).map(tuple),
     "shapes": st.sets(st.sampled_from(["x=3x8x8", "y=1"])).map(tuple),
+    "variants": st.lists(st.sampled_from(VARIANTS), unique=True).map(tuple),
     "backends": st.lists(st.sampled_from(["cpu", "A=cpu:threads=1,spin=off"]), max_size=2).map(tuple),
     "interpreters": st.sets(st.sampled_from(["ort124=env/bin/python", "old=/opt/python"])).map(tuple),
     "baseline": st.none() | TEXT,
@@ -66,6 +68,7 @@ MORE: dict[str, st.SearchStrategy[Any]] = {
     "meter": st.sampled_from(["auto", "none"]),
     "cpu_watts": st.none() | st.just("10:65"),
     "allow_fallback": st.booleans(),
+    "allow_unverified": st.booleans(),
     "name": st.none() | TEXT,
 }
 """a way to ask for every setting that need not be asked for"""
@@ -140,6 +143,15 @@ def test_what_a_report_holds_reads_back_as_the_same_configuration(flags: dict[st
     config = RunConfig.read(flags)
     archived = json.loads(json.dumps(config.model_dump(mode="json")))
     assert RunConfig.read(archived) == config
+
+
+def test_variants_keep_their_order_and_are_given_once() -> None:
+    assert _read().variants == ("fp32",)
+    assert _read(variants=("fp16", "fp32")).variants == ("fp16", "fp32")
+    with pytest.raises(UsageError, match="Cannot use --variant: expected each once, got fp16 twice"):
+        _read(variants=("fp16", "fp16"))
+    with pytest.raises(UsageError, match=r"Unknown --variant 'int8-statik'.*Did you mean int8-static\?"):
+        _read(variants=("int8-statik",))
 
 
 @pytest.mark.parametrize("text", ["2", "2ms,,20ms", "0s", "soon"])

@@ -14,10 +14,12 @@ from tests.models import write_exported, write_onnx
 from tests.processes import joulebatch
 from tests.runner.meters.fake_pynvml import FakeGpu, FakeNvml
 from tests.runner.meters.simulated import FakeClock
+from tests.variants import write_variant
 
 
 def test_every_domain_backend_and_model_is_answered_for(tmp_path: Path) -> None:
     path = write_exported(tmp_path / "models")
+    write_variant(tmp_path / "models", variant="fp16")
     result = joulebatch("doctor", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     lines = [line.strip() for line in result.stdout.splitlines()]
@@ -26,7 +28,8 @@ def test_every_domain_backend_and_model_is_answered_for(tmp_path: Path) -> None:
         state = line.removeprefix(f"{name}: ")
         assert state.startswith(("unavailable (", "read through ", "ready. Options: ", "absent: ")), line
     assert any(
-        line.startswith("tiny ") and line.endswith("verified, weights: random, seed 0") for line in lines
+        line.startswith("tiny ") and line.endswith("weights: random, seed 0; fp16: quality unverified")
+        for line in lines
     )
     assert any(line.startswith("alexnet ") and "joulebatch export alexnet" in line for line in lines)
     path.write_bytes(path.read_bytes()[:-1])

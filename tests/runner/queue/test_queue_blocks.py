@@ -71,6 +71,18 @@ def test_relative_loads_are_shares_of_what_each_backend_can_serve() -> None:
     assert on.journal.queue_cells["A fixed:4"].capacity_hz == pytest.approx(100)
 
 
+def test_the_variants_of_a_backend_are_served_side_by_side_each_within_its_own_capacity() -> None:
+    on = ran(
+        {"A": 0.01, "A fp16": 0.005},
+        variants=("fp32", "fp16"),
+        queue={"request_rates_hz": "", "relative_loads": "0.5"},
+    )
+    assert on.journal.queue_cells["A fixed:4"].load.request_rate_hz == pytest.approx(50)
+    assert on.journal.queue_cells["A fp16 fixed:4"].load.request_rate_hz == pytest.approx(100)
+    windows = {window.cell for window in on.journal.queue_windows if window.block == 0}
+    assert windows == {cell.key for cell in on.roster.plan.queue}, "all of them in one block"
+
+
 def test_a_rate_above_capacity_is_said_and_nothing_is_replayed() -> None:
     on = ran(queue={"request_rates_hz": "60"})
     overloaded = on.journal.queue_cells["B fixed:4"]

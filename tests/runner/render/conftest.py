@@ -9,6 +9,7 @@ from runner.report.assemble import assemble
 from runner.report.lines import HeaderLine, Line, WindowLine
 from runner.report.schema import Report, Window
 from tests.fakes import cell_key, make_journal
+from tests.variants import split_variants
 
 SHUFFLENET = "shufflenet_v2_x0_5"
 HOSTILE_MODEL = "[red]<script>|*x*\x1b[2J"
@@ -95,8 +96,21 @@ def eventful() -> tuple[Line, ...]:
     )
 
 
+def variants() -> tuple[Line, ...]:
+    """Variants whose quality is verified, unknown and lost, under two backends, one of which runs fp32 alone."""
+    lines = make_journal(
+        (SHUFFLENET,),
+        ("cpu", "cpu#fp16", "cpu#int8-static", "cpu#int8-dynamic", "torch"),
+        blocks=12,
+        parity_failed=("cpu#int8-static",),
+        slowness={"cpu#fp16": 0.8, "cpu#int8-static": 0.5, "cpu#int8-dynamic": 0.7, "torch": 1.5},
+        notes=("torch runs fp32 only: fp16, int8-static, int8-dynamic not measured on it",),
+    )
+    return split_variants(lines, {"fp16": "verified", "int8-static": "lost"})
+
+
 RUNS: dict[str, Callable[[], tuple[Line, ...]]] = {
-    run.__name__: run for run in (quick, trouble, gpu, killed, doubts, hostile, early, eventful)
+    run.__name__: run for run in (quick, trouble, gpu, killed, doubts, hostile, early, eventful, variants)
 }
 
 

@@ -249,6 +249,13 @@ def test_the_accuracy_of_the_reference_is_not_that_of_a_variant() -> None:
     ]
 
 
+def test_variants_beside_the_reference_leave_the_timeline_as_it_is() -> None:
+    report = load(REFERENCE)
+    halves = tuple(model.model_copy(update={"variant": "fp16"}) for model in report.models)
+    beside = report.model_copy(update={"models": (*halves, *report.models)})
+    assert timeline_of(beside) == timeline_of(report)
+
+
 RISING = {"alexnet": 0.05, "densenet121": 0.07, OUTSTANDING: 0.03, "vit_b_16": 0.24, "convnext_base": 0.22}
 
 

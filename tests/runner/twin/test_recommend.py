@@ -6,9 +6,11 @@ import pytest
 
 from runner.arrivals.registry import parse_arrivals
 from runner.arrivals.trace import Trace
+from runner.contender import Contender
 from runner.errors import AbsentError, UsageError
 from runner.policies.registry import parse_policy
 from runner.report.assemble import Assembled
+from runner.report.schema import Quality
 from runner.twin.answers import Rated, Recommendation, Side
 from runner.twin.eligible import find_eligible
 from runner.twin.recommend import Ask, predict_policies, recommend_policy
@@ -277,6 +279,45 @@ def test_names_that_are_not_in_the_report_are_errors() -> None:
     both = measured.report.model_copy(update={"models": (*measured.report.models, other)})
     with pytest.raises(UsageError, match="expected --model, because it holds several, got alexnet, vit_b_16"):
         find_eligible(both, measured.latencies_s)
+
+
+def _as_variant(measured: Assembled, quality: Quality) -> Assembled:
+    """Return the run with its second backend as the variant fp16 under the first."""
+    report, (first, second) = measured.report, (each.label for each in measured.report.backends)
+    half = report.models[0].model_copy(update={"variant": "fp16", "quality": quality})
+    facts = {"backend": first, "variant": "fp16"}
+    update = {
+        "models": (*report.models, half),
+        "backends": report.backends[:1],
+        "sessions": tuple(
+            each.model_copy(update=facts) if each.backend == second else each for each in report.sessions
+        ),
+        "cells": tuple(
+            each.model_copy(update=facts) if each.backend == second else each for each in report.cells
+        ),
+    }
+    return Assembled(report.model_copy(update=update), measured.latencies_s, measured.replays)
+
+
+def test_a_variant_is_recommended_once_its_quality_lets_it_win() -> None:
+    servers = {"cpu": Server(FAST, costs(FAST, per_batch=0.01)), "half": Server(FAST, costs(FAST))}
+    measured = measure(servers, RUN)
+    cases: tuple[tuple[Quality, bool, str], ...] = (
+        ("verified", False, "fp16"),
+        ("unverified", False, "fp32"),
+        ("unverified", True, "fp16"),
+        ("lost", True, "fp32"),
+    )
+    for quality, allowed, wins in cases:
+        run = _as_variant(measured, quality)
+        eligible = find_eligible(run.report, run.latencies_s, allow_unverified=allowed)
+        specs = [parse_policy("greedy:8")]
+        found = predict_policies(run.report, eligible, ask(), specs, lambda _text: None)
+        assert found.winner is not None
+        assert found.winner.prediction.contender == Contender(wins, "cpu")
+        assert found.variant is None, "several were in question"
+        left_out = [(str(each.contender), each.reason) for each in found.excluded]
+        assert left_out == ([] if wins == "fp16" else [("cpu fp16", f"quality {quality}")])
 
 
 def test_a_backend_without_gaps_takes_no_part_and_says_why() -> None:
