@@ -1,18 +1,19 @@
-"""Opens one model under every backend, runs every shape once, ascending, warms it up, and checks the outputs."""
+"""Opens one model under every backend, runs every shape once, ascending, and warms it up."""
 
 from runner.bench import Bench, Roster, shape_of
 from runner.errors import JoulebatchError
+from runner.inputs import bytes_of
 from runner.load.warmup import FRESH_INFERENCES, STRETCH_S
 from runner.machine.memory import available_bytes
 from runner.plan import WINDOW_S, fewest_inferences, period_s, predict_inference_s, smallest_run_s, visit_s
 from runner.report.lines import SessionLine
-from runner.report.schema import UNTRUSTED_PLACEMENTS, Cell, Parity, SessionEntry
+from runner.report.schema import UNTRUSTED_PLACEMENTS, Cell, SessionEntry
 from runner.resume import check_session
 from runner.stats.stability import STRETCHES
 from runner.units import BYTES_PER_MB
 from runner.workers.crew import BackendLostError
 from runner.workers.parent import CellFailedError, WorkerLostError
-from runner.workers.protocol import Check, Opened, Prepare, Prepared
+from runner.workers.protocol import Opened, Prepare, Prepared
 
 _WARM_UP_PART = 0.1
 """of a model's time, for warming up all its shapes"""
@@ -76,29 +77,6 @@ def prepare_cells(roster: Roster) -> None:
             prepared[shape] = done
         if shape in prepared:
             _admit(roster, cell, prepared[shape])
-
-
-def check_parity(roster: Roster) -> None:
-    """Compare every backend's outputs with the reference; after the first runs, which it would otherwise warm."""
-    path = roster.plan.file.reference_path
-    unavailable = Parity(status="unavailable", reason="no reference outputs: not exported by joulebatch")
-    for label in dict.fromkeys(cell.backend for cell in roster.ready.values()):
-        if roster.sessions[label].parity:  # checked in an earlier stretch of this run
-            continue
-        parity = unavailable if path is None else _compare(roster, label, Check(str(path)))
-        entry = roster.sessions[label].model_copy(update={"parity": parity})
-        roster.bench.journal.write(SessionLine(entry=entry))
-
-
-def _compare(roster: Roster, label: str, request: Check) -> Parity:
-    """Return the backend's parity; one that cannot run the reference has none to show, and is not ranked."""
-    roster.bench.progress.say(f"checking the outputs of {label}")
-    try:
-        return Parity(**roster.crew.check(label, request).parity)
-    except (CellFailedError, WorkerLostError, BackendLostError) as error:
-        return Parity(
-            status="failed", reason=f"the reference could not be run: {str(error).removesuffix('.')}"
-        )
 
 
 def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
@@ -182,14 +160,17 @@ def _needs_too_much_memory(roster: Roster, cell: Cell) -> bool:
     """Skip a cell that would wake the kernel's out-of-memory killer, which may not stop at our worker."""
     if roster.so_far.was_visited(cell):
         return False
-    need_bytes = roster.memory.need_bytes(cell.backend, cell.load.batch_size)
-    left_bytes = available_bytes()
-    if need_bytes is None or need_bytes <= left_bytes:
+    size, left_bytes = cell.load.batch_size, available_bytes()
+    input_bytes = sum(bytes_of(spec, size) for spec in roster.plan.file.inputs)
+    need_bytes = roster.memory.need_bytes(cell.backend, size) or 0
+    if max(need_bytes, input_bytes) <= left_bytes:
         return False
-    need, left = f"{need_bytes / BYTES_PER_MB:.0f} MB", f"{left_bytes / BYTES_PER_MB:.0f} MB"
-    reason = (
-        f"memory: batch {cell.load.batch_size} may need {need} more than smaller ones, {left} are available"
+    need_bytes, what = max(
+        (need_bytes, f"batch {size} may need {{}} more than smaller ones"),
+        (input_bytes, f"the inputs of batch {size} alone take {{}}"),
     )
+    need, left = f"{need_bytes / BYTES_PER_MB:.0f} MB", f"{left_bytes / BYTES_PER_MB:.0f} MB"
+    reason = f"memory: {what.format(need)}, {left} are available"
     roster.close(cell, "skipped", reason, predicted_memory_bytes=need_bytes)
     return True
 

@@ -29,14 +29,15 @@ class CpuBackend:
 
     def open(self, request: OpenRequest) -> Session:
         """Return the session."""
-        from runner.backends.instances import SplitSession  # noqa: PLC0415 - only a worker opens
+        from runner.backends.batch import BatchAxes  # noqa: PLC0415 - only a worker opens
+        from runner.backends.instances import SplitSession  # noqa: PLC0415 - the same
         from runner.backends.onnxruntime_session import open_session  # noqa: PLC0415 - the same
 
         restrict_cores(request.options["affinity"])
         sessions = tuple(
             open_session(request, CPU_PROVIDER, {}) for _ in range(int(request.options["instances"]))
         )
-        return SplitSession(sessions) if len(sessions) > 1 else sessions[0]
+        return SplitSession(sessions, BatchAxes.of(request.shapes)) if len(sessions) > 1 else sessions[0]
 
 
 BACKEND = CpuBackend()

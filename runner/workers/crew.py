@@ -23,6 +23,8 @@ from runner.workers.protocol import (
     Opened,
     Prepare,
     Prepared,
+    Record,
+    Recorded,
     Serve,
     Served,
 )
@@ -101,6 +103,16 @@ class Crew:
         again = dataclasses.replace(request, warm_up_inferences=FRESH_INFERENCES, warm_up_steady=False)
         self._prepared[label][request.batch_size, request.io] = (again, predicted_s)
         return prepared
+
+    def record(self, label: str, request: Record, predicted_s: float) -> Recorded:
+        """Keep what a backend computes as a reference, by a process of its own: its worker is then a fresh one.
+
+        Raises:
+            CellFailedError, WorkerLostError: it cannot.
+        """
+        with Worker(self._terms.interruption, self._specs[label].python) as worker:
+            worker.open(self._open_request(label), self._within_budget_s(_OPEN_LIMIT_S))
+            return worker.record(request, self._limit_s(request.run_count * predicted_s))
 
     def check(self, label: str, request: Check) -> Checked:
         """Compare a backend's outputs with the reference; raises as `prepare` does."""
@@ -238,6 +250,7 @@ class Crew:
             options=spec.options,
             inputs=tuple(asdict(each) for each in file.inputs),
             seed=self._terms.seed,
+            input_values=file.input_values,
         )
 
     def __enter__(self) -> Self:

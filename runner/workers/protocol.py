@@ -1,20 +1,20 @@
 """What parent and worker say to each other: one JSON object a line, a request and its reply in turn.
 
 The parent writes requests to the worker's standard input; the worker writes replies to a pipe of its own, because
-libraries print to standard output. Version 3. A worker may run under another interpreter, so this file needs only the
+libraries print to standard output. Version 4. A worker may run under another interpreter, so this file needs only the
 standard library.
 
-    worker  {"hello": 3}
-    parent  {"do": "open" | "prepare" | "check" | "measure" | "serve", ...the fields of the request}
+    worker  {"hello": 4}
+    parent  {"do": "open" | "prepare" | "record" | "check" | "measure" | "serve", ...the fields of the request}
     worker  {"ok": {...the fields of the reply}}
         or  {"failed": {"kind": "memory" | "error", "message": ...}}
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 FailureKind = Literal["memory", "error"]
 
@@ -30,6 +30,8 @@ class Open:
     inputs: tuple[Mapping[str, Any], ...]
     """name, dtype and shape of each input; only the batch may be symbolic"""
     seed: int
+    input_values: Mapping[str, str] = field(default_factory=dict)
+    """what ``--input`` says of some of them, by name"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,28 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Run some seeded batches and keep what went in and came out in a file; replied to with `Recorded`."""
+
+    reference_path: str
+    batch_size: int
+    run_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The file is written."""
+
+    run_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Compare outputs with the reference; replied to with `Checked`. After every shape's first run, not before."""
 
     reference_path: str
+    recorded: bool = False
+    """it was made by `Record`, and not by the exporter"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +175,12 @@ class Served(Span):
     given_up: bool
 
 
-Request = Open | Prepare | Check | Measure | Serve
-Reply = Opened | Prepared | Checked | Measurement | Served
+Request = Open | Prepare | Record | Check | Measure | Serve
+Reply = Opened | Prepared | Recorded | Checked | Measurement | Served
 REQUESTS: Mapping[str, type[Request]] = {
     "open": Open,
     "prepare": Prepare,
+    "record": Record,
     "check": Check,
     "measure": Measure,
     "serve": Serve,

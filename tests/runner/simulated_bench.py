@@ -45,6 +45,8 @@ from runner.workers.protocol import (
     Opened,
     Prepare,
     Prepared,
+    Record,
+    Recorded,
     Serve,
     Served,
     Span,
@@ -111,6 +113,7 @@ class ScriptedCrew:
         self.capped = False
         self.asked: list[tuple[str, Measure]] = []
         self.served: list[tuple[str, Serve]] = []
+        self.recorded: list[tuple[str, Record, float]] = []
         self.predicted_s: dict[tuple[str, int], float] = {}
         self.warm_up_caps_s: dict[tuple[str, int], float] = {}
 
@@ -127,6 +130,11 @@ class ScriptedCrew:
         each_s = self._inference_s(label, request.batch_size)
         self._machine.now_s += 3 * each_s
         return Prepared(2 * each_s, 2, each_s, self.capped, 100_000_000)
+
+    def record(self, label: str, request: Record, predicted_s: float) -> Recorded:
+        self._happens("record", label, request.batch_size)
+        self.recorded.append((label, request, predicted_s))
+        return Recorded(request.run_count)
 
     def check(self, label: str, request: Check) -> Checked:
         self._happens("check", label, 0)
