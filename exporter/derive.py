@@ -25,7 +25,7 @@ from runner.modelfile import (
     manifest_path,
     open_model,
 )
-from runner.onnxfile import read_onnx
+from runner.onnxfile import read_graph
 from runner.parity import compare, read_reference
 from runner.variants import CLOSENESS
 
@@ -94,7 +94,7 @@ def _check(path: Path, name: str, source: ModelFile) -> None:
     Raises:
         FileError: it is or does not.
     """
-    made = read_onnx(path)
+    _, made, _ = read_graph(path)
     for has, wanted in ((made.inputs, source.inputs), (made.outputs, source.outputs)):
         got, expected = list(map(_signature, has)), list(map(_signature, wanted))
         if got != expected:

@@ -26,6 +26,9 @@ from runner.selection import Selection
 from runner.so_far import ModelSoFar, SoFar
 from runner.workers.crew import BackendLostError, Crew, Terms
 
+Bound = tuple[Contender, tuple[int, ...], str]
+"""what a worker binds and warms up once for all loads: contender, batch sizes of one inference, and io"""
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:
@@ -133,6 +136,6 @@ class Roster:
         self.bench.journal.write(NoteLine(text=f"{self.plan.name}: {text}"))
 
 
-def shape_of(cell: Cell) -> tuple[Contender, tuple[int, ...], str]:
-    """Return what a worker binds and warms up once for all loads: contender, batch sizes of one inference, and io."""
+def bound_of(cell: Cell) -> Bound:
+    """Return what the cell runs that was bound and warmed up once."""
     return (cell.contender, cell.load.sizes, cell.io)

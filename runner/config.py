@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from runner.errors import FileError, UsageError, nearest
-from runner.onnxfile import parse_shape
+from runner.inputs import parse_values
 from runner.queue.config import QueueConfig
+from runner.shapes import Size, parse_shape
 from runner.units import parse_duration_s, parse_percent_ratio
 from runner.variants import REFERENCE_VARIANT, VARIANTS
 
@@ -102,13 +103,13 @@ def parse_variants(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(texts) or (REFERENCE_VARIANT,)
 
 
-def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[Size, ...]]:
     """Return sizes by input name.
 
     Raises:
         UsageError: one cannot be read, or an input has two.
     """
-    shapes: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[Size, ...]] = {}
     for name, sizes in map(parse_shape, texts):
         if name in shapes:
             raise UsageError(
@@ -116,6 +117,31 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
             )
         shapes[name] = sizes
     return shapes
+
+
+def parse_input_values(texts: tuple[str, ...]) -> dict[str, str]:
+    """Return what inputs hold, as it was written, by input name.
+
+    Raises:
+        UsageError: one cannot be read, or an input has two.
+    """
+    values: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.rpartition("=")
+        if not equals or not name:
+            raise UsageError(
+                "Cannot read --input",
+                expected="NAME=VALUE",
+                got=repr(text),
+                fix="Write for example sr=16000, ids=0:30522 or images=photos.npy",
+            )
+        parse_values(value)
+        if name in values:
+            raise UsageError(
+                "Cannot use --input", expected="each input once", got=f"{name} twice", fix="Drop one"
+            )
+        values[name] = value
+    return values
 
 
 def parse_interpreters(texts: tuple[str, ...]) -> dict[str, Path]:
@@ -158,7 +184,8 @@ class RunConfig(BaseModel):
 
     models: tuple[str, ...] = ()
     onnx_files: tuple[Path, ...] = ()
-    shapes: Annotated[dict[str, tuple[int, ...]], _as_written(parse_shapes, tuple)] = {}
+    shapes: Annotated[dict[str, tuple[Size, ...]], _as_written(parse_shapes, tuple)] = {}
+    input_values: Annotated[dict[str, str], _as_written(parse_input_values, tuple)] = {}
     variants: Annotated[tuple[str, ...], BeforeValidator(parse_variants)] = (REFERENCE_VARIANT,)
     backends: tuple[str, ...] = ()
     interpreters: Annotated[dict[str, Path], _as_written(parse_interpreters, tuple)] = {}

@@ -1,28 +1,22 @@
-"""What this machine can measure, and what is in a model: facts for ``joulebatch doctor``."""
+"""What this machine can measure: facts for ``joulebatch doctor``."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 from runner.backends.interface import Missing
 from runner.backends.registry import backend_names, find_backend
-from runner.backends.spec import describe, parse_specs
+from runner.backends.spec import describe
 from runner.errors import AbsentError, JoulebatchError
-from runner.interruption import Interruption
 from runner.meters.gpu_state import SLOWDOWNS, gpu_states
 from runner.meters.interface import MeterStatus
 from runner.meters.nvml import GpuFacts, gpus
 from runner.meters.registry import open_meters
-from runner.modelfile import STUDY_MODELS, ModelFile, exported_models, exported_variants, open_model
-from runner.onnxfile import load_graph, opset_version, read_onnx
+from runner.modelfile import STUDY_MODELS, exported_models, exported_variants, open_model
 from runner.report.environment import read_environment
 from runner.report.header import quality_of
 from runner.report.schema import Environment
 from runner.variants import REFERENCE_VARIANT
-from runner.workers.crew import Crew, Terms
-from runner.workers.protocol import Opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +49,6 @@ class MachineFacts:
     models_dir: Path
     models: tuple[tuple[str, str], ...]
     """name, and weights or what is wrong"""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What is in an ONNX file."""
-
-    file: ModelFile
-    opset: int | None
-    parameter_count: int
-    operators: tuple[tuple[str, int], ...]
-    """type and count, most frequent first"""
-    opened: dict[str, Opened | JoulebatchError]
-    """by backend"""
 
 
 def machine_facts(models_dir: Path) -> MachineFacts:
@@ -156,26 +137,3 @@ def _variant_states(models_dir: Path, name: str) -> Iterator[str]:
             yield f"{variant}: {error}".removesuffix(".")
         else:
             yield f"{variant}: quality {quality}"
-
-
-def model_facts(path: Path) -> ModelFacts:
-    """Return what is in a file, and where its operators run under each backend of this machine.
-
-    Raises:
-        AbsentError, FileError: no file, or not a whole ONNX file.
-    """
-    file = read_onnx(path)
-    graph, _ = load_graph(path)
-    names = tuple(
-        f.name for f in backend_facts() if f.missing is None and not find_backend(f.name).needs_manifest
-    )
-    files, specs = {file.variant: file}, parse_specs(names)
-    with Interruption() as interruption, Crew(files, specs, Terms(interruption, seed=0)) as crew:
-        opened = {contender.backend: each for contender, each in crew.open_all().items()}
-    return ModelFacts(
-        file=file,
-        opset=opset_version(graph),
-        parameter_count=sum(prod(tensor.dims) for tensor in graph.graph.initializer),
-        operators=tuple(Counter(node.op_type for node in graph.graph.node).most_common()),
-        opened=opened,
-    )

@@ -7,13 +7,14 @@ from time import monotonic
 
 from runner.bench import Bench, Gear, Roster, equip
 from runner.blocks import run_blocks
+from runner.check_parity import check_parity
 from runner.conditions import Observer
 from runner.config import RunConfig
 from runner.idle import idle_duration_s
 from runner.interruption import InterruptedRunError, Interruption
 from runner.meters.gpu_state import gpu_states
 from runner.plan import ModelPlan
-from runner.prepare import check_parity, open_sessions, prepare_cells
+from runner.prepare import open_sessions, prepare_cells
 from runner.progress import Progress
 from runner.queue.admission import queue_need_s
 from runner.queue.blocks import run_queue

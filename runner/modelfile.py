@@ -8,7 +8,7 @@ last, so a killed export leaves nothing that a run would accept.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -32,12 +32,17 @@ class TensorSpec:
     dtype: str
     """numpy's name: float32, int64"""
     shape: tuple[int | str, ...]
-    """a text is a symbolic dimension; the batch is dimension 0"""
+    """a text is a symbolic dimension; of a model that was opened to be run, the batch"""
 
     @property
     def has_dynamic_batch(self) -> bool:
         """Whether dimension 0 accepts any size."""
         return bool(self.shape) and isinstance(self.shape[0], str)
+
+    @property
+    def has_symbol(self) -> bool:
+        """Whether any dimension accepts any size."""
+        return any(isinstance(size, str) for size in self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,17 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """What was counted in an ONNX file."""
+
+    opset: int | None
+    """of the default domain"""
+    parameter_count: int
+    multiply_adds: int | None
+    """for one image; None where an operator could not be counted"""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFile:
     """An ONNX file that was checked and can be run."""
 
@@ -127,14 +143,24 @@ class ModelFile:
     outputs: tuple[TensorSpec, ...]
     manifest: Manifest | None
     """None for a file given with --onnx"""
+    input_values: Mapping[str, str] = field(default_factory=dict)
+    """what ``--input`` says of some inputs, by name"""
+    counts: Counts | None = None
+    """of a file without a manifest that was opened to be run"""
 
     @property
     def fixed_batch(self) -> int | None:
         """The only batch size the file accepts, or None when the batch is dynamic."""
-        if any(spec.has_dynamic_batch for spec in self.inputs):
+        if any(spec.has_symbol for spec in self.inputs):
             return None
         sizes = [spec.shape[0] for spec in self.inputs if spec.shape and isinstance(spec.shape[0], int)]
-        return sizes[0] if sizes else None
+        return sizes[0] if sizes else 1  # scalars alone: whatever they ask for is one answer
+
+    @property
+    def multiply_adds(self) -> int | None:
+        """For one image: as published, or as counted in the file, or None where neither is known."""
+        known = self.manifest or self.counts
+        return known.multiply_adds if known else None
 
     @property
     def reference_path(self) -> Path | None:

@@ -1,52 +1,73 @@
-"""Any ONNX file as a model: what goes in and out, and sizes for its dynamic dimensions."""
+"""Any ONNX file as a model: what is in it, and what goes in and out."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from runner.errors import AbsentError, FileError, UsageError
-from runner.modelfile import ModelFile, TensorSpec, hash_file
+from runner.errors import AbsentError, FileError
+from runner.graph.contents import count_parameters
+from runner.graph.multiply_adds import count_file
+from runner.inputs import check_values, is_number_type
+from runner.modelfile import Counts, ModelFile, TensorSpec, hash_file
+from runner.shapes import Shapes, batch_and_sizes
+from runner.variants import REFERENCE_VARIANT
 
 if TYPE_CHECKING:
     import onnx
 
-Shapes = Mapping[str, tuple[int, ...]]
-"""sizes without the batch, by input name"""
+_NO_VALUES: Mapping[str, str] = MappingProxyType({})
+_NO_NAMES = ("", "?", "-1", "None")
+"""What exporters write for a dimension without a name; Paddle2ONNX writes ? for height and width alike."""
 
 
-def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """Return input name and sizes from text such as ``images=3x640x640`` (without the batch).
+def open_onnx(path: Path, shapes: Shapes, values: Mapping[str, str] = _NO_VALUES) -> ModelFile:
+    """Return an ONNX file as a model that can be run, every dimension but the batch fixed.
+
+    Args:
+        path: of the file.
+        shapes: sizes by input name; names of no input are ignored.
+        values: what inputs hold, by input name; likewise.
 
     Raises:
-        UsageError: not of that form, or a size below 1.
+        AbsentError, FileError: as `read_graph`; or no inputs, or an input or output that is no tensor of numbers.
+        UsageError: a dynamic dimension without a size, a shape that does not fit, or values that do not.
     """
-    name, _, sizes = text.rpartition("=")
-    parts = sizes.lower().split("x") if sizes else []
-    if not name or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
-        raise UsageError(
-            "Cannot read --shape",
-            expected="NAME=SIZExSIZE without the batch",
-            got=repr(text),
-            fix="Write for example images=3x640x640",
+    model, file, _ = read_graph(path)
+    file = with_sizes(file, shapes, values)
+    counted = count_file(model, file)
+    known = None if counted.uncounted else counted.total // (file.fixed_batch or 1)
+    return replace(file, counts=Counts(opset_version(model), count_parameters(model), known))
+
+
+def with_sizes(file: ModelFile, shapes: Shapes, values: Mapping[str, str] = _NO_VALUES) -> ModelFile:
+    """Return a file that was read as a model that can be run; raises as `open_onnx` does."""
+    if not file.inputs:
+        raise FileError(
+            f"Cannot run {file.path}", expected="a model with inputs", got="none", fix="Pass another file"
         )
-    return name, tuple(int(part) for part in parts)
+    for what, specs in (("input", file.inputs), ("output", file.outputs)):
+        for spec in specs:
+            _check_numbers(file.path, spec, what)
+    inputs = batch_and_sizes(file.path, file.inputs, shapes)
+    own = {spec.name: check_values(spec, values[spec.name]) for spec in inputs if spec.name in values}
+    return replace(file, inputs=inputs, input_values=own)
 
 
-def open_onnx(path: Path, shapes: Shapes) -> ModelFile:
-    """Return an ONNX file as a model, every dimension but the batch fixed.
+def _check_numbers(path: Path, spec: TensorSpec, what: str) -> None:
+    if not is_number_type(spec.dtype):
+        raise FileError(
+            f"Cannot run {path}",
+            expected=f"{what} {spec.name!r} to be a tensor of numbers that numpy has",
+            got=spec.dtype,
+            fix="Export it with tensors of numbers in and out",
+        )
 
-    Raises:
-        AbsentError, FileError: as `read_onnx`.
-        UsageError: a dynamic dimension without a size, or a shape that does not fit.
-    """
-    file = read_onnx(path)
-    return replace(file, inputs=tuple(_with_sizes(path, spec, shapes.get(spec.name)) for spec in file.inputs))
 
-
-def read_onnx(path: Path) -> ModelFile:
-    """Return an ONNX file with its inputs and outputs as declared.
+def read_graph(path: Path) -> "tuple[onnx.ModelProto, ModelFile, tuple[Path, ...]]":
+    """Return the checked graph of an ONNX file, the file with inputs and outputs as declared, and its external files.
 
     Raises:
         AbsentError: no such file.
@@ -54,28 +75,24 @@ def read_onnx(path: Path) -> ModelFile:
     """
     model, parts = load_graph(path)
     initialized = {tensor.name for tensor in model.graph.initializer}
-    inputs = tuple(_spec(path, value) for value in model.graph.input if value.name not in initialized)
-    if not inputs:
-        raise FileError(
-            f"Cannot run {path}", expected="a model with inputs", got="none", fix="Pass another file"
-        )
-    return ModelFile(
+    file = ModelFile(
         name=path.stem,
-        variant="fp32",
+        variant=REFERENCE_VARIANT,
         path=path,
         sha256=_hash(path, parts),
         size_bytes=sum(part.stat().st_size for part in (path, *parts)),
-        inputs=inputs,
+        inputs=tuple(_spec(path, value) for value in model.graph.input if value.name not in initialized),
         outputs=tuple(_spec(path, value) for value in model.graph.output),
         manifest=None,
     )
+    return model, file, parts
 
 
 def load_graph(path: Path) -> "tuple[onnx.ModelProto, tuple[Path, ...]]":
     """Return the checked graph of a file without its external data, and the files that hold those.
 
     Raises:
-        AbsentError, FileError: as `read_onnx`.
+        AbsentError, FileError: as `read_graph`.
     """
     import onnx  # noqa: PLC0415 - only needed for files without a manifest
     from google.protobuf.message import DecodeError  # noqa: PLC0415 - the same
@@ -141,46 +158,57 @@ def _external_files(path: Path, model: "onnx.ModelProto") -> tuple[Path, ...]:
 
 
 def _spec(path: Path, value: "onnx.ValueInfoProto") -> TensorSpec:
+    """Return an input or output as declared; one that is no tensor says so in the place of its type."""
+    name = _text(path, value.name)
+    if not value.type.HasField("tensor_type"):
+        return TensorSpec(name, _type_name(value.type), ())
+    dims = tuple(
+        dim.dim_value if dim.dim_value > 0 else _symbol(name, index, _text(path, dim.dim_param))
+        for index, dim in enumerate(value.type.tensor_type.shape.dim)
+    )
+    return TensorSpec(name, _element_type(value.type.tensor_type.elem_type), dims)
+
+
+def _text(path: Path, name: str | bytes) -> str:
+    """Return a name; protobuf passes one that is no UTF-8 on as bytes."""
+    if isinstance(name, bytes):
+        raise FileError(
+            f"Cannot open {path}",
+            expected="a whole ONNX file",
+            got=f"the name {name!r}, which is no UTF-8",
+            fix="Export it again",
+        )
+    return name
+
+
+def _symbol(name: str, index: int, written: str) -> str:
+    """Return the name of a symbolic dimension; one without has a name that no other has."""
+    return f"{name}.{index}" if written in _NO_NAMES else written
+
+
+def _type_name(kind: "onnx.TypeProto") -> str:
+    """Return a type as ONNX writes it, such as ``sequence(map(int64, float32))``."""
+    match kind.WhichOneof("value"):
+        case "tensor_type":
+            return _element_type(kind.tensor_type.elem_type)
+        case "sequence_type":
+            return f"sequence({_type_name(kind.sequence_type.elem_type)})"
+        case "optional_type":
+            return f"optional({_type_name(kind.optional_type.elem_type)})"
+        case "map_type":
+            key = _element_type(kind.map_type.key_type)
+            return f"map({key}, {_type_name(kind.map_type.value_type)})"
+        case other:
+            return str(other).removesuffix("_type")
+
+
+def _element_type(number: int) -> str:
+    """Return numpy's name of an element type, or ONNX's for those that numpy lacks."""
     import onnx  # noqa: PLC0415 - only needed for files without a manifest
 
-    if not value.type.HasField("tensor_type"):
-        kind = value.type.WhichOneof("value").removesuffix("_type")
-        raise FileError(
-            f"Cannot run {path}",
-            expected=f"{value.name!r} to be a tensor",
-            got=f"a {kind}",
-            fix="Pass a model of tensors",
-        )
-    tensor = value.type.tensor_type
-    dims = tuple(
-        dim.dim_value if dim.dim_value > 0 else dim.dim_param or f"{value.name}.{index}"
-        for index, dim in enumerate(tensor.shape.dim)
-    )
-    return TensorSpec(value.name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, dims)
-
-
-def _with_sizes(path: Path, spec: TensorSpec, sizes: tuple[int, ...] | None) -> TensorSpec:
-    """Return the input with every dimension but the batch fixed."""
-    declared = ", ".join(str(size) for size in spec.shape)
-    own = spec.shape[1:]
-    if sizes is None:
-        if all(isinstance(size, int) for size in own):
-            return spec
-        sizes_text = "x".join(str(size) if isinstance(size, int) else "N" for size in own)
-        raise UsageError(
-            f"Cannot run {path}",
-            expected=f"sizes for the dynamic dimensions of input {spec.name!r} ({declared})",
-            got="none",
-            fix=f"Pass --shape {spec.name}={sizes_text} with numbers for N",
-        )
-    fits = len(sizes) == len(own) and all(
-        isinstance(want, str) or want == size for want, size in zip(own, sizes, strict=True)
-    )
-    if not fits:
-        raise UsageError(
-            f"Wrong --shape for {path}",
-            expected=f"{len(own)} sizes that fit input {spec.name!r} ({declared}) without its batch",
-            got="x".join(map(str, sizes)),
-            fix="Give one size for each dimension after the first",
-        )
-    return replace(spec, shape=(*spec.shape[:1], *sizes))
+    if number == onnx.TensorProto.STRING:
+        return "string"
+    try:
+        return str(onnx.helper.tensor_dtype_to_np_dtype(number).name)
+    except KeyError:
+        return f"type {number}"

@@ -19,9 +19,9 @@ MIN_VARIATION_RATIO = 0.05
 class ParityResult:
     """How far outputs are from the reference."""
 
-    status: Literal["passed", "failed"]
+    status: Literal["passed", "failed", "unavailable"]
     reason: str
-    """why it failed; empty when it passed"""
+    """why not; empty when it passed"""
     max_error_ratio: float | None
     """largest absolute difference as a share of the reference's range; None when there is no such number"""
     tolerance_ratio: float

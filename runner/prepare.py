@@ -1,22 +1,19 @@
-"""Opens one model under every contender, runs every shape once, ascending, warms it up, and checks the outputs."""
+"""Opens one model under every contender, runs every shape once, ascending, and warms it up."""
 
-from pathlib import Path
-
-from runner.bench import Bench, Roster, shape_of
-from runner.contender import Contender
+from runner.bench import Bench, Bound, Roster, bound_of
 from runner.errors import JoulebatchError
+from runner.inputs import bytes_of
 from runner.load.warmup import FRESH_INFERENCES, STRETCH_S
 from runner.machine.memory import available_bytes
 from runner.plan import WINDOW_S, fewest_inferences, period_s, predict_load_s, smallest_run_s, visit_s
 from runner.report.lines import SessionLine
-from runner.report.schema import UNTRUSTED_PLACEMENTS, Cell, Parity, SessionEntry
+from runner.report.schema import UNTRUSTED_PLACEMENTS, Cell, SessionEntry
 from runner.resume import check_session
 from runner.stats.stability import STRETCHES
 from runner.units import BYTES_PER_MB
-from runner.variants import CLOSENESS
 from runner.workers.crew import BackendLostError
 from runner.workers.parent import CellFailedError, WorkerLostError
-from runner.workers.protocol import Check, Opened, Prepare, Prepared
+from runner.workers.protocol import Opened, Prepare, Prepared
 
 _WARM_UP_PART = 0.1
 """of a model's time, for warming up all its shapes"""
@@ -68,9 +65,9 @@ def _facts(opened: Opened | JoulebatchError, bench: Bench) -> dict[str, object]:
 
 def prepare_cells(roster: Roster) -> None:
     """Bind, run and warm up every shape, ascending, as far as the budget allows; back to back before paced."""
-    prepared: dict[tuple[Contender, tuple[int, ...], str], Prepared] = {}
+    prepared: dict[Bound, Prepared] = {}
     for cell in roster.plan.cells:
-        shape = shape_of(cell)
+        shape = bound_of(cell)
         if cell.key not in roster.live or _does_not_fit(roster, cell):
             continue
         if shape not in prepared and (_lacks_a_size(roster, cell) or _needs_too_much_memory(roster, cell)):
@@ -79,37 +76,6 @@ def prepare_cells(roster: Roster) -> None:
             prepared[shape] = done
         if shape in prepared:
             _admit(roster, cell, prepared[shape])
-
-
-def check_parity(roster: Roster) -> None:
-    """Compare every contender's outputs with the reference; after the first runs, which it would otherwise warm."""
-    path = roster.plan.file.reference_path
-    unavailable = Parity(status="unavailable", reason="no reference outputs: not exported by joulebatch")
-    for contender in dict.fromkeys(cell.contender for cell in roster.ready.values()):
-        if roster.sessions[contender].parity:  # checked in an earlier stretch of this run
-            continue
-        parity = unavailable if path is None else _compare(roster, contender, _check(path, contender.variant))
-        entry = roster.sessions[contender].model_copy(update={"parity": parity})
-        roster.bench.journal.write(SessionLine(entry=entry))
-
-
-def _check(reference: Path, variant: str) -> Check:
-    """Return how near the outputs must come: as the backend's own reach, or as a variant's where that is farther."""
-    closeness = CLOSENESS.get(variant)
-    if closeness is None:
-        return Check(str(reference))
-    return Check(str(reference), closeness.tolerance_ratio, closeness.least_agreement_ratio)
-
-
-def _compare(roster: Roster, contender: Contender, request: Check) -> Parity:
-    """Return the contender's parity; one that cannot run the reference has none to show, and is not ranked."""
-    roster.bench.progress.say(f"checking the outputs of {contender}")
-    try:
-        return Parity(**roster.crew.check(contender, request).parity)
-    except (CellFailedError, WorkerLostError, BackendLostError) as error:
-        return Parity(
-            status="failed", reason=f"the reference could not be run: {str(error).removesuffix('.')}"
-        )
 
 
 def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
@@ -123,8 +89,8 @@ def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
     try:
         done = roster.crew.prepare(cell.contender, request, _predict_s(roster, cell))
     except (CellFailedError, WorkerLostError, BackendLostError) as error:
-        shape = shape_of(cell)
-        roster.fail([each for each in roster.live.values() if shape_of(each) == shape], error)
+        shape = bound_of(cell)
+        roster.fail([each for each in roster.live.values() if bound_of(each) == shape], error)
         return None
     roster.fresh_s += done.first_inference_s + FRESH_INFERENCES * done.inference_s
     if done.peak_memory_bytes and not cell.load.mixed:  # a mixed load binds nothing of its own
@@ -142,7 +108,7 @@ def _warm_up_cap_s(roster: Roster) -> float:
 
     On a machine that is never steady every warm-up lasts to its cap, which would leave a minute half used.
     """
-    rule, shapes = roster.bench.profile.warm_up, len({shape_of(cell) for cell in roster.plan.cells})
+    rule, shapes = roster.bench.profile.warm_up, len({bound_of(cell) for cell in roster.plan.cells})
     part_s = _WARM_UP_PART * roster.bench.budget.for_more_s / shapes
     return min(rule.cap_s, max(STRETCHES * STRETCH_S, part_s))
 
@@ -161,7 +127,7 @@ def _admit(roster: Roster, cell: Cell, prepared: Prepared) -> None:
         roster.close(cell, "overloaded", reason)
         return
     # The first run of a shape belongs to the cell that made it: its load back to back where there is one.
-    first_of_shape = shape_of(cell) not in map(shape_of, roster.ready.values())
+    first_of_shape = bound_of(cell) not in map(shape_of, roster.ready.values())
     roster.ready[cell.key] = cell.model_copy(
         update={
             "first_inference_s": prepared.first_inference_s if first_of_shape else None,
@@ -219,14 +185,17 @@ def _needs_too_much_memory(roster: Roster, cell: Cell) -> bool:
     """Skip a cell that would wake the kernel's out-of-memory killer, which may not stop at our worker."""
     if roster.so_far.was_visited(cell) or cell.load.mixed:
         return False
-    need_bytes = roster.memory.need_bytes(cell.contender, cell.load.batch_size)
-    left_bytes = available_bytes()
-    if need_bytes is None or need_bytes <= left_bytes:
+    size, left_bytes = cell.load.batch_size, available_bytes()
+    input_bytes = sum(bytes_of(spec, size) for spec in roster.plan.file.inputs)
+    need_bytes = roster.memory.need_bytes(cell.contender, size) or 0
+    if max(need_bytes, input_bytes) <= left_bytes:
         return False
-    need, left = f"{need_bytes / BYTES_PER_MB:.0f} MB", f"{left_bytes / BYTES_PER_MB:.0f} MB"
-    reason = (
-        f"memory: batch {cell.load.batch_size} may need {need} more than smaller ones, {left} are available"
+    need_bytes, what = max(
+        (need_bytes, f"batch {size} may need {{}} more than smaller ones"),
+        (input_bytes, f"the inputs of batch {size} alone take {{}}"),
     )
+    need, left = f"{need_bytes / BYTES_PER_MB:.0f} MB", f"{left_bytes / BYTES_PER_MB:.0f} MB"
+    reason = f"memory: {what.format(need)}, {left} are available"
     roster.close(cell, "skipped", reason, predicted_memory_bytes=need_bytes)
     return True
 

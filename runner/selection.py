@@ -10,12 +10,13 @@ from runner.backends.registry import backend_names, find_backend
 from runner.backends.spec import BackendSpec, parse_specs
 from runner.config import RunConfig
 from runner.errors import AbsentError, UsageError, nearest
+from runner.inputs import Samples, parse_values
 from runner.load.image_files import check_images, find_images, hash_images
 from runner.load.images import target_of
 from runner.meters.estimate import parse_cpu_watts
 from runner.meters.recorder import MeterSet
 from runner.meters.registry import CHOICES, open_meters
-from runner.modelfile import STUDY_MODELS, ModelFile, open_model
+from runner.modelfile import STUDY_MODELS, ModelFile, hash_file, open_model
 from runner.onnxfile import open_onnx
 from runner.plan import ModelPlan, make_plan
 from runner.queue.config import QueueConfig
@@ -38,8 +39,8 @@ class Selection:
     plan: tuple[ModelPlan, ...]
     images: tuple[Path, ...] = ()
     """that a queue decodes, each of them whole"""
-    queue_files: Mapping[str, str] = field(default_factory=dict)
-    """sha256 of what a queue reads beside the model, by what the command line calls it"""
+    files_read: Mapping[str, str] = field(default_factory=dict)
+    """sha256 of what is read beside the models, by what the command line calls it"""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -73,11 +74,20 @@ def select(config: RunConfig) -> Selection:
         baseline_of(config, specs),
         make_plan(config, files, specs),
         images,
-        dict(_hash_queue_files(config.queue, images)) if config.queue else {},
+        dict((*_hash_input_files(config), *_hash_queue_files(config.queue, images))),
     )
 
 
-def _hash_queue_files(queue: QueueConfig, images: Sequence[Path]) -> Iterator[tuple[str, str]]:
+def _hash_input_files(config: RunConfig) -> Iterator[tuple[str, str]]:
+    for name, text in config.input_values.items():
+        match parse_values(text):
+            case Samples(path):
+                yield f"input {name}={text}", hash_file(path)
+
+
+def _hash_queue_files(queue: QueueConfig | None, images: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    if queue is None:
+        return
     arrivals = parse_arrivals(queue.arrivals)
     if isinstance(arrivals, Trace):
         yield f"arrivals {arrivals.spec}", arrivals.sha256
@@ -208,7 +218,7 @@ def select_models(config: RunConfig) -> tuple[ModelFile, ...]:
     names = config.models or (() if config.onnx_files else STUDY_MODELS)
     models = (
         *(tuple(open_model(config.models_dir, name, each) for each in config.variants) for name in names),
-        *((open_onnx(path, config.shapes),) for path in config.onnx_files),
+        *((open_onnx(path, config.shapes, config.input_values),) for path in config.onnx_files),
     )
     given = [own[0].name for own in models]
     for name in given:
@@ -218,9 +228,12 @@ def select_models(config: RunConfig) -> tuple[ModelFile, ...]:
             )
     files = tuple(file for own in models for file in own)
     inputs = {spec.name for file in files if file.manifest is None for spec in file.inputs}
-    for name in config.shapes:
-        if name not in inputs:
-            raise UsageError(f"Unknown input {name!r} in --shape", fix=nearest(name, tuple(sorted(inputs))))
+    for option, names in (("--shape", tuple(config.shapes)), ("--input", tuple(config.input_values))):
+        for name in names:
+            if name not in inputs:
+                raise UsageError(
+                    f"Unknown input {name!r} in {option}", fix=nearest(name, tuple(sorted(inputs)))
+                )
     return files
 
 

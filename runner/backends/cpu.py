@@ -32,13 +32,14 @@ class CpuBackend:
 
     def open(self, request: OpenRequest) -> Session:
         """Return the session."""
-        from runner.backends.instances import SplitSession  # noqa: PLC0415 - only a worker opens
+        from runner.backends.batch import BatchAxes  # noqa: PLC0415 - only a worker opens
+        from runner.backends.instances import SplitSession  # noqa: PLC0415 - the same
         from runner.backends.onnxruntime_session import ProviderUse, open_session  # noqa: PLC0415 - the same
 
         restrict_cores(request.options["affinity"])
         use = ProviderUse(CPU_PROVIDER, host_memory=True)
         sessions = tuple(open_session(request, use) for _ in range(int(request.options["instances"])))
-        return SplitSession(sessions) if len(sessions) > 1 else sessions[0]
+        return SplitSession(sessions, BatchAxes.of(request.shapes)) if len(sessions) > 1 else sessions[0]
 
 
 BACKEND = CpuBackend()

@@ -4,7 +4,7 @@ Everything here needs only the standard library and numpy, because it also runs 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -85,7 +85,8 @@ class Session(Protocol):
         """Return the call that runs this batch.
 
         Args:
-            feeds: contiguous arrays by input name, batch first; with ``io="host"`` every run reads them anew.
+            feeds: contiguous arrays by input name, the batch where the model has it; with ``io="host"`` every run reads
+                them anew.
             io: whether copies between host and device belong to the call.
         """
 
@@ -98,6 +99,8 @@ class OpenRequest:
     manifest_path: Path | None
     options: Mapping[str, str]
     """every option of the backend with its value in force, and those that are passed on"""
+    shapes: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict)
+    """of the inputs by name, the batch as a text; of an input that is not here, the batch is in front"""
 
 
 class Backend(Protocol):

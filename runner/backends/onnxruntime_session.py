@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from runner.backends.batch import BatchAxes
 from runner.backends.cuda_graphs import FIRST_GRAPH_ID, GraphedBatch
 from runner.backends.interface import Array, Arrays, Call, Io, OpenRequest, Placement, Session
 from runner.backends.placement import CPU_PROVIDER, placement_of
@@ -20,6 +21,8 @@ from runner.errors import AbsentError
 
 _NO_CAPTURE = "graph capture"
 """what ONNX Runtime's message says when a session cannot be captured"""
+_NO_NAMES = (None, "?")
+"""Paddle2ONNX writes ? for every dimension that it does not name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,11 @@ def open_session(request: OpenRequest, use: ProviderUse) -> Session:
     """Return the session that a backend stands for: one, or with ``static=on`` one for each batch size."""
     if request.options.get("static", "off") == "off":
         return OnnxRuntimeSession(request, use)
-    names = _batch_dimensions(request)
-    return StaticSession(lambda size: OnnxRuntimeSession(request, use, dict.fromkeys(names, size)))
+    sizes, batches = _symbolic_dimensions(request)
+    return StaticSession(
+        lambda size: OnnxRuntimeSession(request, use, {**sizes, **dict.fromkeys(batches, size)}),
+        BatchAxes.of(request.shapes),
+    )
 
 
 class OnnxRuntimeSession:
@@ -188,25 +194,36 @@ def _create_with(
     return ort.InferenceSession(str(request.model_path), settings, enable_fallback=0, **chosen)
 
 
-def _batch_dimensions(request: OpenRequest) -> set[str]:
-    """Return the names of the symbolic first dimensions of a model's inputs.
+def _symbolic_dimensions(request: OpenRequest) -> tuple[dict[str, int], set[str]]:
+    """Return the sizes of a model's symbolic dimensions by name, and the names of those that are the batch.
 
     Raises:
-        AbsentError: one has no name, so that nothing can fix it.
+        AbsentError: a batch has no name, so that nothing can fix it.
     """
     import onnxruntime as ort  # noqa: PLC0415 - only a worker imports it
 
     settings = session_options(ort, {**request.options, "opt": "off"})
     session = ort.InferenceSession(str(request.model_path), settings, providers=[CPU_PROVIDER])
-    firsts = {feed.shape[0] for feed in session.get_inputs() if feed.shape}
-    if None in firsts:
+    sizes: dict[str, int] = {}
+    batches: set[str | None] = set()
+    for feed in session.get_inputs():
+        asked = request.shapes.get(feed.name, tuple(feed.shape[:1]))
+        for declared, size in zip(feed.shape, asked, strict=False):
+            if isinstance(size, str) or size is None:
+                batches.add(declared)
+            elif isinstance(declared, str):
+                sizes[declared] = size
+    names = {name for name in batches if name not in _NO_NAMES}
+    if names != batches:
         raise AbsentError(
             f"Cannot fix the batch size of {request.model_path.name}",
-            expected="a first dimension with a name",
+            expected="a batch dimension with a name",
             got="one without",
             fix="Drop static=on, or name it when the model is exported",
         )
-    return {name for name in firsts if isinstance(name, str)}
+    return {name: size for name, size in sizes.items() if name not in _NO_NAMES}, {
+        str(name) for name in names
+    }
 
 
 def _assigned(session: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - onnxruntime ships no types

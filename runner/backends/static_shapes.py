@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from runner.backends.batch import BatchAxes
 from runner.backends.interface import Arrays, Call, Io, Placement, Session
 
 
@@ -10,10 +11,11 @@ class StaticSession:
 
     Args:
         open_for: opens the model for one batch size.
+        axes: where the batch is in each input.
     """
 
-    def __init__(self, open_for: Callable[[int], Session]) -> None:
-        self._open_for = open_for
+    def __init__(self, open_for: Callable[[int], Session], axes: BatchAxes) -> None:
+        self._open_for, self._axes = open_for, axes
         self._sessions: dict[int, Session] = {1: open_for(1)}
 
     @property
@@ -28,7 +30,7 @@ class StaticSession:
 
     def bind(self, feeds: Arrays, io: Io) -> Call:
         """Return the call that runs this batch in the session of its size."""
-        size = len(next(iter(feeds.values())))
+        size = self._axes.size(feeds)
         if size not in self._sessions:
             self._sessions[size] = self._open_for(size)
         return self._sessions[size].bind(feeds, io)

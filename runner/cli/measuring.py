@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from runner.cli.options import ALLOW_UNVERIFIED, DETAILS, FOLDER, MODELS_DIR, REPORTS_DIR, format_option
+from runner.cli.options import (
+    ALLOW_UNVERIFIED,
+    DETAILS,
+    FOLDER,
+    INPUT,
+    INTERPRETER,
+    MODELS_DIR,
+    REPORTS_DIR,
+    SHAPE,
+    format_option,
+)
 from runner.cli.settings import CONFIG
 from runner.errors import SIGNALLED, AbsentError
 from runner.variants import REFERENCE_VARIANT, VARIANTS
@@ -52,14 +62,8 @@ _WHAT = (
         show_default="none",
         help="Any ONNX file; repeatable.",
     ),
-    click.option(
-        "--shape",
-        "shapes",
-        multiple=True,
-        metavar="INPUT=3x640x640",
-        show_default="none",
-        help="Sizes, without the batch, for other dynamic dimensions of an --onnx file; repeatable.",
-    ),
+    SHAPE,
+    INPUT,
     click.option(
         "--backend",
         "backends",
@@ -68,14 +72,7 @@ _WHAT = (
         show_default="cpu, torch where installed, cuda where a GPU is",
         help="[LABEL=]NAME[@INTERPRETER][:key=value,...], see below; repeatable.",
     ),
-    click.option(
-        "--interpreter",
-        "interpreters",
-        multiple=True,
-        metavar="NAME=PATH",
-        show_default="none",
-        help="Another Python, or its virtual environment, that runs the backends written as cpu@NAME; repeatable.",
-    ),
+    INTERPRETER,
     click.option(
         "--baseline", metavar="LABEL", show_default="the first", help="The backend that ratios refer to."
     ),

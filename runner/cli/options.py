@@ -31,6 +31,32 @@ ALLOW_UNVERIFIED = click.option(
     show_default="off",
     help="Let variants win whose quality nobody can know, as with random weights; one that lost it never does.",
 )
+SHAPE = click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    metavar="INPUT=3x640x640",
+    show_default="none",
+    help="Sizes of an --onnx file's dynamic dimensions, without the batch; or of all dimensions, with B where "
+    "the batch goes, as state=2xBx128; repeatable.",
+)
+INPUT = click.option(
+    "--input",
+    "input_values",
+    multiple=True,
+    metavar="INPUT=VALUE",
+    show_default="random, seeded",
+    help="What an input of an --onnx file holds: a number (sr=16000), LOW:HIGH, HIGH excluded (ids=0:30522), or "
+    "samples from a file of numpy (images=FILE.npy); repeatable.",
+)
+INTERPRETER = click.option(
+    "--interpreter",
+    "interpreters",
+    multiple=True,
+    metavar="NAME=PATH",
+    show_default="none",
+    help="Another Python, or its virtual environment, that runs the backends written as cpu@NAME; repeatable.",
+)
 DETAILS = click.option(
     "--details", is_flag=True, show_default="off", help="Show everything, settings and intervals included."
 )

@@ -3,10 +3,13 @@
 from collections import OrderedDict
 from collections.abc import Callable
 
+from runner.backends.batch import BatchAxes
 from runner.backends.interface import Arrays, Call, Session
 
 KEPT_CALLS = 32
 """Ours: sizes that stay bound. A queue in equilibrium forms few; each may hold its outputs, which can be large."""
+
+_IN_FRONT = BatchAxes()
 
 
 class BatchServer:
@@ -14,12 +17,18 @@ class BatchServer:
 
     Args:
         session: of any backend; with ``io="host"`` it reads its inputs anew in every run.
-        feeds: contiguous arrays by input name, batch first, of the largest batch.
+        feeds: contiguous arrays by input name, of the largest batch.
+        axes: where the batch is in each of them.
     """
 
-    def __init__(self, session: Session, feeds: Arrays) -> None:
-        self._session, self.feeds = session, feeds
+    def __init__(self, session: Session, feeds: Arrays, axes: BatchAxes = _IN_FRONT) -> None:
+        self._session, self.feeds, self._axes = session, feeds, axes
         self._calls: OrderedDict[int, Call] = OrderedDict()
+
+    @property
+    def size(self) -> int:
+        """The largest batch."""
+        return self._axes.size(self.feeds)
 
     def call(self, count: int) -> Callable[[], object]:
         """Return what runs a batch of so many."""
@@ -27,7 +36,7 @@ class BatchServer:
         if call is None:
             if len(self._calls) == KEPT_CALLS:
                 self._calls.popitem(last=False)
-            first = {name: array[:count] for name, array in self.feeds.items()}
+            first = self._axes.part(self.feeds, 0, count)
             call = self._calls[count] = self._session.bind(first, "host")
         self._calls.move_to_end(count)
         return call.run

@@ -104,6 +104,7 @@ def _session(session: SessionEntry | None) -> dict[str, object]:
     return {
         "placement": session.placement if session else None,
         "parity_status": parity.status if parity else None,
+        "parity_reference": parity.reference if parity else None,
         "parity_max_error_ratio": parity.max_error_ratio if parity else None,
     }
 

@@ -138,6 +138,14 @@ def scientific(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.1e}"
 
 
+def amount(value: float) -> str:
+    """Return how many of something there are, as 17.6 G (1e9), 576 M (1e6) or 12.3 k."""
+    for base, prefix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= base:
+            return f"{digits(value / base)}{prefix}"
+    return f"{value:.0f}"
+
+
 def size(size_bytes: int) -> str:
     """Return a size in decimal megabytes or gigabytes, as files and memory are sold."""
     return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{digits(size_bytes / 1e6)} MB"  # noqa: PLR2004 - giga

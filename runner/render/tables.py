@@ -1,6 +1,6 @@
 """The main table of each model: a row per cell, failed ones included, and what its marks mean."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from runner.render import numbers
 from runner.render.files import NEVER_WINS, quality_text, size_lines, title_of
@@ -88,6 +88,7 @@ class _ModelTable:
         table = table.pick([i for i, column in enumerate(columns) if column.header not in plain])
         notes = (
             *self._footnotes.lines(),
+            *self._parity_notes(),
             *self._energy_notes(),
             *unread_lines(self._report, self._cells),
             *self._legend(),
@@ -106,6 +107,15 @@ class _ModelTable:
     @property
     def _has_device(self) -> bool:
         return any(cell.io == "device" for cell in self._cells)
+
+    def _parity_notes(self) -> Iterator[str]:
+        parities = (session.parity for session in self._sessions.values() if session.parity)
+        sources = dict.fromkeys(parity.reference for parity in parities if parity.reference)
+        if sources:
+            yield (
+                f"parity: against the {' and '.join(sources)}, for the file has no reference of its own; "
+                "it says that backends agree, not that they are right"
+            )
 
     def _row(self, cell: Cell) -> tuple[str, ...]:
         figures = self._figures(cell)

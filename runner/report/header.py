@@ -9,7 +9,6 @@ from runner.config import RunConfig
 from runner.meters.nvml import gpus
 from runner.meters.recorder import MeterSet
 from runner.modelfile import Manifest, ModelFile
-from runner.onnxfile import load_graph, opset_version
 from runner.report.environment import read_environment
 from runner.report.lines import HeaderLine
 from runner.report.schema import BackendEntry, Gpu, MeterEntry, ModelEntry, Parity, Provenance, Quality
@@ -52,7 +51,7 @@ def make_header(config: RunConfig, selection: Selection, meters: MeterSet, start
             baseline=selection.baseline,
             allow_unverified=config.allow_unverified,
             config=config.model_dump(mode="json"),
-            files=dict(selection.queue_files),
+            files=dict(selection.files_read),
         ),
         environment=read_environment(found),
         meters=tuple(MeterEntry(**asdict(entry)) for entry in meters.entries),
@@ -82,22 +81,22 @@ def own_version() -> str:
 
 
 def _model_entry(file: ModelFile) -> ModelEntry:
-    manifest = file.manifest
+    manifest, known = file.manifest, file.manifest or file.counts
     return ModelEntry(
         name=file.name,
         variant=file.variant,
         file=file.path.name,
         sha256=file.sha256,
         size_bytes=file.size_bytes,
-        opset=manifest.opset if manifest else opset_version(load_graph(file.path)[0]),
+        opset=known.opset if known else None,
         fixed_batch=file.fixed_batch,
         weights=manifest.weights.source if manifest else "as in the file",
         weights_kind=manifest.weights.kind if manifest else "unknown",
         year=manifest.year if manifest else None,
         paper=manifest.paper if manifest else None,
         published_accuracy=dict(manifest.published_accuracy) if manifest else {},
-        parameter_count=manifest.parameter_count if manifest else None,
-        multiply_adds=manifest.multiply_adds if manifest else None,
+        parameter_count=known.parameter_count if known else None,
+        multiply_adds=file.multiply_adds,
         quality=quality_of(file),
         parity=_parity(manifest) if manifest else None,
     )

@@ -75,6 +75,8 @@ class Parity(Record):
 
     status: Literal["passed", "failed", "unavailable"]
     reason: str = ""
+    reference: str = ""
+    """whose outputs they are, where no exporter left any: "outputs of cpu" says that backends agree, and no more"""
     max_error_ratio: float | None = None
     """largest absolute difference as a share of the reference's range"""
     tolerance_ratio: float | None = None

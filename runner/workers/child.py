@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from runner.backends.batch import BatchAxes
 from runner.backends.interface import Arrays, Call, Io, OpenRequest, Session
 from runner.backends.registry import find_backend
 from runner.inputs import make_inputs
@@ -28,6 +29,7 @@ from runner.load.timed import Timed
 from runner.load.warmup import WarmUpRule, warm_up, warm_visit
 from runner.modelfile import TensorSpec
 from runner.parity import compare, read_reference
+from runner.parity_runs import compare_runs, read_runs, write_runs
 from runner.policies.registry import parse_policy
 from runner.workers.lineage import leave_with_parent, wake_on_time
 from runner.workers.protocol import (
@@ -42,6 +44,8 @@ from runner.workers.protocol import (
     Opened,
     Prepare,
     Prepared,
+    Record,
+    Recorded,
     Reply,
     Request,
     Serve,
@@ -77,6 +81,8 @@ class Worker:
                 return self._answer_open(request)
             case Prepare():
                 return self._answer_prepare(request)
+            case Record():
+                return self._answer_record(request)
             case Check():
                 return self._answer_check(request)
             case Measure():
@@ -92,6 +98,7 @@ class Worker:
                 Path(request.model_path),
                 Path(request.manifest_path) if request.manifest_path else None,
                 request.options,
+                {each["name"]: tuple(each["shape"]) for each in request.inputs},
             )
         )
         open_s = perf_counter() - started_s
@@ -118,16 +125,32 @@ class Worker:
         done = warm_up(run, rule)
         return Prepared(first_s, done.inferences, done.inference_s, done.capped, peak_memory_bytes())
 
+    def _answer_record(self, request: Record) -> Recorded:
+        runs = []
+        for number in range(request.run_count):
+            inputs = self._inputs(request.batch_size, number)
+            runs.append((inputs, self._outputs(inputs)))
+        write_runs(Path(request.reference_path), runs)
+        return Recorded(len(runs))
+
     def _answer_check(self, request: Check) -> Checked:
-        assert self._session is not None
         assert self._open is not None
         own_ratio = find_backend(self._open.backend).parity_tolerance_ratio(self._open.options)
         tolerance_ratio = max(own_ratio, request.tolerance_ratio)
-        inputs, expected = read_reference(Path(request.reference_path))
+        path = Path(request.reference_path)
+        if request.recorded:
+            runs = read_runs(path)
+            outputs = [self._outputs(inputs) for inputs, _ in runs]
+            return Checked(asdict(compare_runs([expected for _, expected in runs], outputs, tolerance_ratio)))
+        inputs, expected = read_reference(path)
+        least_ratio = request.least_agreement_ratio
+        return Checked(asdict(compare(expected, self._outputs(inputs), tolerance_ratio, least_ratio)))
+
+    def _outputs(self, inputs: Arrays) -> Arrays:
+        assert self._session is not None
         call = self._session.bind(inputs, "host")
         call.run()
-        least_ratio = request.least_agreement_ratio
-        return Checked(asdict(compare(expected, call.outputs(), tolerance_ratio, least_ratio)))
+        return call.outputs()
 
     def _answer_measure(self, request: Measure) -> Measurement:
         run = in_turn([self._calls[size, request.io].run for size in _sizes(request)])
@@ -173,13 +196,15 @@ class Worker:
     def _batch_server(self, largest: int) -> BatchServer:
         """Return the server of the present session; bindings of earlier windows stay."""
         assert self._session is not None
-        if self._server is None or len(next(iter(self._server.feeds.values()))) < largest:
-            self._server = BatchServer(self._session, self._inputs(largest))
+        if self._server is None or self._server.size < largest:
+            axes = BatchAxes.of({spec.name: spec.shape for spec in self._specs()})
+            self._server = BatchServer(self._session, self._inputs(largest), axes)
         return self._server
 
-    def _inputs(self, batch_size: int) -> Arrays:
+    def _inputs(self, batch_size: int, number: int = 0) -> Arrays:
         assert self._open is not None
-        return make_inputs(self._specs(), batch_size, seed=self._open.seed + batch_size)
+        seed = self._open.seed + batch_size + number
+        return make_inputs(self._specs(), batch_size, seed, self._open.input_values)
 
     def _specs(self) -> tuple[TensorSpec, ...]:
         assert self._open is not None

@@ -24,6 +24,8 @@ from runner.workers.protocol import (
     Opened,
     Prepare,
     Prepared,
+    Record,
+    Recorded,
     Serve,
     Served,
 )
@@ -109,6 +111,16 @@ class Crew:
         again = dataclasses.replace(request, warm_up_inferences=FRESH_INFERENCES, warm_up_steady=False)
         self._prepared[contender][_shape_of(request)] = (again, predicted_s)
         return prepared
+
+    def record(self, contender: Contender, request: Record, predicted_s: float) -> Recorded:
+        """Keep what a contender computes as a reference, by a process of its own: its worker is then a fresh one.
+
+        Raises:
+            CellFailedError, WorkerLostError: it cannot.
+        """
+        with Worker(self._terms.interruption, self._specs[contender.backend].python) as worker:
+            worker.open(self._open_request(contender), self._within_budget_s(_OPEN_LIMIT_S))
+            return worker.record(request, self._limit_s(request.run_count * predicted_s))
 
     def check(self, contender: Contender, request: Check) -> Checked:
         """Compare a contender's outputs with the reference; raises as `prepare` does."""
@@ -246,6 +258,7 @@ class Crew:
             options=spec.options,
             inputs=tuple(asdict(each) for each in file.inputs),
             seed=self._terms.seed,
+            input_values=file.input_values,
         )
 
     def __enter__(self) -> Self:

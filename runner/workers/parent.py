@@ -31,6 +31,8 @@ from runner.workers.protocol import (
     Opened,
     Prepare,
     Prepared,
+    Record,
+    Recorded,
     Reply,
     Request,
     Serve,
@@ -155,6 +157,10 @@ class Worker:
     def serve(self, request: Serve, limit_s: float) -> Served:
         """Replay one trace of arrivals."""
         return self._ask("serve", request, limit_s, Served)
+
+    def record(self, request: Record, limit_s: float) -> Recorded:
+        """Keep inputs and outputs in a file."""
+        return self._ask("record", request, limit_s, Recorded)
 
     def check(self, request: Check, limit_s: float) -> Checked:
         """Compare outputs with the reference."""

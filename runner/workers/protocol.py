@@ -5,13 +5,13 @@ libraries print to standard output. Version 4. A worker may run under another in
 standard library.
 
     worker  {"hello": 4}
-    parent  {"do": "open" | "prepare" | "check" | "measure" | "serve", ...the fields of the request}
+    parent  {"do": "open" | "prepare" | "record" | "check" | "measure" | "serve", ...the fields of the request}
     worker  {"ok": {...the fields of the reply}}
         or  {"failed": {"kind": "memory" | "error", "message": ...}}
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 PROTOCOL_VERSION = 4
@@ -30,6 +30,8 @@ class Open:
     inputs: tuple[Mapping[str, Any], ...]
     """name, dtype and shape of each input; only the batch may be symbolic"""
     seed: int
+    input_values: Mapping[str, str] = field(default_factory=dict)
+    """what ``--input`` says of some of them, by name"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,22 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Run some seeded batches and keep what went in and came out in a file; replied to with `Recorded`."""
+
+    reference_path: str
+    batch_size: int
+    run_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The file is written."""
+
+    run_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Compare outputs with the reference; replied to with `Checked`. After every shape's first run, not before."""
 
@@ -79,6 +97,8 @@ class Check:
     """of the variant; the backend's own counts where it is larger"""
     least_agreement_ratio: float = 0.0
     """share of samples whose largest score must be the same"""
+    recorded: bool = False
+    """it was made by `Record`, and not by the exporter"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +183,12 @@ class Served(Span):
     given_up: bool
 
 
-Request = Open | Prepare | Check | Measure | Serve
-Reply = Opened | Prepared | Checked | Measurement | Served
+Request = Open | Prepare | Record | Check | Measure | Serve
+Reply = Opened | Prepared | Recorded | Checked | Measurement | Served
 REQUESTS: Mapping[str, type[Request]] = {
     "open": Open,
     "prepare": Prepare,
+    "record": Record,
     "check": Check,
     "measure": Measure,
     "serve": Serve,

@@ -46,6 +46,8 @@ from runner.workers.protocol import (
     Opened,
     Prepare,
     Prepared,
+    Record,
+    Recorded,
     Serve,
     Served,
     Span,
@@ -118,6 +120,7 @@ class ScriptedCrew:
         self.asked: list[tuple[str, Measure]] = []
         self.checked: dict[str, Check] = {}
         self.served: list[tuple[str, Serve]] = []
+        self.recorded: list[tuple[str, Record, float]] = []
         self.predicted_s: dict[tuple[str, int], float] = {}
         self.warm_up_caps_s: dict[tuple[str, int], float] = {}
 
@@ -134,6 +137,11 @@ class ScriptedCrew:
         each_s = self._inference_s(contender, request.batch_size)
         self._machine.now_s += 3 * each_s
         return Prepared(2 * each_s, 2, each_s, self.capped, 100_000_000)
+
+    def record(self, contender: Contender, request: Record, predicted_s: float) -> Recorded:
+        self._happens("record", contender, request.batch_size)
+        self.recorded.append((str(contender), request, predicted_s))
+        return Recorded(request.run_count)
 
     def check(self, contender: Contender, request: Check) -> Checked:
         self._happens("check", contender, 0)

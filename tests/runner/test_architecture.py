@@ -16,6 +16,7 @@ TERMINAL_VIEWS = (
     "runner.render.plan",
     "runner.render.machine",
     "runner.render.model",
+    "runner.render.doctor_data",
     "runner.render.progress",
 )
 """They show what no report holds yet: --explain, doctor and a run that goes on. Everything else shows a report."""
@@ -113,7 +114,7 @@ def test_loads_and_backends_know_nothing_of_the_run_around_them() -> None:
     # Images fit a model's declared input, can lack their library as a backend can, and are files that can be broken.
     about = ("runner.backends.interface", "runner.errors", "runner.modelfile")
     assert _stray([*images], "runner.load.image_files", *about) == {}
-    assert _stray([serving], "runner.backends.interface") == {}
+    assert _stray([serving], "runner.backends.interface", "runner.backends.batch") == {}
     leaves = ("runner.machine.cpu", "runner.errors", "runner.variants")
     assert _stray(_modules("runner.backends"), "runner.backends", *leaves) == {}
 
@@ -157,10 +158,12 @@ def test_renderers_receive_a_report_and_never_measure() -> None:
 
 def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselves() -> None:
     facts = (
+        "runner.backends.interface",
         "runner.config",
         "runner.diagnosis",
         "runner.errors",
         "runner.meters.interface",
+        "runner.model_diagnosis",
         "runner.modelfile",
         "runner.plan",
         "runner.progress",
@@ -168,9 +171,23 @@ def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselv
         "runner.render",
         "runner.report.schema",
         "runner.selection",
+        "runner.shapes",
         "runner.units",
     )
     assert _stray(list(TERMINAL_VIEWS), *facts) == {}
+
+
+def test_a_graph_is_counted_without_a_session_or_a_run() -> None:
+    allowed = (
+        "runner.graph",
+        "runner.inputs",
+        "runner.modelfile",
+        "runner.backends.placement",
+        "runner.errors",
+    )
+    assert _stray(_modules("runner.graph"), *allowed) == {}
+    # What follows from shapes needs no more than a graph.
+    assert _stray(["runner.graph.folding", "runner.graph.contents"]) == {}
 
 
 def test_only_the_command_line_renders_and_nothing_imports_the_command_line() -> None:

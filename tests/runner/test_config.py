@@ -38,7 +38,8 @@ ASKED: dict[str, st.SearchStrategy[Any]] = {
 MORE: dict[str, st.SearchStrategy[Any]] = {
     "models": st.lists(TEXT, max_size=2).map(tuple),
     "onnx_files": st.lists(st.sampled_from(["a.onnx", "b c.onnx"]).map(Path), max_size=2).map(tuple),
-    "shapes": st.sets(st.sampled_from(["x=3x8x8", "y=1"])).map(tuple),
+    "shapes": st.sets(st.sampled_from(["x=3x8x8", "y=1", "z=2xBx4"])).map(tuple),
+    "input_values": st.sets(st.sampled_from(["x=7", "y=0:30522", "z=a b/c.npy", "a=b=1.5"])).map(tuple),
     "variants": st.lists(st.sampled_from(VARIANTS), unique=True).map(tuple),
     "backends": st.lists(st.sampled_from(["cpu", "A=cpu:threads=1,spin=off"]), max_size=2).map(tuple),
     "interpreters": st.sets(st.sampled_from(["ort124=env/bin/python", "old=/opt/python"])).map(tuple),

@@ -46,6 +46,8 @@ from runner.workers.protocol import (
     Opened,
     Prepare,
     Prepared,
+    Record,
+    Recorded,
     Serve,
     Served,
     Span,
@@ -84,6 +86,9 @@ class InstantCrew:
     def prepare(self, contender: Contender, request: Prepare, predicted_s: float) -> Prepared:
         each_s = 0.001 * request.batch_size
         return Prepared(2 * each_s, 2, each_s, capped=contender.backend == "B", peak_memory_bytes=100_000_000)
+
+    def record(self, contender: Contender, request: Record, predicted_s: float) -> Recorded:
+        return Recorded(request.run_count)
 
     def check(self, contender: Contender, request: Check) -> Checked:
         return Checked({"status": "passed", "reason": "", "max_error_ratio": 1e-6})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runner.backends.spec import parse_specs
 from runner.config import RunConfig
 from runner.errors import UsageError
-from runner.modelfile import ModelFile, TensorSpec
+from runner.modelfile import Counts, ModelFile, TensorSpec
 from runner.plan import (
     LONGEST_SHARED_WINDOW,
     PROFILES,
@@ -81,6 +81,13 @@ def test_a_backend_with_a_device_of_its_own_runs_both_ways() -> None:
 def test_a_model_with_a_fixed_batch_runs_at_that() -> None:
     plan = _plan("cpu", sizes="1,2,4", batch=3, paces=("8", "2@1,4"))
     assert [(c.load.batch_size, c.load.pace_hz) for c in plan.cells] == [(3, None), (3, 8), (3, 2)]
+
+
+def test_a_bare_file_is_predicted_from_the_operations_that_were_counted_in_it() -> None:
+    tensor = TensorSpec("x", "float32", ("batch", 4))
+    bare = ModelFile("net", "fp32", Path("net.onnx"), "0" * 64, 1, (tensor,), (tensor,), None)
+    small, large = (replace(bare, counts=Counts(18, 1, count)) for count in (10**6, 10**12))
+    assert predict_inference_s(small, 1) < predict_inference_s(bare, 1) < predict_inference_s(large, 1)
 
 
 labels = st.lists(

@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 
 from runner import prepare
+from runner.check_parity import check_parity
 from runner.contender import Contender
 from runner.errors import JoulebatchError
 from runner.modelfile import ModelFile, open_model
-from runner.prepare import check_parity, open_sessions, prepare_cells
+from runner.prepare import open_sessions, prepare_cells
 from runner.so_far import ModelSoFar
 from runner.workers.crew import BackendLostError
 from runner.workers.parent import CellFailedError, WorkerLostError
@@ -74,15 +75,49 @@ def open_exported(folder: Path) -> ModelFile:
     return open_model(folder, "net")
 
 
-def test_parity_without_a_reference_is_unavailable_and_says_why() -> None:
-    on = scene({"A": 0.01})
+def test_without_an_exporter_s_reference_backends_are_compared_with_what_the_baseline_computes() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, sizes="2,4,16")
     open_sessions(on.roster)
     prepare_cells(on.roster)
     check_parity(on.roster)
-    parity = on.journal.sessions["A"].parity
+    assert on.machine.events[-3:] == ["record A b4", "check A b0", "check B b0"]
+    ((label, request, _),) = on.crew.recorded
+    assert (label, request.batch_size, request.run_count) == ("A", 4, 2)
+    assert not Path(request.reference_path).parent.exists()  # removed once all have been compared
+    for name in "AB":
+        parity = on.journal.sessions[name].parity
+        assert parity is not None
+        assert (parity.status, parity.reference) == ("passed", "outputs of A")
+
+
+def test_where_the_baseline_is_out_another_backend_s_outputs_are_the_reference() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, sizes="1")
+    on.crew.sessions["A"] = JoulebatchError("no licence")
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    check_parity(on.roster)
+    assert on.machine.events[-2:] == ["record B b1", "check B b0"]
+    assert on.crew.recorded[0][1].run_count == 8  # of one sample each
+    parity = on.journal.sessions["B"].parity
     assert parity is not None
-    assert (parity.status, parity.max_error_ratio) == ("unavailable", None)
-    assert "no reference outputs" in parity.reason
+    assert parity.reference == "outputs of B"
+
+
+def test_outputs_that_cannot_be_recorded_make_parity_unavailable_and_fail_nobody() -> None:
+    on = scene({"A": 0.01, "B": 0.01}, sizes="1")
+    on.crew.faults["record", "A", 1] = CellFailedError("memory", "bad_alloc")
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    check_parity(on.roster)
+    assert on.machine.events[-1] == "record A b1"
+    for name in "AB":
+        parity = on.journal.sessions[name].parity
+        assert parity is not None
+        assert (parity.status, parity.reason, parity.max_error_ratio) == (
+            "unavailable",
+            "its outputs could not be recorded: out of memory: bad_alloc",
+            None,
+        )
 
 
 def test_a_backend_that_cannot_open_costs_its_own_cells() -> None:
@@ -267,3 +302,14 @@ def test_a_pass_teaches_nothing_of_the_memory_that_a_batch_needs() -> None:
     open_sessions(on.roster)
     prepare_cells(on.roster)
     assert on.roster.memory._growths[Contender("fp32", "A")][0] == 4
+
+
+def test_inputs_that_cannot_fit_memory_are_never_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "available_bytes", lambda: 4 * 4 * 8)  # eight samples of four floats
+    on = scene({"A": 0.01}, sizes="8,9")
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    assert _prepared(on) == ["prepare A b8"]
+    cell = on.journal.cells[_key("A", "b9")]
+    assert cell.status == "skipped"
+    assert cell.reason == "memory: the inputs of batch 9 alone take 0 MB, 0 MB are available"

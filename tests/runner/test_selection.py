@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from runner import selection
@@ -10,6 +11,7 @@ from runner.backends.interface import Missing
 from runner.backends.registry import backend_names, find_backend
 from runner.config import RunConfig
 from runner.errors import AbsentError, FileError, UsageError
+from runner.modelfile import hash_file
 from runner.selection import Selection, default_backends, select, select_meters
 from runner.workers.interpreter import Interpreter
 from tests.models import write_exported, write_onnx
@@ -241,6 +243,21 @@ def test_a_bare_file_runs_by_default_on_backends_that_need_no_manifest(
     bare = {"models": (), "onnx_files": (folder / "bare.onnx",), "shapes": ("input=3x8x8",)}
     with pytest.raises(UsageError, match=r"bare\.onnx on cuda: expected a model exported by joulebatch"):
         _select(folder, **bare, backends=("cuda",))
+
+
+def test_what_inputs_hold_is_checked_and_files_of_it_are_hashed(folder: Path, tmp_path: Path) -> None:
+    bare = {"models": (), "onnx_files": (folder / "bare.onnx",), "shapes": ("input=3x8x8",)}
+    path = tmp_path / "images.npy"
+    np.save(path, np.zeros((2, 3, 8, 8), np.float32))
+    chosen = _select(folder, **bare, input_values=(f"input={path}",))
+    assert chosen.files[0].input_values == {"input": str(path)}
+    assert chosen.files_read == {f"input input={path}": hash_file(path)}
+    np.save(path, np.ones((2, 3, 8, 8), np.float32))
+    assert _select(folder, **bare, input_values=(f"input={path}",)).files_read != chosen.files_read
+    assert _select(folder, **bare, input_values=("input=0.5",)).files_read == {}
+    for wrong in ("x=1", "input=none.npy"):
+        with pytest.raises((UsageError, AbsentError)):
+            _select(folder, **bare, input_values=(wrong,))
 
 
 def test_meters_are_chosen_by_name_and_an_unknown_one_is_refused(folder: Path) -> None:

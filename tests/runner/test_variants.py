@@ -9,9 +9,10 @@ import pytest
 
 from runner.backends.registry import find_backend
 from runner.blocks import run_blocks
+from runner.check_parity import check_parity
 from runner.contender import Contender
 from runner.errors import JoulebatchError
-from runner.prepare import check_parity, open_sessions, prepare_cells
+from runner.prepare import open_sessions, prepare_cells
 from runner.report.archive import load
 from runner.report.journal import JOURNAL_NAME
 from runner.variants import CLOSENESS

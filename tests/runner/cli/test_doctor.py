@@ -1,14 +1,23 @@
 """``joulebatch doctor`` by real processes: this machine, and files; and what it says of machines with meters."""
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
+from runner.backends.interface import Missing
 from runner.backends.registry import BUILT_IN
+from runner.config import RunConfig
 from runner.diagnosis import MachineFacts, gpu_facts
+from runner.errors import AbsentError, JoulebatchError, UsageError
 from runner.meters.interface import MeterStatus
+from runner.model_diagnosis import ModelFacts, model_facts
 from runner.render.machine import machine_sections
+from runner.render.model import model_sections
 from runner.report.environment import read_environment
 from tests.models import write_exported, write_onnx
 from tests.processes import joulebatch
@@ -67,14 +76,109 @@ def test_a_file_is_described_and_opened_under_every_backend(tmp_path: Path) -> N
     result = joulebatch("doctor", "net.onnx", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     for text in (
-        "opset 18, 296 parameters",
+        "opset 18; IR version 10",
+        "parameters: 296 (",
         "input input: float32 (batch, 3, side, side)",
         "output logits: float32 (batch, 10)",
-        "batch dynamic",
+        "to run it: --shape input=3xNxN with numbers for N",
         "1 Conv",
+        "multiply-adds of one image: known once every dimension has a size",
         "cpu: full (",
     ):
         assert text in result.stdout, text
+
+
+def test_a_file_with_sizes_says_what_it_is_run_with_and_what_that_takes(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "net.onnx", size="side", external=True)
+    asked = ("doctor", "net.onnx", "--shape", "input=3x8x8", "--backend", "A=cpu:threads=1")
+    result = joulebatch(*asked, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    for text in (
+        "outside of the file in net.onnx.data",
+        "(batch, 3, side, side), run with B x 3 x 8 x 8",
+        "batch dynamic: dimension 0 of input",
+        "multiply-adds of one image: 13.9 k (Conv 13.8 k, Gemm 80)",
+        "A: full (",
+    ):
+        assert text in result.stdout, text
+    assert "cuda" not in result.stdout  # it was not asked for
+    facts = json.loads(joulebatch(*asked, "-f", "json", cwd=tmp_path).stdout)
+    assert facts["opsets"] == {"": 18}
+    assert facts["runnable"]["inputs"][0]["shape"] == ["batch", 3, 8, 8]
+    assert facts["multiply_adds"]["total"] == 8 * 64 * 27 + 80
+    assert facts["answers"]["A"]["placement"]["label"] == "full"
+
+
+def facts_of(path: Path, **flags: tuple[str, ...]) -> ModelFacts:
+    folders = {"models_dir": path.parent, "reports_dir": path.parent}
+    return model_facts(
+        path, RunConfig.read({"batch_sizes": "1", "target_ci_ratio": "2%", **folders, **flags})
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "error", "said"),
+    [
+        ({"shapes": ("x=3",)}, UsageError, "Unknown input 'x' in --shape"),
+        ({"input_values": ("x=3",)}, UsageError, "Unknown input 'x' in --input"),
+        ({"shapes": ("input=4x8x8",)}, UsageError, "Wrong --shape for "),
+        ({"backends": ("cpu@old",)}, UsageError, "Unknown interpreter 'old'"),
+        ({"interpreters": ("old=/nowhere",)}, AbsentError, "Cannot use interpreter old"),
+    ],
+)
+def test_what_cannot_be_asked_of_a_file_is_refused(
+    flags: dict[str, tuple[str, ...]], error: type[JoulebatchError], said: str, tmp_path: Path
+) -> None:
+    write_onnx(tmp_path / "net.onnx", size="side")
+    with pytest.raises(error, match=said):
+        facts_of(tmp_path / "net.onnx", **flags)
+
+
+def test_flags_about_a_file_need_one(tmp_path: Path) -> None:
+    result = joulebatch("doctor", "--shape", "x=3", cwd=tmp_path)
+    assert (result.returncode, result.stderr.splitlines()) == (
+        2,
+        ["joulebatch: Cannot use --shape: expected a FILE.onnx that it is about, got none. Add the file."],
+    )
+
+
+def test_a_file_that_cannot_be_run_is_described_with_the_reason(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("SequenceConstruct", ["x"], ["boxes"])],
+        "sequence",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_sequence_value_info("boxes", TensorProto.FLOAT, None)],
+    )
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    facts = facts_of(path, backends=("cpu",))
+    assert facts.runnable is None
+    lines = [line for section in model_sections(facts) for line in section.lines]
+    assert "output boxes: sequence(float32) ()" in lines
+    assert any("expected output 'boxes' to be a tensor of numbers" in line for line in lines)
+    assert "cpu: full (1 nodes on CPUExecutionProvider, after optimisation)" in lines
+
+
+def test_a_backend_that_cannot_open_a_file_says_why_at_its_end(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "net.onnx")
+    facts = replace(
+        facts_of(tmp_path / "net.onnx", backends=("cpu",)),
+        answers={
+            "ov": JoulebatchError("frame " * 99 + "dynamic rank"),
+            "torch": Missing("no torch", "Install it"),
+        },
+    )
+    backends = model_sections(facts)[-1].lines
+    assert backends[0].startswith("ov: cannot open it: …")
+    assert backends[0].endswith("dynamic rank.")
+    assert len(backends[0]) < 400
+    assert backends[1] == "torch: absent: no torch. Install it."
+
+
+def test_the_machine_is_described_for_programs_too(tmp_path: Path) -> None:
+    facts = json.loads(joulebatch("doctor", "-f", "json", cwd=tmp_path).stdout)
+    assert {backend["name"] for backend in facts["backends"]} >= set(BUILT_IN)
+    assert facts["environment"]["cores"] > 0
 
 
 @pytest.mark.parametrize(("content", "code"), [(None, 3), (b"no model", 4)])

@@ -31,6 +31,7 @@ from runner.workers.protocol import (
     Measure,
     Open,
     Prepare,
+    Record,
     Reply,
     Request,
     Serve,
@@ -55,6 +56,7 @@ requests = st.one_of(
         options=texts,
         inputs=st.lists(texts).map(tuple),
         seed=sizes,
+        input_values=texts,
     ),
     st.builds(
         Prepare,
@@ -64,7 +66,8 @@ requests = st.one_of(
         warm_up_cap_s=seconds,
         warm_up_steady=st.booleans(),
     ),
-    st.builds(Check, reference_path=st.text()),
+    st.builds(Record, reference_path=st.text(), batch_size=sizes, run_count=sizes),
+    st.builds(Check, reference_path=st.text(), recorded=st.booleans()),
     st.builds(Measure, batch_size=sizes, io=ios, count=sizes, period_s=st.none() | seconds, gap_s=seconds),
     st.builds(
         Serve,
@@ -174,11 +177,12 @@ def test_a_request_survives_its_line(request: Request) -> None:
 
 
 def test_a_worker_says_hello_then_answers_every_request_with_its_documented_reply(
-    silent: Wire, exported: Path
+    silent: Wire, exported: Path, tmp_path: Path
 ) -> None:
     assert silent.hear() == {"hello": PROTOCOL_VERSION}
     reference = str(open_model(exported, "tiny").reference_path)
-    asked = (an_open(exported), PREPARE, Check(reference), Measure(2, "host", 3, None), SERVE)
+    record = Record(str(tmp_path / "reference.npz"), batch_size=2, run_count=3)
+    asked = (an_open(exported), PREPARE, record, Check(reference), Measure(2, "host", 3, None), SERVE)
     assert [type(request) for request in asked] == list(REQUESTS.values())
     for request in asked:
         message = silent.ask(request)

@@ -1,0 +1,98 @@
+"""Whether every contender's session computes what it should: the exported reference, or what the baseline computes."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import ceil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from runner.bench import Roster
+from runner.contender import Contender
+from runner.errors import JoulebatchError
+from runner.plan import predict_inference_s
+from runner.report.lines import SessionLine
+from runner.report.schema import Parity
+from runner.variants import CLOSENESS
+from runner.workers.crew import BackendLostError
+from runner.workers.parent import CellFailedError, WorkerLostError
+from runner.workers.protocol import Check, Record
+
+_SAMPLES = 8
+"""of a recorded reference, at least; an exported one has as many"""
+_LEAST_RUNS = 2
+"""Between runs every element of an output can vary, wherever it has its batch."""
+
+
+def check_parity(roster: Roster) -> None:
+    """Compare every contender's outputs with the reference; after the first runs, which it would otherwise warm."""
+    ready = list(dict.fromkeys(cell.contender for cell in roster.ready.values()))
+    # The others were checked in an earlier stretch of this run.
+    unchecked = [contender for contender in ready if not roster.sessions[contender].parity]
+    if not unchecked:
+        return
+    path = roster.plan.file.reference_path
+    if path is not None:
+        for contender in unchecked:
+            _journal(roster, contender, _compare(roster, contender, _against(path, contender.variant)))
+        return
+    with _recorded(roster, ready) as (source, check):
+        for contender in unchecked:
+            parity = _compare(roster, contender, check) if isinstance(check, Check) else check
+            _journal(roster, contender, parity.model_copy(update={"reference": f"outputs of {source}"}))
+
+
+def _against(reference: Path, variant: str) -> Check:
+    """Return how near the outputs must come: as the backend's own reach, or as a variant's where that is farther."""
+    closeness = CLOSENESS.get(variant)
+    if closeness is None:
+        return Check(str(reference))
+    return Check(str(reference), closeness.tolerance_ratio, closeness.least_agreement_ratio)
+
+
+@contextmanager
+def _recorded(roster: Roster, ready: Sequence[Contender]) -> Iterator[tuple[Contender, Check | Parity]]:
+    """Yield the contender whose outputs are the reference, and how to compare with them, or why there are none.
+
+    That is the baseline, or where it is out, the first that is ready. It records in a process of its own, so
+    that its own check, too, tells whether a fresh process computes the same.
+    """
+    source = roster.baseline if roster.baseline and roster.baseline in ready else ready[0]
+    size = _batch_size(roster, ready)
+    run_count = max(_LEAST_RUNS, ceil(_SAMPLES / size))
+    roster.bench.progress.say(f"recording the outputs of {source}")
+    with TemporaryDirectory(prefix="joulebatch-") as folder:
+        path = str(Path(folder) / "reference.npz")
+        predicted_s = predict_inference_s(roster.plan.file, size)
+        try:
+            roster.crew.record(source, Record(path, size, run_count), predicted_s)
+        except (CellFailedError, WorkerLostError) as error:
+            reason = f"its outputs could not be recorded: {_reason(error)}"
+            yield source, Parity(status="unavailable", reason=reason)
+            return
+        yield source, Check(path, recorded=True)
+
+
+def _batch_size(roster: Roster, ready: Sequence[Contender]) -> int:
+    """Return the largest batch size that all contenders have run, up to the samples that a reference needs."""
+    alone = [cell for cell in roster.ready.values() if not cell.load.mixed]
+    sizes = [{cell.load.batch_size for cell in alone if cell.contender == contender} for contender in ready]
+    shared = set.intersection(*sizes) or set.union(*sizes)
+    return max((size for size in shared if size <= _SAMPLES), default=min(shared))
+
+
+def _compare(roster: Roster, contender: Contender, request: Check) -> Parity:
+    """Return the contender's parity; one that cannot run the reference has none to show, and is not ranked."""
+    roster.bench.progress.say(f"checking the outputs of {contender}")
+    try:
+        return Parity(**roster.crew.check(contender, request).parity)
+    except (CellFailedError, WorkerLostError, BackendLostError) as error:
+        return Parity(status="failed", reason=f"the reference could not be run: {_reason(error)}")
+
+
+def _reason(error: JoulebatchError) -> str:
+    return str(error).removesuffix(".")
+
+
+def _journal(roster: Roster, contender: Contender, parity: Parity) -> None:
+    entry = roster.sessions[contender].model_copy(update={"parity": parity})
+    roster.bench.journal.write(SessionLine(entry=entry))

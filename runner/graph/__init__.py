@@ -1,0 +1,1 @@
+"""What is in an ONNX graph: its operators, parameters and multiply-adds."""
