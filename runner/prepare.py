@@ -127,7 +127,7 @@ def _admit(roster: Roster, cell: Cell, prepared: Prepared) -> None:
         roster.close(cell, "overloaded", reason)
         return
     # The first run of a shape belongs to the cell that made it: its load back to back where there is one.
-    first_of_shape = bound_of(cell) not in map(shape_of, roster.ready.values())
+    first_of_shape = bound_of(cell) not in map(bound_of, roster.ready.values())
     roster.ready[cell.key] = cell.model_copy(
         update={
             "first_inference_s": prepared.first_inference_s if first_of_shape else None,
