@@ -12,7 +12,7 @@ INPUT_PREFIX = "input:"
 OUTPUT_PREFIX = "output:"
 
 MIN_VARIATION_RATIO = 0.05
-"""Five times the loosest tolerance (0.01, TF32 and fp16), so an answer that ignores its input fails."""
+"""Five times the loosest tolerance of a backend (0.01, TF32), so an answer that ignores its input fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,8 @@ def compare(
     reasons = []
     if error_ratio > tolerance_ratio:
         reasons.append(f"error {error_ratio:.1e} of the range, tolerance {tolerance_ratio:.1e}")
+    if (varies_ratio := variation_ratio(reference)) <= tolerance_ratio:
+        reasons.append(f"the reference varies by {varies_ratio:.1e} of its range only: a constant would pass")
     if (agreement_ratio := min(agreements, default=1.0)) < least_agreement_ratio:
         reasons.append(
             f"the largest score is the same in {agreement_ratio:.0%} of the samples, {least_agreement_ratio:.0%} needed"

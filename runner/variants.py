@@ -24,10 +24,10 @@ closed division); eight samples cannot tell that from less, and one of them may 
 CLOSENESS: Mapping[str, Closeness] = {
     # The project's tolerance of half precision: docs/measurement.md, section 7.
     "fp16": Closeness(1e-2, _AGREEMENT),
-    # Ours: five times fp16's, which is the least that a reference must vary between its samples (runner/parity.py), so
-    # that an answer which ignores its input still fails. docs/measurement.md, section 7, has what was seen.
-    "int8-static": Closeness(5e-2, _AGREEMENT),
-    "int8-dynamic": Closeness(5e-2, _AGREEMENT),
+    # Ours, from a network made to be quantised: EfficientNet-Lite0 with published weights came to 0.5 % (dynamic) and
+    # 6 % (static), every largest score kept. docs/measurement.md, section 7, has what else was seen.
+    "int8-static": Closeness(1e-1, _AGREEMENT),
+    "int8-dynamic": Closeness(1e-1, _AGREEMENT),
 }
 """by variant, those that are made from the reference"""
 
