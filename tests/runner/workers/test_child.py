@@ -90,7 +90,7 @@ def test_a_request_is_read_by_its_word() -> None:
     assert _read_request(line + '"warm_up_steady": false}\n') == Prepare(
         4, "host", 2, 1.0, warm_up_steady=False
     )
-    assert set(REQUESTS) == {"open", "prepare", "check", "measure", "serve"}
+    assert set(REQUESTS) == {"open", "prepare", "record", "check", "measure", "serve"}
 
 
 def test_a_batch_that_was_not_bound_cannot_be_measured() -> None:
