@@ -25,14 +25,15 @@ def _line(report: Report, finding: Finding) -> str:
 
 
 def _where(report: Report, finding: Finding) -> str:
-    """Return what a finding holds for: a model and a backend as far as these are set, and the loads it was seen at."""
-    model = finding.model if len(report.models) > 1 else None
+    """Return what a finding holds for: model, backend and variant as far as these are set, and the loads it was seen at."""
+    model = finding.model if len(report.model_names) > 1 else None
+    variant = finding.variant if len(report.models) > len(report.model_names) else None
     cells = {cell.key: cell for cell in report.cells}
     loads = list(dict.fromkeys(load_text(cells[key].load) for key in finding.cells))
     shown, more = ", ".join(loads[:_LOADS_SHOWN]), len(loads) - _LOADS_SHOWN
     rest = f" and {more} more" if more > 0 else ""
     at = f"at {shown}{rest}{' (figures of the first)' if len(loads) > 1 else ''}" if loads else None
-    return " ".join(filter(None, (model, finding.backend, at)))
+    return " ".join(filter(None, (model, finding.backend, variant, at)))
 
 
 def _text(figure: FindingFigure) -> str:
