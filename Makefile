@@ -5,12 +5,14 @@
 # EXTRAS=cpu,export      what to install; gpu,export where an NVIDIA GPU answers
 # PIP_ARGS="..."         passed on to pip
 # RUN_ARGS="..."         passed on to `joulebatch run`
+# JOBS=2                 tests at a time, of those that start no workers
 
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= $(shell nvidia-smi >/dev/null 2>&1 && echo gpu,export || echo cpu,export)
 PIP_ARGS ?=
 RUN_ARGS ?=
+JOBS ?= 2
 
 BIN := $(VENV)/bin
 comma := ,
@@ -40,6 +42,12 @@ MODELS_STAMP := $(MODELS_ENV)/.installed
 WHEEL_ENV := $(abspath $(VENV))/wheel
 WHEEL_STAMP := $(WHEEL_ENV)/.installed
 
+# what tests need that cannot be in one environment
+test: export JOULEBATCH_TEST_ORT124 := $(OTHER_ENV)/bin/python
+test: export JOULEBATCH_TEST_OPENVINO := $(OPENVINO_ENV)/bin/python
+test: export JOULEBATCH_TEST_MODELS := $(MODELS_ENV)
+test: export JOULEBATCH_TEST_WHEEL := $(WHEEL_ENV)
+
 .PHONY: compare test clean
 
 compare: $(USER_STAMP)
@@ -50,8 +58,8 @@ test: $(DEV_STAMP) $(OTHER_STAMP) $(OPENVINO_STAMP) $(MODELS_STAMP) $(WHEEL_STAM
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	JOULEBATCH_TEST_ORT124=$(OTHER_ENV)/bin/python JOULEBATCH_TEST_OPENVINO=$(OPENVINO_ENV)/bin/python \
-		JOULEBATCH_TEST_MODELS=$(MODELS_ENV) JOULEBATCH_TEST_WHEEL=$(WHEEL_ENV) $(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not live" -n $(JOBS)
+	$(BIN)/python -m pytest -m live
 
 clean:
 	rm -rf $(VENV)
@@ -73,18 +81,19 @@ $(DEV_STAMP): pyproject.toml constraints.txt | $(VENV)
 	$(call install,$(EXTRAS)$(comma)dev)
 	touch $@ $(USER_STAMP)
 
-# constraints.txt pins the version of our own environment; the rest of it holds here too.
-$(OTHER_STAMP): constraints.txt | $(VENV)
-	$(PYTHON) -m venv --clear $(OTHER_ENV)
-	sed '/^onnxruntime/d' constraints.txt > $(OTHER_ENV)/constraints.txt
-	$(OTHER_ENV)/bin/python -m pip install $(PIP_ARGS) --constraint $(OTHER_ENV)/constraints.txt onnxruntime==$(OTHER_ORT) $(PLUGIN)
+# constraints.txt pins the wheel of ONNX Runtime of our own environment; the rest of it holds in the others too.
+define other_environment
+	$(PYTHON) -m venv --clear $(1)
+	sed '/^onnxruntime/d' constraints.txt > $(1)/constraints.txt
+	$(1)/bin/python -m pip install $(PIP_ARGS) --constraint $(1)/constraints.txt $(2)
 	touch $@
+endef
+
+$(OTHER_STAMP): constraints.txt | $(VENV)
+	$(call other_environment,$(OTHER_ENV),onnxruntime==$(OTHER_ORT) $(PLUGIN))
 
 $(OPENVINO_STAMP): constraints.txt | $(VENV)
-	$(PYTHON) -m venv --clear $(OPENVINO_ENV)
-	sed '/^onnxruntime/d' constraints.txt > $(OPENVINO_ENV)/constraints.txt
-	$(OPENVINO_ENV)/bin/python -m pip install $(PIP_ARGS) --constraint $(OPENVINO_ENV)/constraints.txt $(OPENVINO)
-	touch $@
+	$(call other_environment,$(OPENVINO_ENV),$(OPENVINO))
 
 # Magika's wheel holds a program for one platform beside its model, which is the same on all.
 $(MODELS_STAMP): Makefile | $(VENV)

@@ -20,6 +20,8 @@ from runner.errors import JoulebatchError, UsageError
 from runner.modelfile import MANIFEST_SUFFIX, open_model
 from tests.exporter.conftest import COMMAND, MODEL, Run, environment
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture
 def copy(exported: Path, tmp_path: Path) -> Path:

@@ -14,6 +14,8 @@ from runner.backends.registry import BUILT_IN, find_backend
 from runner.backends.spec import parse_spec
 from tests.processes import ROOT, THIRD_PARTY, joulebatch, report_of
 
+pytestmark = pytest.mark.live
+
 OURS: tuple[Backend, ...] = (*map(find_backend, BUILT_IN), TORCH, TORCH_CUDA)
 DOCS = (ROOT / "docs" / "backends.md").read_text()
 README = (ROOT / "README.md").read_text()

@@ -24,6 +24,8 @@ from runner.modelfile import open_model
 from runner.report.schema import Window
 from runner.workers.protocol import Measure, Measurement
 
+pytestmark = pytest.mark.live
+
 
 def a_round(added_us: float) -> harness.Round:
     return harness.Round(bare_us=2.0, whole_us=2.0 + added_us, window_us=2.25, latency_us=2.125)

@@ -24,6 +24,8 @@ from tests.processes import (
     wait_for_windows,
 )
 
+pytestmark = pytest.mark.live
+
 LONG = (
     "run", "-m", "tiny", "--backend", "cpu", "--backend", "B=cpu", "--batch-sizes", "1,2,4,8,16", "--profile", "quick",
     "--target-ci", "0.001%", "--meter", "none",

@@ -11,6 +11,8 @@ from runner.report.findings.mixed_shapes import THRESHOLD_RATIO
 from runner.report.verify import verify
 from tests.processes import joulebatch
 
+pytestmark = pytest.mark.live
+
 
 def test_batch_sizes_in_turn_show_what_a_change_of_shape_costs(home: Path) -> None:
     result = joulebatch(

@@ -10,6 +10,8 @@ from runner.report.schema import Report
 from tests.photographs import copy_photographs
 from tests.processes import joulebatch, report_of
 
+pytestmark = pytest.mark.live
+
 QUICK = ("--profile", "quick", "--time-budget", "60s")
 POLICIES = ("--policy", "fixed:2", "--policy", "greedy:2", "--policy", "deadline:2@100ms")
 

@@ -18,6 +18,8 @@ from runner.report.schema import Report
 from tests.photographs import write_plain
 from tests.processes import joulebatch, start, wait_for_windows
 
+pytestmark = pytest.mark.live
+
 RUN = (
     "run", "-m", "tiny", "--backend", "cpu", "--backend", "B=cpu", "--batch-sizes", "1,4", "--profile", "quick",
     "--target-ci", "0.001%", "--meter", "none",

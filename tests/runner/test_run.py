@@ -16,6 +16,8 @@ from runner.report.schema import Report
 from tests.models import write_onnx
 from tests.processes import joulebatch, report_of
 
+pytestmark = pytest.mark.live
+
 QUICK = ("--profile", "quick", "--time-budget", "20s")
 
 

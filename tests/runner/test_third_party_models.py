@@ -22,10 +22,13 @@ from runner.workers.protocol import Opened
 from tests.processes import joulebatch
 
 FOLDER = os.environ.get("JOULEBATCH_TEST_MODELS", "")
-pytestmark = pytest.mark.skipif(
-    not FOLDER,
-    reason="JOULEBATCH_TEST_MODELS names no folder of packages with models; make test prepares one",
-)
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(
+        not FOLDER,
+        reason="JOULEBATCH_TEST_MODELS names no folder of packages with models; make test prepares one",
+    ),
+]
 
 
 @dataclass(frozen=True)

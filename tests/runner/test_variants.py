@@ -23,6 +23,8 @@ from tests.processes import ROOT, joulebatch, report_of
 from tests.runner.simulated_bench import scene
 from tests.variants import write_variant
 
+pytestmark = pytest.mark.live
+
 BOTH = {"A": 0.01, "B": 0.02, "A fp16": 0.005, "B fp16": 0.04}
 
 

@@ -16,6 +16,8 @@ from runner.machine.cpu import usable_cores
 from runner.report.schema import Report
 from tests.processes import joulebatch
 
+pytestmark = pytest.mark.live
+
 OPENVINO = "JOULEBATCH_TEST_OPENVINO"
 PROVIDER = BACKEND.row.provider
 

@@ -18,6 +18,8 @@ from runner.backends.providers import COREML, OPENVINO, QNN, TENSORRT, TENSORRT_
 from runner.workers.interpreter import probe
 from tests.processes import joulebatch
 
+pytestmark = pytest.mark.live
+
 ORT124 = "JOULEBATCH_TEST_ORT124"
 """the environment that has the plugin, too"""
 GPU_OR_NPU = Plugin("onnxruntime-ep-imaginary", "onnxruntime_ep_imaginary", ("NPU", "GPU"))

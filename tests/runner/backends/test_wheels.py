@@ -16,6 +16,8 @@ from runner.selection import select_backends
 from tests.models import write_onnx
 from tests.processes import environment
 
+pytestmark = pytest.mark.live
+
 
 def _dist_info(site: Path, *names: str) -> Path:
     """Leave the metadata that pip leaves of an installed wheel."""

@@ -25,7 +25,7 @@ from tests.processes import state_of
 
 FAULTY = "faulty:threads=1,at=2,fault="
 
-pytestmark = pytest.mark.usefixtures("third_party")
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("third_party")]
 
 
 @contextmanager

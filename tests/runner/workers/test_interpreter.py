@@ -25,6 +25,8 @@ from runner.workers.parent import Worker
 from runner.workers.protocol import Check, Measure, Open, Prepare
 from tests.processes import joulebatch
 
+pytestmark = pytest.mark.live
+
 LIMIT_S = 60.0
 OTHER = "JOULEBATCH_TEST_ORT124"
 """names a Python with onnxruntime 1.24, which `make test` prepares"""

@@ -5,6 +5,8 @@ import pytest
 
 from tests.processes import ROOT
 
+pytestmark = pytest.mark.live
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other kernels have no timer slack to ask for")
 def test_sleeps_of_a_worker_may_end_at_once() -> None:

@@ -27,7 +27,7 @@ PREPARE = Prepare(2, "host", warm_up_inferences=2, warm_up_cap_s=1.0, warm_up_st
 
 Impostor = Callable[[str], Worker]
 
-pytestmark = pytest.mark.usefixtures("third_party")
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("third_party")]
 
 
 @pytest.fixture
