@@ -25,7 +25,7 @@ def _line(report: Report, finding: Finding) -> str:
 
 
 def _where(report: Report, finding: Finding) -> str:
-    """Return what a finding holds for: model, backend and variant as far as these are set, and the loads it was seen at."""
+    """Return what a finding holds for: model, backend and variant where these are set, and the loads."""
     model = finding.model if len(report.model_names) > 1 else None
     variant = finding.variant if len(report.models) > len(report.model_names) else None
     cells = {cell.key: cell for cell in report.cells}
