@@ -31,10 +31,10 @@ def test_the_timeline_of_a_real_report(
         in text
     )
     assert "holds: shufflenet_v2_x0_5 stands out. Its cost is 0.36x of the trend in 2018" in text
-    readme = (ROOT / "README.md").read_text()
+    guide = (ROOT / "docs/guide.md").read_text()
     for line in out.splitlines():
         if line.startswith(tuple(YEARS)):
-            assert line in readme  # where the same output is shown
+            assert line in guide  # where the same output is shown
 
 
 def test_another_backend(capsys: pytest.CaptureFixture[str]) -> None:
