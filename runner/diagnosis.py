@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runner.backends.interface import Missing
 from runner.backends.registry import backend_names, find_backend
+from runner.backends.session_options import GRAPH_OPTIONS, THREAD_OPTIONS
 from runner.backends.spec import describe
 from runner.errors import AbsentError, JoulebatchError
 from runner.meters.gpu_state import SLOWDOWNS, gpu_states
@@ -71,18 +72,22 @@ def backend_facts() -> tuple[BackendFacts, ...]:
 def backend_summaries() -> tuple[tuple[str, str], ...]:
     """Return every backend of the registry that loads, with its summary and the names of its options, for help.
 
-    Unlike the facts, they ask nothing of the machine.
+    Unlike the facts, they ask nothing of the machine. What all sessions of ONNX Runtime take is named once, at the end.
     """
     found = []
+    shared = tuple(option.name for option in (*THREAD_OPTIONS, *GRAPH_OPTIONS))
     for name in backend_names():
         try:
             backend = find_backend(name)
         except JoulebatchError:
             continue
-        others = ("the provider's own",) if backend.passing else ()
-        names = ", ".join((*(option.name for option in backend.options), *others))
-        found.append((name, f"{backend.summary}. Options: {names or 'none'}"))
-    return tuple(found)
+        names = [option.name for option in backend.options]
+        if set(shared) <= set(names):
+            names = [*(each for each in names if each not in shared), "SESSION"]
+        if backend.passing:
+            names.append("the provider's own")
+        found.append((name, f"{backend.summary}. Options: {', '.join(names) or 'none'}"))
+    return (*found, ("SESSION", ", ".join(shared)))
 
 
 def _backend_facts(name: str) -> BackendFacts:
