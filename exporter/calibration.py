@@ -16,8 +16,8 @@ from runner.modelfile import ModelFile
 SEED_OFFSET = 1_000_003
 """Added to the reference's seed: parity on images that were calibrated on would measure the training data. Any number
 but 0 does."""
-_BATCH = 8
-"""images at a time: what a reference holds, and every exported file was checked with"""
+_BATCH = 1
+"""images at a time: the minimum and maximum of every activation are taken last, so that all of them lie in memory"""
 
 
 @dataclass(frozen=True, slots=True)

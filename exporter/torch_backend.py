@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from runner.backends.interface import (
+    HALF,
+    SINGLE,
     Array,
     Arrays,
     Call,
@@ -70,7 +72,7 @@ class TorchBackend:
 
     def parity_tolerance_ratio(self, options: Mapping[str, str]) -> float:
         """Return the tolerance for another order of the same fp32 sums; TF32 keeps 10 bits of mantissa."""
-        return 1e-2 if options.get("tf32") == "on" else 1e-4
+        return HALF if options.get("tf32") == "on" else SINGLE
 
     def missing(self) -> Missing | None:
         """Return why this machine cannot run it. Imports neither torch nor torchvision."""

@@ -69,13 +69,18 @@ def backend_facts() -> tuple[BackendFacts, ...]:
     return tuple(_backend_facts(name) for name in backend_names())
 
 
+def session_option_names() -> tuple[str, ...]:
+    """Return the names of the options that sessions of ONNX Runtime take, whatever the provider."""
+    return tuple(option.name for option in (*THREAD_OPTIONS, *GRAPH_OPTIONS))
+
+
 def backend_summaries() -> tuple[tuple[str, str], ...]:
     """Return every backend of the registry that loads, with its summary and the names of its options, for help.
 
-    Unlike the facts, they ask nothing of the machine. What all sessions of ONNX Runtime take is named once, at the end.
+    Unlike the facts, they ask nothing of the machine. SESSION stands for what sessions of ONNX Runtime take.
     """
     found = []
-    shared = tuple(option.name for option in (*THREAD_OPTIONS, *GRAPH_OPTIONS))
+    shared = session_option_names()
     for name in backend_names():
         try:
             backend = find_backend(name)
@@ -87,7 +92,7 @@ def backend_summaries() -> tuple[tuple[str, str], ...]:
         if backend.passing:
             names.append("the provider's own")
         found.append((name, f"{backend.summary}. Options: {', '.join(names) or 'none'}"))
-    return (*found, ("SESSION", ", ".join(shared)))
+    return tuple(found)
 
 
 def _backend_facts(name: str) -> BackendFacts:

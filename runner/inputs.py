@@ -128,7 +128,9 @@ def _check_samples(spec: TensorSpec, path: Path) -> None:
         )
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+        if not isinstance(array, np.ndarray):
+            raise ValueError("several arrays")  # noqa: TRY301, TRY004 - told as whatever else numpy makes of it
+    except (OSError, ValueError, EOFError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise FileError(
             f"Cannot read {path}", expected="an array of numpy", got=reason, fix="Save it with numpy.save"

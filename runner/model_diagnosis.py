@@ -9,14 +9,14 @@ from runner.backends.registry import backend_names, find_backend
 from runner.backends.spec import BackendSpec, parse_specs
 from runner.config import RunConfig
 from runner.diagnosis import backend_facts
-from runner.errors import FileError, JoulebatchError, UsageError, nearest
+from runner.errors import FileError, JoulebatchError
 from runner.graph.contents import count_operators, count_parameters, stored_bytes
 from runner.graph.multiply_adds import MultiplyAdds, count_file
 from runner.interruption import Interruption
 from runner.modelfile import ModelFile
 from runner.onnxfile import read_graph, with_sizes
 from runner.selection import select_backends
-from runner.shapes import unsized
+from runner.shapes import check_input_names, unsized
 from runner.workers.crew import Crew, Terms
 from runner.workers.interpreter import probe
 from runner.workers.protocol import Opened
@@ -87,13 +87,7 @@ def model_facts(path: Path, config: RunConfig) -> ModelFacts:
 
 def _sized(file: ModelFile, config: RunConfig) -> tuple[ModelFile | None, str]:
     """Return the file with its sizes, or what keeps it from being run."""
-    known = {spec.name for spec in file.inputs}
-    for option, names in (("--shape", tuple(config.shapes)), ("--input", tuple(config.input_values))):
-        for name in names:
-            if name not in known:
-                raise UsageError(
-                    f"Unknown input {name!r} in {option}", fix=nearest(name, tuple(sorted(known)))
-                )
+    check_input_names(config.shapes, config.input_values, {spec.name for spec in file.inputs})
     if missing := unsized(file.path, file.inputs, config.shapes):
         return None, missing
     try:

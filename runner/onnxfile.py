@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from runner.backends.batch import NO_NAMES
 from runner.errors import AbsentError, FileError
 from runner.graph.contents import count_parameters
 from runner.graph.multiply_adds import count_file
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     import onnx
 
 _NO_VALUES: Mapping[str, str] = MappingProxyType({})
-_NO_NAMES = ("", "?", "-1", "None")
-"""What exporters write for a dimension without a name; Paddle2ONNX writes ? for height and width alike."""
 
 
 def open_onnx(path: Path, shapes: Shapes, values: Mapping[str, str] = _NO_VALUES) -> ModelFile:
@@ -183,7 +182,7 @@ def _text(path: Path, name: str | bytes) -> str:
 
 def _symbol(name: str, index: int, written: str) -> str:
     """Return the name of a symbolic dimension; one without has a name that no other has."""
-    return f"{name}.{index}" if written in _NO_NAMES else written
+    return f"{name}.{index}" if written in NO_NAMES else written
 
 
 def _type_name(kind: "onnx.TypeProto") -> str:

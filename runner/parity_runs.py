@@ -21,6 +21,10 @@ _MIN_VARIATION = 5.0
 """Times the tolerance that an answer which ignores its input must be off, or the reference proves nothing; as between
 `parity.MIN_VARIATION_RATIO` and the loosest tolerance."""
 
+_LEAST_QUANTISED = 64
+"""Range of 8-bit integers below which they are labels as others are, as in a map of segments: quantised numbers are
+made to use all 256, and even noise fills a quarter."""
+
 
 def write_runs(path: Path, runs: Sequence[Run]) -> None:
     """Keep runs in a file, in order."""
@@ -79,7 +83,8 @@ def compare_runs(
             unequal = unequal or f"output {name} is {error:.1e} of its range off, tolerance {tolerance:.1e}"
         variation = _variation_ratio(expected)
         least_variation = max(least_variation, variation)
-        proves = proves or variation >= _MIN_VARIATION * tolerance
+        # A label that never changes is met by a constant, however little it may be off.
+        proves = proves or (variation > 0 and variation >= _MIN_VARIATION * tolerance)
         agreements += _agreements(expected, present)
     if not unequal and not incomparable and not proves:
         incomparable = (
@@ -146,6 +151,8 @@ def _error(expected: Sequence[Array], got: Sequence[Array], tolerance_ratio: flo
     # The same number everywhere has no range: then its own size is the scale.
     scale = float(np.ptp(want_values)) or largest or 1.0
     step = 1.0 if wants.dtype.kind in "iu" else float(np.finfo(wants.dtype).eps) * largest
+    if wants.dtype.kind in "iu" and scale < _LEAST_QUANTISED:
+        return float((wants != has).mean()), 0.0
     return float(np.abs(has_values - want_values).max()) / scale, max(tolerance_ratio, step / scale)
 
 

@@ -20,6 +20,7 @@ from runner.modelfile import STUDY_MODELS, ModelFile, hash_file, open_model
 from runner.onnxfile import open_onnx
 from runner.plan import ModelPlan, make_plan
 from runner.queue.config import QueueConfig
+from runner.shapes import check_input_names
 from runner.variants import REFERENCE_VARIANT
 from runner.workers.interpreter import Interpreter, probe
 
@@ -228,12 +229,7 @@ def select_models(config: RunConfig) -> tuple[ModelFile, ...]:
             )
     files = tuple(file for own in models for file in own)
     inputs = {spec.name for file in files if file.manifest is None for spec in file.inputs}
-    for option, names in (("--shape", tuple(config.shapes)), ("--input", tuple(config.input_values))):
-        for name in names:
-            if name not in inputs:
-                raise UsageError(
-                    f"Unknown input {name!r} in {option}", fix=nearest(name, tuple(sorted(inputs)))
-                )
+    check_input_names(config.shapes, config.input_values, inputs)
     return files
 
 

@@ -7,12 +7,12 @@ share.
 Every input's front counts, whatever its name: tf2onnx and Paddle2ONNX name each dimension of a graph differently.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from runner.errors import UsageError
+from runner.errors import UsageError, nearest
 from runner.modelfile import TensorSpec
 
 Size = int | Literal["B"]
@@ -153,3 +153,26 @@ def declared_dimensions(spec: TensorSpec) -> tuple[str, ...]:
     """Return each dimension of `declared`."""
     names = (str(size) for size in spec.shape)
     return tuple("?" if size == f"{spec.name}.{place}" else size for place, size in enumerate(names))
+
+
+def check_input_names(shapes: Iterable[str], values: Iterable[str], known: Collection[str]) -> None:
+    """Check that sizes and values are those of inputs that there are.
+
+    Args:
+        shapes: names in ``--shape``.
+        values: names in ``--input``.
+        known: the inputs of all files without a manifest, whose sizes and values are not known otherwise.
+
+    Raises:
+        UsageError: one that is of none, or of an exported model.
+    """
+    for option, names in (("--shape", shapes), ("--input", values)):
+        for name in names:
+            if not known:
+                raise UsageError(
+                    f"Cannot use {option} {name}", expected="an --onnx file", got="none", fix=f"Drop {option}"
+                )
+            if name not in known:
+                raise UsageError(
+                    f"Unknown input {name!r} in {option}", fix=nearest(name, tuple(sorted(known)))
+                )

@@ -8,6 +8,9 @@ import numpy as np
 
 from runner.backends.interface import Array, Arrays
 
+NO_NAMES = (None, "", "?", "-1", "None")
+"""What exporters write, and ONNX Runtime says, for a dimension without a name; Paddle2ONNX writes ? for all alike."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchAxes:

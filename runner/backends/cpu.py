@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from runner.backends.interface import Io, Missing, OpenRequest, Session
+from runner.backends.interface import SINGLE, Io, Missing, OpenRequest, Session
 from runner.backends.placement import CPU_PROVIDER
 from runner.backends.session_options import ARENA, GRAPH_OPTIONS, INSTANCES, THREAD_OPTIONS, restrict_cores
 from runner.backends.wheels import missing_wheel
@@ -24,7 +24,7 @@ class CpuBackend:
 
     def parity_tolerance_ratio(self, options: Mapping[str, str]) -> float:  # noqa: ARG002 - part of the interface
         """Return the tolerance for another order of the same fp32 sums."""
-        return 1e-4
+        return SINGLE
 
     def missing(self) -> Missing | None:
         """Return why this machine cannot run it."""

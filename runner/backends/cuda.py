@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from runner.backends import nvidia
-from runner.backends.interface import Io, Missing, OpenRequest, Option, Passing, Session
+from runner.backends.interface import HALF, SINGLE, Io, Missing, OpenRequest, Option, Passing, Session
 from runner.backends.provider_options import split_options
 from runner.backends.session_options import GRAPH_OPTIONS, THREAD_OPTIONS, restrict_cores
 from runner.backends.spec import size_bytes
@@ -65,7 +65,7 @@ class CudaBackend:
 
     def parity_tolerance_ratio(self, options: Mapping[str, str]) -> float:
         """Return the tolerance: TF32 keeps 10 bits of mantissa."""
-        return 1e-2 if options["tf32"] == "on" else 1e-4
+        return HALF if options["tf32"] == "on" else SINGLE
 
     def missing(self) -> Missing | None:
         """Return what is missing of wheel, driver and cuDNN; asks onnxruntime only when its wheel can do CUDA."""

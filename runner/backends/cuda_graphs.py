@@ -78,9 +78,9 @@ class GraphedBatch:
             self._session.run_with_iobinding(self._binding, self._options)
         except Exception as error:
             self._outputs = {}
-            size = len(next(iter(self._feeds.values())))
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in self._feeds.items())
             raise AbsentError(
-                f"Cannot capture a CUDA graph of batch size {size}",
+                f"Cannot capture a CUDA graph for {shapes}",
                 expected="kernels that neither wait nor allocate memory while they are captured",
                 got=" ".join(str(error).split()),
                 fix="Drop graphs=on",

@@ -20,6 +20,14 @@ Device = Literal["cpu", "gpu", "other"]
 """The kind of device that computes. other: what no meter reads: an NPU, an AMD GPU, whatever Apple's systems pick"""
 
 
+HALF = 1e-2
+"""Parity tolerance, as a share of the reference's range, of ten bits of mantissa, fp16's and TF32's. bf16 and integers
+are coarser, and held to it all the same: more would let an answer pass that ignores its input
+(``parity.MIN_VARIATION_RATIO``)."""
+SINGLE = 1e-4
+"""Parity tolerance of another order of the same fp32 sums."""
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """A setting that a backend spec may carry as ``key=value``."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.backends.batch import BatchAxes
+from runner.backends.batch import NO_NAMES, BatchAxes
 from runner.backends.cuda_graphs import FIRST_GRAPH_ID, GraphedBatch
 from runner.backends.interface import Array, Arrays, Call, Io, OpenRequest, Placement, Session
 from runner.backends.placement import CPU_PROVIDER, placement_of
@@ -21,8 +21,6 @@ from runner.errors import AbsentError
 
 _NO_CAPTURE = "graph capture"
 """what ONNX Runtime's message says when a session cannot be captured"""
-_NO_NAMES = (None, "?")
-"""Paddle2ONNX writes ? for every dimension that it does not name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +211,7 @@ def _symbolic_dimensions(request: OpenRequest) -> tuple[dict[str, int], set[str]
                 batches.add(declared)
             elif isinstance(declared, str):
                 sizes[declared] = size
-    names = {name for name in batches if name not in _NO_NAMES}
+    names = {name for name in batches if name not in NO_NAMES}
     if names != batches:
         raise AbsentError(
             f"Cannot fix the batch size of {request.model_path.name}",
@@ -221,9 +219,7 @@ def _symbolic_dimensions(request: OpenRequest) -> tuple[dict[str, int], set[str]
             got="one without",
             fix="Drop static=on, or name it when the model is exported",
         )
-    return {name: size for name, size in sizes.items() if name not in _NO_NAMES}, {
-        str(name) for name in names
-    }
+    return {name: size for name, size in sizes.items() if name not in NO_NAMES}, {str(name) for name in names}
 
 
 def _assigned(session: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - onnxruntime ships no types

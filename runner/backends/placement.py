@@ -8,9 +8,10 @@ from runner.backends.interface import Placement
 CPU_PROVIDER = "CPUExecutionProvider"
 
 HEAVY_OPERATORS = frozenset({
-    "Attention", "BiasGelu", "Conv", "ConvInteger", "ConvTranspose", "Einsum", "FusedConv", "FusedGemm", "FusedMatMul",
-    "GRU", "Gemm", "LSTM", "MatMul", "MatMulInteger", "MatMulNBits", "MultiHeadAttention", "NhwcFusedConv",
-    "QAttention", "QGemm", "QLinearConv", "QLinearMatMul", "RNN",
+    "Attention", "BiasGelu", "Conv", "ConvInteger", "ConvTranspose", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul",
+    "Einsum", "FusedConv", "FusedGemm", "FusedMatMul", "GRU", "Gemm", "LSTM", "MatMul", "MatMulInteger",
+    "MatMulIntegerToFloat", "MatMulNBits", "MultiHeadAttention", "NhwcFusedConv", "QAttention", "QGemm", "QLinearConv",
+    "QLinearMatMul", "RNN",
 })  # fmt: skip
 """Operators whose work grows with channels x channels: where these run is where the model runs."""
 

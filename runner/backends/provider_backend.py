@@ -13,11 +13,6 @@ from runner.backends.wheels import installed_wheels, missing_wheel, own_environm
 from runner.errors import AbsentError
 from runner.variants import VARIANTS
 
-HALF = 1e-2
-"""Tolerance of ten bits of mantissa, fp16's and TF32's. bf16 and integers are coarser, and held to it all the same:
-more would let an answer pass that ignores its input (``parity.MIN_VARIATION_RATIO``)."""
-SINGLE = 1e-4
-"""Tolerance of another order of the same fp32 sums."""
 _SPELT = {"on": "1", "off": "0"}
 _SYSTEMS = {"Windows": "Windows", "Darwin": "macOS"}
 """by ``platform.system``: what people call it"""

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from runner.backends.interface import Option
+from runner.backends.interface import HALF, SINGLE, Option
 from runner.backends.plugins import Plugin
-from runner.backends.provider_backend import HALF, SINGLE, Library, ProviderBackend, ProviderRow
+from runner.backends.provider_backend import Library, ProviderBackend, ProviderRow
 from runner.backends.session_options import AFFINITY, GRAPH_OPTIONS, THREAD_OPTIONS
 
 _SESSION = (*THREAD_OPTIONS, *GRAPH_OPTIONS)
@@ -122,7 +122,7 @@ DIRECTML = ProviderBackend(
         provider="DmlExecutionProvider",
         title="DirectML",
         summary="ONNX Runtime's DirectML execution provider, on a DirectX 12 GPU",
-        device="gpu",
+        device="other",
         tolerance_ratio=_single_unless(),
         label="dml",
         wheel="onnxruntime-directml",
@@ -137,7 +137,7 @@ WEBGPU = ProviderBackend(
         provider="WebGpuExecutionProvider",
         title="WebGPU",
         summary="ONNX Runtime's WebGPU execution provider, on a GPU through Vulkan, Metal or Direct3D 12",
-        device="gpu",
+        device="other",
         tolerance_ratio=_single_unless(),
         label="wgpu",
         wheel="onnxruntime-webgpu",

@@ -53,7 +53,9 @@ BUILT_IN = {
         "Recommend a backend and a batching policy for a request rate and a latency limit.",
     ),
     "reports": _BuiltIn("runner.cli.reports:reports", "List, show and verify archived reports."),
-    "doctor": _BuiltIn("runner.cli.doctor:doctor", "Say what this machine can measure."),
+    "doctor": _BuiltIn(
+        "runner.cli.doctor:doctor", "Say what this machine can measure, or what is in an ONNX file."
+    ),
 }
 
 

@@ -76,6 +76,7 @@ def verifying_config(
     """Return what replays these choices, set up as the report was."""
     from runner.backends.spec import parse_specs  # noqa: PLC0415 - only with --verify
     from runner.config import RunConfig  # noqa: PLC0415 - the same
+    from runner.onnxfile import read_graph  # noqa: PLC0415 - the same
     from runner.policies.registry import parse_policy  # noqa: PLC0415 - the same
     from runner.queue.config import ladder  # noqa: PLC0415 - the same
     from runner.twin.calibrate import CALIBRATION_GAPS_S  # noqa: PLC0415 - the same
@@ -96,11 +97,17 @@ def verifying_config(
     rates = "" if question.rate_hz is None else f"{question.rate_hz!r}"
     files = tuple(file for file in begun_with["onnx_files"] if Path(file).stem == answer.model)
     used = {spec.interpreter for spec in parse_specs(specs)}
+    # Sizes and values of the other files' inputs would be unknown to a run of this one.
+    inputs = {each.name for file in files for each in read_graph(Path(file))[1].inputs}
     return RunConfig.read(
         begun_with
         | {
             "models": () if files else (answer.model,),
             "onnx_files": files,
+            "shapes": {name: sizes for name, sizes in begun_with.get("shapes", {}).items() if name in inputs},
+            "input_values": {
+                name: value for name, value in begun_with.get("input_values", {}).items() if name in inputs
+            },
             "variants": variants,
             "interpreters": {name: path for name, path in begun_with["interpreters"].items() if name in used},
             "backends": specs,
@@ -108,6 +115,7 @@ def verifying_config(
             "batch_sizes": ladder(largest),
             "gaps_s": CALIBRATION_GAPS_S,
             "paces": (),
+            "mixed": False,
             "profile": "quick",
             "time_budget_s": budget_s,
             "workers": None,

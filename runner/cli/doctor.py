@@ -41,7 +41,7 @@ Examples:
 @MODELS_DIR
 @format_option(("table", "json"))
 def doctor(file: Path | None, models_dir: Path, format_name: str, **flags: tuple[str, ...]) -> None:
-    """Say what this machine can measure.
+    """Say what this machine can measure, or what is in an ONNX file.
 
     For what it cannot, say why and what to do. Given a file, say what is in it instead: it is opened under every
     backend this machine has, to see where its operators really run.

@@ -37,7 +37,7 @@ SHAPE = click.option(
     multiple=True,
     metavar="INPUT=3x640x640",
     show_default="none",
-    help="Sizes of an --onnx file's dynamic dimensions, without the batch; or of all dimensions, with B where "
+    help="Sizes of an ONNX file's dynamic dimensions, without the batch; or of all dimensions, with B where "
     "the batch goes, as state=2xBx128; repeatable.",
 )
 INPUT = click.option(
@@ -46,7 +46,7 @@ INPUT = click.option(
     multiple=True,
     metavar="INPUT=VALUE",
     show_default="random, seeded",
-    help="What an input of an --onnx file holds: a number (sr=16000), LOW:HIGH, HIGH excluded (ids=0:30522), or "
+    help="What an input of an ONNX file holds: a number (sr=16000), LOW:HIGH, HIGH excluded (ids=0:30522), or "
     "samples from a file of numpy (images=FILE.npy); repeatable.",
 )
 INTERPRETER = click.option(

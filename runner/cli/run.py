@@ -13,12 +13,18 @@ class RunCommand(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the backends with their options, then the examples."""
-        from runner.diagnosis import backend_summaries  # noqa: PLC0415 - only the help of this command needs it
+        from runner.diagnosis import (  # noqa: PLC0415 - only the help of this command needs it
+            backend_summaries,
+            session_option_names,
+        )
 
         with formatter.section("Backends"):
             formatter.write_dl(backend_summaries())
         formatter.write_paragraph()
-        formatter.write_text("Values and defaults of options: joulebatch doctor, and docs/backends.md.")
+        formatter.write_text(
+            f"SESSION stands for {', '.join(session_option_names())}. Values and defaults: joulebatch doctor, and "
+            "docs/backends.md."
+        )
         super().format_epilog(ctx, formatter)
 
 

@@ -63,7 +63,7 @@ class Services:
         self._roster = roster
         self._seen_s: dict[tuple[Contender, float], dict[int, float]] = {}
         for key, cell in roster.ready.items():
-            if cell.load.pace_hz is None and cell.io == "host":
+            if cell.load.pace_hz is None and cell.io == "host" and not cell.load.mixed:
                 sizes = self._seen_s.setdefault((cell.contender, cell.load.gap_s), {})
                 sizes[cell.load.batch_size] = self._mean_s(key)
 

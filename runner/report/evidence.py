@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from runner.backends.interface import Device
 from runner.report.figures import cpu_s_per_image, energy_per_image_j
 from runner.report.queue_schema import QueueCell
 from runner.report.schema import (
@@ -13,7 +14,6 @@ from runner.report.schema import (
     UNTRUSTED_PLACEMENTS,
     Cell,
     CellSummary,
-    Device,
     Metric,
     Report,
     SessionEntry,

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from runner.backends.interface import Device
 from runner.meters.interface import DOMAINS, Domain, Energy, Measured
-from runner.report.schema import OWN_DOMAIN, Device, IdleWindow
+from runner.report.schema import OWN_DOMAIN, IdleWindow
 
 IDLE_AGREEMENT_RATIO = 0.05
 """by which idle power before and after may differ: docs/measurement.md, section 3"""

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from runner.backends.interface import Device
 from runner.contender import Contender
 from runner.policies.registry import parse_policy
 from runner.report.joules import all_measured, joules
@@ -19,7 +20,7 @@ from runner.report.queue_schema import (
     QueueTest,
     QueueWindow,
 )
-from runner.report.schema import OWN_DOMAIN, Device
+from runner.report.schema import OWN_DOMAIN
 from runner.stats.compare import verdict
 from runner.stats.effect import cliffs_delta
 from runner.stats.intervals import ratio_interval

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from runner.backends.interface import Io
+from runner.backends.interface import Device, Io
 from runner.conditions import Conditions
 from runner.contender import Contender
 from runner.meters.interface import Domain, Energy
@@ -26,7 +26,6 @@ Metric = Literal["latency", "cpu_s_per_image", "energy_per_image"]
 CostMetric = Literal["cpu_s_per_image", "energy_per_image"]
 Moment = Literal["before", "loaded", "after"]
 Quality = Literal["reference", "verified", "unverified", "lost"]
-Device = Literal["cpu", "gpu", "other"]
 OWN_DOMAIN: Mapping[Device, Domain | None] = {"cpu": "cpu_package", "gpu": "gpu", "other": None}
 """by device that computes: the domain without which no joules are its energy; None: no meter reads it"""
 UNTRUSTED_PLACEMENTS = ("partial-compute", "none")

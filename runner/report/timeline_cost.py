@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import geometric_mean
 
+from runner.backends.interface import Device
 from runner.errors import AbsentError, UsageError, nearest
 from runner.meters.interface import Domain
 from runner.report.evidence import Exclusions, summary_of
@@ -14,7 +15,6 @@ from runner.report.schema import (
     BackendEntry,
     Cell,
     CostMetric,
-    Device,
     Load,
     ModelEntry,
     Report,

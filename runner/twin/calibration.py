@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from runner.backends.interface import Device
 from runner.contender import Contender
 from runner.meters.interface import Domain
 from runner.policies.interface import ServiceTimes
-from runner.report.schema import CostMetric, Device
+from runner.report.schema import CostMetric
 from runner.twin.curve import Curve
 from runner.twin.resample import Resampled, Windows, start
 from runner.twin.surface import Surface

@@ -88,7 +88,11 @@ def spec_with(backend: BackendEntry, option: str, value: str, drop: str = "") ->
         drop: an option that would do nothing beside it.
     """
     name, _, listing = _LABEL.sub("", backend.spec).partition(":")
-    kept = [part for part in listing.split(",") if part.partition("=")[0].strip() not in {"", option, drop}]
+    kept = [
+        part
+        for part in listing.split(",")
+        if part.partition("=")[0].strip().lower() not in {"", option, drop}
+    ]
     return f"{name}:{','.join((*kept, f'{option}={value}'))}"
 
 

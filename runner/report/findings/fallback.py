@@ -1,4 +1,4 @@
-"""Operators that compute ran on the CPU although another provider was asked for."""
+"""Operators that compute ran on the CPU, or on a third provider, although another was asked for."""
 
 from collections.abc import Iterator
 
@@ -16,23 +16,28 @@ def find(report: Report, evidence: Evidence) -> Iterator[Finding]:
         if session.placement not in UNTRUSTED_PLACEMENTS:
             continue
         nodes = session.nodes_by_provider
-        elsewhere = nodes.get(CPU_PROVIDER, 0)
+        on_cpu = nodes.get(CPU_PROVIDER, 0)
+        # TensorRT, for one, leaves what it cannot take to CUDA.
+        is_cpu = bool(session.heavy_on_cpu) or (session.placement == "none" and on_cpu > 0)
+        where = "on the CPU" if is_cpu else "on another provider"
         yield Finding(
-            kind="ran-on-cpu",
-            title="Ran on the CPU" if session.placement == "none" else "Ran on the CPU in part",
+            kind="ran-on-cpu" if is_cpu else "ran-elsewhere",
+            title=f"Ran {where}" if session.placement == "none" else f"Ran {where} in part",
             model=session.model,
             variant=session.variant,
             backend=session.backend,
             figures=(
-                count_figure("nodes on the CPU", elsewhere),
-                count_figure("in all", sum(nodes.values())),
+                *(
+                    count_figure(f"nodes on {name.removesuffix('ExecutionProvider')}", count)
+                    for name, count in sorted(nodes.items())
+                ),
             ),
             detail=f"{', '.join(session.heavy_on_cpu)} there" if session.heavy_on_cpu else "",
-            remedy=_remedy(report, session),
+            remedy=_remedy(report, session, is_cpu=is_cpu),
         )
 
 
-def _remedy(report: Report, session: SessionEntry) -> str:
+def _remedy(report: Report, session: SessionEntry, *, is_cpu: bool) -> str:
     file = next(
         (m.file for m in report.models if (m.name, m.variant) == (session.model, session.variant)), ""
     )
@@ -40,5 +45,6 @@ def _remedy(report: Report, session: SessionEntry) -> str:
         f"joulebatch doctor {file} shows what runs where" if file else "joulebatch doctor shows what is there"
     )
     if session.placement == "none":
-        return f"The provider took no node: {look}; --backend cpu measures the CPU as such"
+        instead = "--backend cpu measures the CPU" if is_cpu else "a backend of that provider measures it"
+        return f"The provider took no node: {look}; {instead} as such"
     return f"Give these operators a form that the provider has (another opset, another export): {look}"

@@ -115,7 +115,7 @@ def test_a_batch_that_cannot_be_captured_is_an_error_that_says_so(
     call = session.bind(make_inputs((INPUT,), 3, seed=1), "host")
     with pytest.raises(
         AbsentError,
-        match=r"Cannot capture a CUDA graph of batch size 3: .*CUDA failure 900: op.*Drop graphs=on",
+        match=r"Cannot capture a CUDA graph for input \(3, .*\): .*CUDA failure 900: op.*Drop graphs=on",
     ):
         call.run()
     watch._fail_from = None

@@ -37,9 +37,9 @@ def test_a_line_says_what_where_the_evidence_and_the_remedy() -> None:
         detail="Conv there", remedy="Try --backend cpu:threads=2",
     )  # fmt: skip
     assert line_of(holding(finding)) == (
-        "Slow: cpu at b4: took 12.3 [12.0, 12.6] ms, ratio 3.2x [3.1, 3.3], error 3.0e-05, throttled 25 %, cores 2, "
+        "Slow: cpu at b4: took 12.3 [12.0, 12.6] ms, ratio 3.20x [3.10, 3.30], error 3.0e-05, throttled 25 %, cores 2, "
         "Conv there. Try --backend cpu:threads=2."
-    ).replace("3.2x [3.1, 3.3]", "3.20x [3.10, 3.30]")
+    )
 
 
 def test_of_many_loads_the_first_few_are_named_and_whose_figures_these_are() -> None:

@@ -1,11 +1,13 @@
 """Each kind of finding is provoked, and stays away where nothing supports it."""
 
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from runner.report import findings
 from runner.report.assemble import assemble
 from runner.report.findings import denormals, first_run, mixed_shapes, spinning, wheels
 from runner.report.findings.claims import spec_with
@@ -34,7 +36,8 @@ def test_a_steady_run_on_cores_enough_gives_nothing_away() -> None:
 
 
 def test_every_rule_has_its_place_in_the_registry_once() -> None:
-    assert len(set(RULES)) == len(RULES)
+    modules = {info.name for info in pkgutil.iter_modules(findings.__path__)} - {"registry", "claims"}
+    assert sorted(rule.__module__.rpartition(".")[2] for rule in RULES) == sorted(modules)
 
 
 # --- ran on the CPU
@@ -52,10 +55,18 @@ def test_a_session_that_computes_on_the_cpu_is_named(placement: str, title: str,
     facts = {"placement": placement, "nodes_by_provider": nodes, "heavy_on_cpu": ("Conv",)}
     report, (finding,) = found(with_sessions(journal(("cpu", "cuda")), cuda=facts), "ran-on-cpu")
     assert (finding.title, finding.model, finding.backend) == (title, "alexnet", "cuda")
-    assert figures_of(finding) == {"nodes on the CPU": 9, "in all": sum(nodes.values())}
+    assert figures_of(finding) == {f"nodes on {name[:-17]}": count for name, count in nodes.items()}
     assert "Conv" in finding.detail
     assert remedy in finding.remedy
     assert report.findings[0] == finding, "what makes figures doubtful comes first"
+
+
+def test_a_session_that_computes_on_a_third_provider_is_named() -> None:
+    nodes = {"CUDAExecutionProvider": 9, "TensorrtExecutionProvider": 11}
+    facts = {"placement": "partial-compute", "nodes_by_provider": nodes}
+    _, (finding,) = found(with_sessions(journal(("cpu", "cuda")), cuda=facts), "ran-elsewhere")
+    assert finding.title == "Ran on another provider in part"
+    assert figures_of(finding) == {"nodes on CUDA": 9, "nodes on Tensorrt": 11}
 
 
 def test_shapes_on_the_cpu_are_no_finding() -> None:
