@@ -6,8 +6,8 @@ documentation names first for CPUs, and the one that GPUs run ("Quantize ONNX mo
 doubles the file's own error (EfficientNet-Lite0 with published weights: 13 instead of 6 % of the range), everywhere and
 for ever, while saturation is of some machines (18 % on an EPYC with AVX2 alone): there the parity of a run fails.
 
-Dynamic: weights are unsigned, as the activations are there, and such products do not saturate. With signed ones vit_b_16
-came to 20.5 % of the range on that EPYC, with these to 1.8 %.
+Dynamic: weights are unsigned, as the activations are there, and such products do not saturate. With signed ones
+vit_b_16 came to 20.5 % of the range on that EPYC, with these to 1.8 %.
 """
 
 import tempfile
