@@ -51,8 +51,8 @@ def test_a_variant_takes_and_gives_what_the_reference_does(variant: str, tmp_pat
     assert made.source_sha256 == reference.sha256
     assert made.parity.tolerance_ratio == CLOSENESS[variant].tolerance_ratio
     assert made.parity.max_error_ratio is not None
-    # The samples differ tenfold in strength: more than what eight bits with one scale for all can hold.
-    assert (made.parity.status == "passed") == (variant == "fp16"), made.parity
+    # The samples are up to three times as strong as what int8-static was calibrated on.
+    assert (made.parity.status == "passed") == (variant != "int8-static"), made.parity
     session = ort.InferenceSession(file.path, providers=["CPUExecutionProvider"])
     for count in (1, 3):
         (scores,) = session.run(None, {"input": np.zeros((count, 3, SIZE, SIZE), np.float32)})
