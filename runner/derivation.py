@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 @dataclass(frozen=True, slots=True)
 class FileParity:
-    """How near a variant's outputs come to the reference outputs, on the CPU of the machine that made it."""
+    """How near a variant's outputs come to the reference outputs, on the CPU and without graph optimisations."""
 
     status: Literal["passed", "failed"]
     reason: str

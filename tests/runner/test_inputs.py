@@ -177,6 +177,9 @@ def test_a_file_that_is_missing_broken_or_pickled_is_one_line(tmp_path: Path) ->
         check_values(_spec("float32", "n"), str(tmp_path / "none.npy"))
     (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY")
     np.save(tmp_path / "pickled.npy", np.array([{}]), allow_pickle=True)
-    for name in ("broken", "pickled"):
+    (tmp_path / "empty.npy").touch()
+    with (tmp_path / "several.npy").open("wb") as stream:
+        np.savez(stream, a=np.ones(3))
+    for name in ("broken", "pickled", "empty", "several"):
         with pytest.raises(FileError, match="expected an array of numpy, got"):
             check_values(_spec("float32", "n"), str(tmp_path / f"{name}.npy"))

@@ -92,6 +92,20 @@ def test_outputs_that_never_vary_prove_nothing_and_fail_nobody() -> None:
     assert compare_runs(flat, changed(flat, 1.0), TOLERANCE).status == "failed"
 
 
+@pytest.mark.parametrize("dtype", ["int64", "bool", "uint8"])
+def test_a_label_that_never_changes_proves_nothing(dtype: str) -> None:
+    flat: Outputs = [{"y": np.ones((2, 5), np.float32), "count": np.ones(2, dtype)} for _ in range(3)]
+    assert compare_runs(flat, flat, TOLERANCE).status == "unavailable"
+
+
+def test_labels_of_8_bits_are_equal_or_they_are_not() -> None:
+    classes: Outputs = [
+        {"y": np.random.default_rng(n).integers(0, 21, (2, 5)).astype(np.uint8)} for n in range(3)
+    ]
+    assert compare_runs(classes, classes, TOLERANCE).status == "passed"
+    assert compare_runs(classes, changed(classes, 1), TOLERANCE).status == "failed"
+
+
 def test_one_varying_output_is_enough_and_the_others_are_compared_too() -> None:
     reference: Outputs = [{**run, "anchors": np.ones(4, np.float32)} for run in runs()]
     assert compare_runs(reference, reference, TOLERANCE).status == "passed"

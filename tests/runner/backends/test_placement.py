@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.backends.placement import CPU_PROVIDER, HEAVY_OPERATORS, placement_of
+from runner.graph.multiply_adds import COUNTS
 
 CUDA, OTHER_GPU = "CUDAExecutionProvider", "SomeGpuExecutionProvider"
 SHAPE_ONLY = ("Shape", "Gather", "Concat")
@@ -33,6 +34,10 @@ def test_the_label_says_where_a_model_runs(
 ) -> None:
     placement = placement_of(nodes, CUDA)
     assert (placement.label, placement.heavy_on_cpu) == (label, heavy)
+
+
+def test_whatever_multiplies_and_adds_is_heavy() -> None:
+    assert COUNTS.keys() - HEAVY_OPERATORS == set()
 
 
 def test_the_cpu_asked_for_the_cpu_is_no_fallback() -> None:

@@ -64,6 +64,11 @@ def test_blocks_of_batches_leave_the_queue_its_time() -> None:
     assert len(run(on).journal.queue_windows) == 12
 
 
+def test_all_batch_sizes_in_turn_are_no_batch_that_was_measured() -> None:
+    on = ran({"A": 0.01}, mixed=True, queue={"policies": ("greedy:7",)})
+    assert on.journal.queue_cells["A greedy:7"].reason == "batch 7 was not measured on A"
+
+
 def test_relative_loads_are_shares_of_what_each_backend_can_serve() -> None:
     on = ran(queue={"request_rates_hz": "", "relative_loads": "0.5"})
     assert on.journal.queue_cells["A fixed:4"].load.request_rate_hz == pytest.approx(50)

@@ -262,6 +262,7 @@ def test_a_backend_that_differs_in_more_says_nothing_of_denormals() -> None:
         ("cpu@old:threads=1", "cpu@old:threads=1,spin=off"),
         ("B=cpu:spin=on, threads=1", "cpu: threads=1,spin=off"),
         ("cpu:spin_duration_us=5", "cpu:spin=off"),
+        ("cpu:SPIN=on", "cpu:spin=off"),
     ],
 )
 def test_a_remedy_names_a_spec_that_can_be_typed(spec: str, expected: str) -> None:
