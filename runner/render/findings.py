@@ -1,4 +1,7 @@
-"""What a report's figures give away, a line per finding: what, where, the evidence, and the remedy."""
+"""What a report's figures give away, a line per finding: what, where, the evidence, and the remedy.
+
+Findings of one kind with one remedy share a line.
+"""
 
 from runner.render import numbers
 from runner.render.layout import Section
@@ -13,15 +16,17 @@ _TINY_SHARE = 0.01
 
 def findings_sections(report: Report) -> tuple[Section, ...]:
     """Return the section that ends a report; none where nothing was found."""
-    lines = tuple(_line(report, finding) for finding in report.findings)
+    alike: dict[tuple[str, str], list[str]] = {}
+    for finding in report.findings:
+        alike.setdefault((finding.title, finding.remedy), []).append(_evidence(report, finding))
+    lines = tuple(f"{title}: {'; '.join(found)}. {remedy}." for (title, remedy), found in alike.items())
     return (Section("Findings", lines=lines),) if lines else ()
 
 
-def _line(report: Report, finding: Finding) -> str:
+def _evidence(report: Report, finding: Finding) -> str:
     figures = (f"{figure.label} {_text(figure)}" for figure in finding.figures)
     evidence = ", ".join(filter(None, (*figures, finding.detail)))
-    where = _where(report, finding)
-    return f"{': '.join(filter(None, (finding.title, where, evidence)))}. {finding.remedy}."
+    return ": ".join(filter(None, (_where(report, finding), evidence)))
 
 
 def _where(report: Report, finding: Finding) -> str:
