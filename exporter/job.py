@@ -42,10 +42,10 @@ def _export(asked: Mapping[str, Any], threads: int, on_stage: Callable[[str], No
     Imports here, so that an installation without torch is an answer like any other, and a variant needs none.
     """
     if "variant" in asked:
-        from exporter.derive import derive_variant  # noqa: PLC0415
         from exporter.variant_request import VariantRequest  # noqa: PLC0415
+        from exporter.variants import make_variant  # noqa: PLC0415
 
-        return derive_variant(VariantRequest.from_dict(asked), threads, on_stage)
+        return make_variant(VariantRequest.from_dict(asked), threads, on_stage)
     from exporter.torchvision_ops import import_torchvision  # noqa: PLC0415
 
     import_torchvision()

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from exporter.derive import derive_variant
 from exporter.variant_request import VariantRequest
+from exporter.variants import make_variant
 from runner.modelfile import Manifest
 from runner.report.lines import BlockLine, CellLine, HeaderLine, Line, ModelEndLine, SessionLine
 from runner.report.schema import Cell, ModelEntry, Parity, Quality, SessionEntry
@@ -77,4 +77,4 @@ def write_variant(folder: Path, name: str = "tiny", variant: str = "fp16") -> Ma
     """Write a model as the exporter leaves it, where it is not there, and a variant of it."""
     if not (folder / f"{name}.onnx").exists():
         write_exported(folder, name)
-    return derive_variant(VariantRequest(name, variant, folder), 1, lambda stage: None)
+    return make_variant(VariantRequest(name, variant, folder), 1, lambda stage: None)

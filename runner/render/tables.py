@@ -239,7 +239,7 @@ class _ModelTable:
             notes.append(_best_legend(best))
         if any(cell.summary and cell.summary.cpu_occupancy for cell in measured):
             notes.append("(CPU) back to back is occupancy, threads x latency with spinning, and never ranks")
-        if any(self._report.barred.get((self._model, each)) == "quality unverified" for each in self._files):
+        if any(self._report.barred.get((self._model, each)) == "unverified" for each in self._files):
             notes.append("variants of unverified quality may win with --allow-unverified")
         if any(s.placement == "partial-shape-only" for s in self._sessions.values()):
             notes.append(

@@ -458,10 +458,10 @@ class Report(Record):
         return {cell.model: cell.contender for cell in reversed(self.cells) if cell.backend == label}
 
     @property
-    def barred(self) -> dict[tuple[str, str], str]:
-        """By model and variant, why it never wins; those that may are absent."""
+    def barred(self) -> dict[tuple[str, str], Quality]:
+        """By model and variant, the quality with which it never wins; those that may are absent."""
         return {
-            (entry.name, entry.variant): f"quality {entry.quality}"
+            (entry.name, entry.variant): entry.quality
             for entry in self.models
             if entry.quality == "lost"
             or (entry.quality == "unverified" and not self.provenance.allow_unverified)

@@ -7,7 +7,7 @@ from runner.contender import Contender
 from runner.errors import AbsentError, UsageError, nearest
 from runner.meters.interface import Domain
 from runner.report.evidence import Evidence, all_gpus_counted, energy_ranks, exclusion, summary_of
-from runner.report.schema import Cell, Report
+from runner.report.schema import Cell, Quality, Report
 from runner.stats.summary import Numbers
 from runner.twin.answers import Excluded
 from runner.twin.calibrate import calibrate, what_to_run
@@ -59,7 +59,7 @@ def find_eligible(
     name = _find_model(report, model)
     barred = dict(report.barred)
     if allow_unverified:
-        barred = {key: reason for key, reason in barred.items() if reason != "quality unverified"}
+        barred = {key: quality for key, quality in barred.items() if quality != "unverified"}
     excluded: list[Uncalibrated] = []
     found: list[Calibration] = []
     for contender in _contenders(report, name, _find_backends(report, labels)):
@@ -132,15 +132,15 @@ def _cells(report: Report, model: str, contender: Contender) -> list[Cell]:
 
 
 def _exclusion(
-    report: Report, model: str, contender: Contender, barred: Mapping[tuple[str, str], str]
+    report: Report, model: str, contender: Contender, barred: Mapping[tuple[str, str], Quality]
 ) -> Uncalibrated | None:
     """Return why a contender may not win, whatever it costs."""
 
     def because(reason: str) -> Uncalibrated:
         return Uncalibrated(contender.backend, reason, variant=contender.variant)
 
-    if reason := barred.get((model, contender.variant)):
-        return because(reason)
+    if quality := barred.get((model, contender.variant)):
+        return because(f"quality {quality}")
     session = next((s for s in report.sessions if (s.model, s.contender) == (model, contender)), None)
     if session and session.status == "failed":
         return because(f"could not be opened: {session.reason}")

@@ -30,7 +30,7 @@ from runner.parity import compare, read_reference
 from runner.variants import CLOSENESS
 
 
-def derive_variant(request: VariantRequest, threads: int, on_stage: Callable[[str], None]) -> Manifest:
+def make_variant(request: VariantRequest, threads: int, on_stage: Callable[[str], None]) -> Manifest:
     """Return the manifest of a variant that was made, checked and put in the models folder.
 
     One whose outputs are too far from the reference's is put there as well, and its manifest says so: it can be

@@ -128,7 +128,7 @@ def test_a_model_without_matrix_products_has_no_dynamic_variant(tmp_path: Path) 
 
 def test_without_the_reference_there_is_nothing_to_make_a_variant_from(tmp_path: Path) -> None:
     with pytest.raises(AbsentError, match="Run: joulebatch export alexnet --models-dir"):
-        derive.derive_variant(VariantRequest("alexnet", "fp16", tmp_path), 1, lambda stage: None)
+        derive.make_variant(VariantRequest("alexnet", "fp16", tmp_path), 1, lambda stage: None)
 
 
 def test_a_variant_is_up_to_date_while_its_source_calibration_and_tools_are(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_variant_calibrated_on_images_is_bound_to_them(tmp_path: Path) -> None
         Image.new("RGB", (40, 40), (80 * number, 10, 200)).save(photographs / f"{number}.png")
     write_exported(tmp_path)
     request = VariantRequest("tiny", "int8-static", tmp_path, photographs)
-    made = derive.derive_variant(request, 1, lambda stage: None)
+    made = derive.make_variant(request, 1, lambda stage: None)
     assert made.derivation
     assert made.derivation.calibration_count == 3
     reference = read_manifest(tmp_path / "tiny.manifest.json")
