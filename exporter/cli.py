@@ -22,6 +22,7 @@ MAX_SEED = 2**63 - 1
 
 
 @click.command(
+    context_settings={"max_content_width": 100},
     epilog="""
 \b
 Examples:
@@ -29,12 +30,13 @@ Examples:
   joulebatch export shufflenet resnet50    others, by name or its beginning
   joulebatch export shufflenet --variant fp16 --variant int8-static
   joulebatch export --weights pretrained --weights-dir ~/checkpoints
-"""
+""",
 )
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
 @click.option(
     "--models-dir",
     type=click.Path(path_type=Path, file_okay=False),
+    metavar="PATH",
     default=Path("models"),
     show_default=True,
     help="Where the files go.",
@@ -49,12 +51,15 @@ Examples:
 @click.option(
     "--weights-dir",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="A folder with torchvision's checkpoint files; the hash in each name is verified.  [default: none]",
+    metavar="PATH",
+    show_default="none",
+    help="A folder with torchvision's checkpoint files; the hash in each name is verified.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(0, MAX_SEED),
     default=0,
+    metavar="N",
     show_default=True,
     help="Of random weights and of the reference inputs.",
 )
@@ -64,18 +69,27 @@ Examples:
     multiple=True,
     type=click.Choice(VARIANTS),
     default=(REFERENCE_VARIANT,),
-    show_default=True,
-    help="Also this variant, made from the checked fp32 file by onnxruntime's tools; repeatable.",
+    metavar="|".join(VARIANTS),
+    show_default="fp32 alone",
+    help="Beside fp32 this variant, made from the checked fp32 file by onnxruntime's tools; repeatable.",
 )
 @click.option(
     "--images",
     type=click.Path(path_type=Path),
-    help="JPEG and PNG files that int8-static is calibrated on.  [default: seeded noise]",
+    metavar="DIR",
+    show_default="seeded noise",
+    help="A folder of JPEG and PNG files that int8-static is calibrated on.",
 )
-@click.option("--opset", default=18, show_default=True, help="18, 19 or 20.")
-@click.option("--jobs", default="auto", show_default=True, help="Processes; auto: as cores and memory allow.")
-@click.option("--force", is_flag=True, help="Export again what is up to date.  [default: off]")
-@click.option("-q", "--quiet", is_flag=True, help="Only errors and warnings.  [default: off]")
+@click.option("--opset", default=18, metavar="N", show_default=True, help="18, 19 or 20.")
+@click.option(
+    "--jobs",
+    default="auto",
+    metavar="N|auto",
+    show_default=True,
+    help="Processes; auto: as cores and memory allow.",
+)
+@click.option("--force", is_flag=True, show_default="off", help="Export again what is up to date.")
+@click.option("-q", "--quiet", is_flag=True, show_default="off", help="Only errors and warnings.")
 def export(  # noqa: PLR0913 - a parameter per flag
     *,
     models: tuple[str, ...],

@@ -195,10 +195,10 @@ Exit codes:
     help="Print the version and exit.",
 )
 def cli() -> None:
-    """Compare energy and latency of ONNX models per backend and batch size.
+    """Compare energy and latency of ONNX models per backend, variant and batch size.
 
-    Which ONNX Runtime backend and batch size spends the least energy per image, on your machine,
-    with numbers you can trust.
+    Which ONNX Runtime backend, batch size and batching policy spends the least energy per image under your latency
+    limit, on your machine, with numbers you can trust.
     """
 
 

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto
 from PIL import Image
 
-from exporter import derive
+from exporter import variants
 from exporter.calibration import calibration_of
 from exporter.parity import reference_images
 from exporter.variant_request import VariantRequest, calibration_paths, find_current_variant
@@ -107,7 +107,7 @@ def test_an_export_that_ends_early_leaves_nothing(tmp_path: Path, monkeypatch: p
         assert (tmp_path / ".export-tiny.int8-static" / "tiny.int8-static.onnx").exists()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(derive, "_parity", fail)
+    monkeypatch.setattr(variants, "_parity", fail)
     with pytest.raises(KeyboardInterrupt):
         write_variant(tmp_path, variant="int8-static")
     assert names(tmp_path) == before
@@ -128,7 +128,7 @@ def test_a_model_without_matrix_products_has_no_dynamic_variant(tmp_path: Path) 
 
 def test_without_the_reference_there_is_nothing_to_make_a_variant_from(tmp_path: Path) -> None:
     with pytest.raises(AbsentError, match="Run: joulebatch export alexnet --models-dir"):
-        derive.make_variant(VariantRequest("alexnet", "fp16", tmp_path), 1, lambda stage: None)
+        variants.make_variant(VariantRequest("alexnet", "fp16", tmp_path), 1, lambda stage: None)
 
 
 def test_a_variant_is_up_to_date_while_its_source_calibration_and_tools_are(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_variant_calibrated_on_images_is_bound_to_them(tmp_path: Path) -> None
         Image.new("RGB", (40, 40), (80 * number, 10, 200)).save(photographs / f"{number}.png")
     write_exported(tmp_path)
     request = VariantRequest("tiny", "int8-static", tmp_path, photographs)
-    made = derive.make_variant(request, 1, lambda stage: None)
+    made = variants.make_variant(request, 1, lambda stage: None)
     assert made.derivation
     assert made.derivation.calibration_count == 3
     reference = read_manifest(tmp_path / "tiny.manifest.json")
