@@ -127,6 +127,7 @@ def test_arrivals_and_policies_know_nothing_of_who_asks_them() -> None:
 
 def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
     told = (
+        "runner.backends.interface",
         "runner.twin",
         "runner.policies",
         "runner.arrivals",

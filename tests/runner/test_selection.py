@@ -88,7 +88,8 @@ def test_without_a_model_the_five_of_the_study_are_meant(folder: Path) -> None:
     ("flags", "message"),
     [
         ({"models": ("tiny", "tin")}, r"Model 'tiny' was given 2 times"),
-        ({"shapes": ("input=3x8x8",)}, r"Unknown input 'input' in --shape"),
+        ({"shapes": ("input=3x8x8",)}, r"Cannot use --shape input: expected an --onnx file, got none"),
+        ({"input_values": ("x=3",)}, r"Cannot use --input x: expected an --onnx file, got none"),
         ({"backends": ("cup",)}, r"Unknown backend 'cup'.*Did you mean cpu\?"),
         ({"backends": ("cpu", "cpu")}, r"Backend 'cpu' was given twice"),
         ({"baseline": "cuda"}, r"Unknown --baseline 'cuda'"),
