@@ -5,11 +5,12 @@ from itertools import islice
 
 from runner.backends.interface import Missing
 from runner.errors import JoulebatchError
-from runner.model_diagnosis import Answer, ModelFacts
+from runner.model_diagnosis import ModelFacts
 from runner.modelfile import TensorSpec
 from runner.render import numbers
 from runner.render.layout import Section
 from runner.shapes import BATCH, declared_dimensions
+from runner.workers.protocol import Opened
 
 _OPERATORS_SHOWN = 12
 _LONGEST_NAME = 30
@@ -24,7 +25,7 @@ def model_sections(facts: ModelFacts) -> tuple[Section, ...]:
         Section(title, tuple(_origin(facts))),
         Section("Inputs and outputs", (*_tensors(facts), *_batch(facts))),
         Section("Contents", tuple(_contents(facts))),
-        Section("Backends", tuple(f"{name}: {_answer(answer)}" for name, answer in facts.answers.items())),
+        Section("Backends", tuple(_backends(facts))),
     )
 
 
@@ -100,16 +101,23 @@ def _multiply_adds(facts: ModelFacts) -> str:
     return f"at least {total}; could not be counted: {uncounted}" if uncounted else total
 
 
-def _answer(answer: Answer) -> str:
-    match answer:
-        case JoulebatchError():
-            said = str(answer)
-            # Of a long chain of C++ exceptions the last one says why.
-            return (
-                f"cannot open it: {said if len(said) <= _LONGEST_REASON else f'…{said[-_LONGEST_REASON:]}'}"
-            )
-        case Missing(reason, fix):
-            return f"absent: {reason.rstrip('.')}. {fix.rstrip('.')}." if fix else f"absent: {reason}"
+def _backends(facts: ModelFacts) -> Iterator[str]:
+    """Yield what each backend says of the file, and the names of those that could not be asked."""
+    absent = []
+    for name, answer in facts.answers.items():
+        if isinstance(answer, Missing):
+            absent.append(name)
+        else:
+            yield f"{name}: {_answer(answer)}"
+    if absent:
+        yield f"not here, or not for such a file: {', '.join(absent)}; joulebatch doctor says what each lacks"
+
+
+def _answer(answer: Opened | JoulebatchError) -> str:
+    if isinstance(answer, JoulebatchError):
+        said = str(answer)
+        # Of a long chain of C++ exceptions the last one says why.
+        return f"cannot open it: {said if len(said) <= _LONGEST_REASON else f'…{said[-_LONGEST_REASON:]}'}"
     placement = answer.placement
     nodes = ", ".join(f"{number} nodes on {name}" for name, number in placement["nodes_by_provider"].items())
     heavy = ", ".join(placement["heavy_on_cpu"])

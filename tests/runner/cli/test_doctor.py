@@ -172,7 +172,7 @@ def test_a_backend_that_cannot_open_a_file_says_why_at_its_end(tmp_path: Path) -
     assert backends[0].startswith("ov: cannot open it: …")
     assert backends[0].endswith("dynamic rank.")
     assert len(backends[0]) < 400
-    assert backends[1] == "torch: absent: no torch. Install it."
+    assert backends[1] == "not here, or not for such a file: torch; joulebatch doctor says what each lacks"
 
 
 def test_the_machine_is_described_for_programs_too(tmp_path: Path) -> None:
