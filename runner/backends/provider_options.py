@@ -53,7 +53,8 @@ def check_in_force(
                 got=f"{name}={reported[name]}",
                 fix="Give a value that it takes, or drop the option",
             )
-    return {**facts, "provider_options": CHECKED}
+    unreported = sorted(asked.keys() - reported.keys())
+    return {**facts, "provider_options": f"{CHECKED}, but {', '.join(unreported)}" if unreported else CHECKED}
 
 
 def check_known(provider: str, passed: Mapping[str, str], reported: Mapping[str, str]) -> None:

@@ -84,6 +84,12 @@ def test_values_that_mean_the_same_are_in_force(spelt: str) -> None:
     assert facts["provider_options"] == CHECKED
 
 
+def test_a_setting_of_ours_that_the_provider_does_not_report_is_not_called_checked() -> None:
+    facts = check_in_force(TRT, {"trt_fp16_enable": "0", "device_id": "0", "our_own": "1"}, {}, REPORTED)
+    unreported = sorted({"device_id", "our_own"} - REPORTED.keys())
+    assert facts["provider_options"] == f"{CHECKED}, but {', '.join(unreported)}"
+
+
 def test_a_key_that_the_provider_does_not_report_is_named_with_the_nearest() -> None:
     passed = {"trt_fp16_enabled": "1"}
     with pytest.raises(
