@@ -2,9 +2,9 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -17,6 +17,7 @@ from runner.variants import REFERENCE_VARIANT, VARIANTS
 
 QUICK_BUDGET_S = 300.0
 """default --time-budget of the quick profile"""
+_Value = TypeVar("_Value")
 _INTERPRETER_NAME = re.compile(r"[a-z0-9._-]+")
 
 
@@ -109,14 +110,7 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[Size, ...]]:
     Raises:
         UsageError: one cannot be read, or an input has two.
     """
-    shapes: dict[str, tuple[Size, ...]] = {}
-    for name, sizes in map(parse_shape, texts):
-        if name in shapes:
-            raise UsageError(
-                "Cannot use --shape", expected="each input once", got=f"{name} twice", fix="Drop one"
-            )
-        shapes[name] = sizes
-    return shapes
+    return _by_name("--shape", "input", map(parse_shape, texts))
 
 
 def parse_input_values(texts: tuple[str, ...]) -> dict[str, str]:
@@ -125,23 +119,20 @@ def parse_input_values(texts: tuple[str, ...]) -> dict[str, str]:
     Raises:
         UsageError: one cannot be read, or an input has two.
     """
-    values: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.rpartition("=")
-        if not equals or not name:
-            raise UsageError(
-                "Cannot read --input",
-                expected="NAME=VALUE",
-                got=repr(text),
-                fix="Write for example sr=16000, ids=0:30522 or images=photos.npy",
-            )
-        parse_values(value)
-        if name in values:
-            raise UsageError(
-                "Cannot use --input", expected="each input once", got=f"{name} twice", fix="Drop one"
-            )
-        values[name] = value
-    return values
+    return _by_name("--input", "input", map(_parse_input_value, texts))
+
+
+def _parse_input_value(text: str) -> tuple[str, str]:
+    name, equals, value = text.rpartition("=")
+    if not equals or not name:
+        raise UsageError(
+            "Cannot read --input",
+            expected="NAME=VALUE",
+            got=repr(text),
+            fix="Write for example sr=16000, ids=0:30522 or images=photos.npy",
+        )
+    parse_values(value)
+    return name, value
 
 
 def parse_interpreters(texts: tuple[str, ...]) -> dict[str, Path]:
@@ -150,23 +141,32 @@ def parse_interpreters(texts: tuple[str, ...]) -> dict[str, Path]:
     Raises:
         UsageError: one cannot be read, or a name has two.
     """
-    interpreters: dict[str, Path] = {}
-    for text in texts:
-        name, _, path = (part.strip() for part in text.partition("="))
-        name = name.lower()
-        if not _INTERPRETER_NAME.fullmatch(name) or not path:
+    return _by_name("--interpreter", "name", map(_parse_interpreter, texts))
+
+
+def _parse_interpreter(text: str) -> tuple[str, Path]:
+    name, _, path = (part.strip() for part in text.partition("="))
+    name = name.lower()
+    if not _INTERPRETER_NAME.fullmatch(name) or not path:
+        raise UsageError(
+            "Cannot read --interpreter",
+            expected="NAME=PATH, the name of letters, digits, dots, dashes and underscores",
+            got=repr(text),
+            fix="Write for example ort124=ENV/bin/python",
+        )
+    return name, Path(path)
+
+
+def _by_name(option: str, what: str, pairs: Iterable[tuple[str, _Value]]) -> dict[str, _Value]:
+    """Return values by name, each name of which was given once."""
+    values: dict[str, _Value] = {}
+    for name, value in pairs:
+        if name in values:
             raise UsageError(
-                "Cannot read --interpreter",
-                expected="NAME=PATH, the name of letters, digits, dots, dashes and underscores",
-                got=repr(text),
-                fix="Write for example ort124=ENV/bin/python",
+                f"Cannot use {option}", expected=f"each {what} once", got=f"{name} twice", fix="Drop one"
             )
-        if name in interpreters:
-            raise UsageError(
-                "Cannot use --interpreter", expected="each name once", got=f"{name} twice", fix="Rename one"
-            )
-        interpreters[name] = Path(path)
-    return interpreters
+        values[name] = value
+    return values
 
 
 def _as_written(parse: Callable[[Any], object], form: type = str) -> BeforeValidator:
