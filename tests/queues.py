@@ -11,7 +11,7 @@ from runner.meters.interface import Energy, Measured
 from runner.policies.interface import Policy
 from runner.policies.registry import parse_policy
 from runner.report.lines import HeaderLine, Line, ModelEndLine, QueueBlockLine, QueueCellLine, QueueWindowLine
-from runner.report.queue_schema import QueueCell, QueueLoad, QueueStatus, QueueWindow
+from runner.report.schema import QueueCell, QueueLoad, QueueStatus, QueueWindow
 
 SERVICE_S = 0.004
 """of one image; larger batches take n^0.8 times that"""

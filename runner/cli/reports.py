@@ -111,13 +111,13 @@ def verify(report: str, reports_dir: Path) -> None:
 
     Exits with 1 when something differs, and names it; with 4 when a file cannot be read.
     """
-    from runner.render.layout import plain  # noqa: PLC0415 - loads pydantic
-    from runner.render.markdown import to_markdown  # noqa: PLC0415 - the same
+    from runner.render.archived import RENDERINGS  # noqa: PLC0415 - loads pydantic
+    from runner.render.layout import plain  # noqa: PLC0415 - the same
     from runner.report import archive, verify  # noqa: PLC0415 - the same
 
     folder = archive.resolve(reports_dir, report)
     different = 0
-    for check in verify.verify(folder, to_markdown):
+    for check in verify.verify(folder, RENDERINGS):
         found = f"{len(check.differences)} differ" if check.differences else "no difference"
         click.echo(f"{check.subject}: {check.count} {check.unit}, {found}")
         for item in check.differences:

@@ -12,8 +12,7 @@ from runner.contender import Contender
 from runner.policies.registry import POLICIES, parse_policy
 from runner.queue.arrivals import mean_rate_hz
 from runner.report.lines import QueueCellLine
-from runner.report.queue_schema import QueueCell, QueueStatus
-from runner.report.schema import NOT_REACHED
+from runner.report.schema import NOT_REACHED, QueueCell, QueueStatus
 
 LEAST_GIVE_UP_S = 2.0
 """Ours: a pause of the whole machine is no queue that grows."""

@@ -10,8 +10,7 @@ from runner.modelfile import ModelFile
 from runner.policies.registry import parse_policy
 from runner.queue.arrivals import mean_rate_hz
 from runner.queue.config import QueueConfig
-from runner.report.queue_schema import QueueCell, QueueLoad
-from runner.report.schema import NOT_REACHED
+from runner.report.schema import NOT_REACHED, QueueCell, QueueLoad
 
 
 def queue_cells(

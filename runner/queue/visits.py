@@ -5,7 +5,7 @@ from runner.load.warmup import VISIT_S
 from runner.meters.recorder import Ahead
 from runner.queue.admission import Admitted, close
 from runner.report.lines import QueueWindowLine
-from runner.report.queue_schema import QueueWindow
+from runner.report.schema import QueueWindow
 from runner.visits import visit
 from runner.workers.crew import BackendLostError
 from runner.workers.parent import CellFailedError, WorkerLostError

@@ -12,12 +12,13 @@ from runner.render.queue import queue_cells_of
 from runner.render.queue_batches import batches_table
 from runner.render.ratios import comparison_table, test_table
 from runner.render.tables import cells_of
-from runner.report.record import Interval, Limits
 from runner.report.schema import (
     BackendEntry,
     Cell,
     CellSummary,
     EnergySummary,
+    Interval,
+    Limits,
     Report,
     SessionEntry,
 )

@@ -1,6 +1,6 @@
 """Figures with limits as fields of a row."""
 
-from runner.report.record import Interval, Limits
+from runner.report.schema import Interval, Limits
 
 
 def interval_fields(name: str, figure: Interval | None) -> dict[str, object]:

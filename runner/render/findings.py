@@ -6,8 +6,7 @@ Findings of one kind with one remedy share a line.
 from runner.render import numbers
 from runner.render.layout import Section
 from runner.render.names import load_text
-from runner.report.findings_schema import Finding, FindingFigure
-from runner.report.schema import Report
+from runner.report.schema import Finding, FindingFigure, Report
 
 _LOADS_SHOWN = 3
 _TINY_SHARE = 0.01

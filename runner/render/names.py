@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from runner.render.numbers import NOTHING, digits
-from runner.report.queue_schema import QueueLoad
-from runner.report.schema import Cell, Load, Report
+from runner.report.schema import Cell, Load, QueueLoad, Report
 from runner.units import duration_text
 
 DOMAINS = {"cpu_package": "CPU package", "dram": "DRAM", "gpu": "GPU"}

@@ -5,15 +5,15 @@ from runner.render.layout import Column, Footnotes, Section, Table
 from runner.render.names import domains_text, model_text, rate_text
 from runner.render.numbers import NOTHING, Scale
 from runner.render.queue_words import findings_section
-from runner.report.queue_schema import (
+from runner.report.schema import (
+    Interval,
     QueueCell,
     QueueComparison,
     QueuePrediction,
     QueueStudy,
+    Report,
     Times,
 )
-from runner.report.record import Interval
-from runner.report.schema import Report
 
 _CELL = (Column("backend", "left"), Column("policy", "left"), Column("requests\n/s"))
 _TIME_COLUMNS = (

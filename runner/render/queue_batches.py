@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from runner.render import numbers
 from runner.render.layout import Column, Table
 from runner.render.names import rate_text
-from runner.report.queue_schema import QueueCell
+from runner.report.schema import QueueCell
 
 _COLUMNS = (
     Column("backend", "left"),

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 
 from runner.render.fields import interval_fields
-from runner.report.queue_schema import (
+from runner.report.schema import (
     QueueCell,
     QueueComparison,
     QueueEnergy,
     QueuePrediction,
     QueueSummary,
+    Report,
     Times,
 )
-from runner.report.schema import Report
 
 Row = dict[str, object]
 _METRICS = ("response", "cpu_s_per_image", "energy_per_image")

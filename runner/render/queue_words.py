@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from runner.render import numbers
 from runner.render.layout import Column, Section, Table
-from runner.report.queue_schema import QueueCell, QueueComparison, QueueMetric, QueueStudy, QueueTest
+from runner.report.schema import QueueCell, QueueComparison, QueueMetric, QueueStudy, QueueTest
 
 SIGNIFICANT = 0.05
 """p below which a rank test counts; the convention that the study's readers know"""

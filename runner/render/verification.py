@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from runner.render import numbers
 from runner.render.layout import Column, Section, Table
-from runner.report.queue_schema import QueueCell
-from runner.report.schema import Report
+from runner.report.schema import QueueCell, Report
 from runner.twin.answers import Estimate, Prediction, Recommendation
 
 _COLUMNS = (

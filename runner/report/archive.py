@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from runner.report.samples import SAMPLES_NAME, write_samples
 from runner.report.schema import SCHEMA_VERSION, Report
 
 REPORT_NAME = "report.json"
-MARKDOWN_NAME = "report.md"
 CHECKSUMS_NAME = "SHA256SUMS"
 LATEST = "latest"
 
@@ -64,14 +63,14 @@ def create(reports_dir: Path, name: str | None, now: datetime) -> Path:
         return folder
 
 
-def finish(folder: Path, render: Callable[[Report], str]) -> Report:
-    """Return the report of a run that has ended, after writing it: samples, Markdown, checksums, itself last.
+def finish(folder: Path, renderings: Mapping[str, Callable[[Report], str]]) -> Report:
+    """Return the report of a run that has ended, after writing it: samples, renderings, checksums, itself last.
 
     Each is written whole or not at all. The journal must be closed by its ``EndLine``: its checksum is taken here.
 
     Args:
         folder: of the report.
-        render: makes the text of ``report.md``.
+        renderings: by file name, what makes the text of that file.
 
     Raises:
         FileError: the report is complete already, or the disk refuses.
@@ -86,8 +85,9 @@ def finish(folder: Path, render: Callable[[Report], str]) -> Report:
     data = (report.model_dump_json(indent=1) + "\n").encode()
     try:
         write_samples(folder, [window.paired for window in report.windows])
-        replace_file(folder / MARKDOWN_NAME, render(report).encode())
-        hashes = {name: hash_file(folder / name) for name in (JOURNAL_NAME, MARKDOWN_NAME, SAMPLES_NAME)}
+        for name, render in renderings.items():
+            replace_file(folder / name, render(report).encode())
+        hashes = {name: hash_file(folder / name) for name in (JOURNAL_NAME, SAMPLES_NAME, *renderings)}
         hashes[REPORT_NAME] = hashlib.sha256(data).hexdigest()
         # Two spaces: the form that `sha256sum --check` reads (coreutils manual, "md5sum invocation").
         sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))

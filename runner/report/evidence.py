@@ -8,13 +8,13 @@ import numpy as np
 
 from runner.backends.interface import Device
 from runner.report.figures import cpu_s_per_image, energy_per_image_j
-from runner.report.queue_schema import QueueCell
 from runner.report.schema import (
     OWN_DOMAIN,
     UNTRUSTED_PLACEMENTS,
     Cell,
     CellSummary,
     Metric,
+    QueueCell,
     Report,
     SessionEntry,
     Window,

@@ -7,12 +7,13 @@ import numpy as np
 
 from runner.meters.interface import Domain, Energy, Estimated
 from runner.report.joules import Metering, all_measured, idle_power, joules, measured, summed_domains
-from runner.report.record import Interval, Limits
 from runner.report.schema import (
     OWN_DOMAIN,
     Cell,
     CellSummary,
     EnergySummary,
+    Interval,
+    Limits,
     Window,
 )
 from runner.stats.bootstrap import quantile_limits

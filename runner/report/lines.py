@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-from runner.report.queue_schema import QueueCell, QueueWindow
-from runner.report.record import Record
 from runner.report.schema import (
     BackendEntry,
     Cell,
@@ -12,6 +10,9 @@ from runner.report.schema import (
     MeterEntry,
     ModelEntry,
     Provenance,
+    QueueCell,
+    QueueWindow,
+    Record,
     Resume,
     SessionEntry,
     Window,

@@ -6,8 +6,7 @@ from typing import Generic, TypeVar
 
 from runner.errors import FileError
 from runner.report.lines import BlockLine, QueueBlockLine
-from runner.report.queue_schema import QueueCell, QueueWindow
-from runner.report.schema import Cell, Window
+from runner.report.schema import Cell, QueueCell, QueueWindow, Window
 
 AnyWindow = TypeVar("AnyWindow", Window, QueueWindow)
 

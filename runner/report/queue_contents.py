@@ -7,7 +7,7 @@ import numpy as np
 
 from runner.report.lines import QueueBlockLine, QueueCellLine, QueueWindowLine
 from runner.report.pairing import Pairing, unfit
-from runner.report.queue_schema import QueueCell, QueueStudy, QueueWindow
+from runner.report.schema import QueueCell, QueueStudy, QueueWindow
 from runner.stats.queueing import Replay
 
 QueueLine = QueueCellLine | QueueWindowLine | QueueBlockLine

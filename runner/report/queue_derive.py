@@ -8,8 +8,7 @@ from runner.report.joules import Metering, summed_domains
 from runner.report.queue_figures import summarise_queue
 from runner.report.queue_predict import Twins
 from runner.report.queue_rank import QueueEvidence, compare_queue, queue_exclusion, rank_tests
-from runner.report.queue_schema import QueueCell, QueueStudy, QueueWindow
-from runner.report.schema import Report
+from runner.report.schema import QueueCell, QueueStudy, QueueWindow, Report
 from runner.stats.queueing import Replay
 from runner.stats.summary import Numbers
 

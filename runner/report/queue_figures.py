@@ -6,8 +6,7 @@ from typing import TypeVar
 import numpy as np
 
 from runner.report.joules import Metering, all_measured, joules, loaded_power_w, measured, summed_domains
-from runner.report.queue_schema import QueueCell, QueueEnergy, QueueSummary, QueueWindow, Times
-from runner.report.record import Interval
+from runner.report.schema import Interval, QueueCell, QueueEnergy, QueueSummary, QueueWindow, Times
 from runner.stats.intervals import mean_interval
 from runner.stats.queueing import (
     Replay,

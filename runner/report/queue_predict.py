@@ -11,9 +11,7 @@ from runner.arrivals.trace import KIND as TRACES
 from runner.arrivals.trace import Trace
 from runner.meters.interface import Domain
 from runner.policies.registry import parse_policy
-from runner.report.queue_schema import QueueCell, QueuePrediction
-from runner.report.record import Interval
-from runner.report.schema import Report
+from runner.report.schema import Interval, QueueCell, QueuePrediction, Report
 from runner.stats.summary import Numbers
 from runner.twin.answers import Estimate
 from runner.twin.calibrate import calibrate

@@ -12,7 +12,8 @@ from runner.contender import Contender
 from runner.policies.registry import parse_policy
 from runner.report.joules import all_measured, joules
 from runner.report.queue_figures import cpu_s_per_request
-from runner.report.queue_schema import (
+from runner.report.schema import (
+    OWN_DOMAIN,
     QueueCell,
     QueueComparison,
     QueueCost,
@@ -20,7 +21,6 @@ from runner.report.queue_schema import (
     QueueTest,
     QueueWindow,
 )
-from runner.report.schema import OWN_DOMAIN
 from runner.stats.compare import verdict
 from runner.stats.effect import cliffs_delta
 from runner.stats.intervals import ratio_interval

@@ -19,7 +19,6 @@ from runner.report.evidence import (
     ratio_of,
     summary_of,
 )
-from runner.report.record import RatioLimits
 from runner.report.schema import (
     BackendChoice,
     BestSet,
@@ -27,6 +26,7 @@ from runner.report.schema import (
     Comparison,
     CostMetric,
     Metric,
+    RatioLimits,
     SupplementaryTest,
 )
 from runner.stats.compare import LEAST_PAIRS, best_set, lowest, verdict

@@ -9,8 +9,7 @@ from typing import Final, Literal
 
 from runner.errors import AbsentError
 from runner.modelfile import STUDY_MODELS
-from runner.report.record import Interval
-from runner.report.schema import ModelEntry, Report
+from runner.report.schema import Interval, ModelEntry, Report
 from runner.report.timeline_cost import LEAST_MODELS, Basis, backend_of, choose_costs
 from runner.report.timeline_figures import Growth, Network, Point, growth_of, points_of
 from runner.stats.growth import LEAST_FOR_LIMITS

@@ -9,12 +9,12 @@ from runner.backends.interface import Device
 from runner.errors import AbsentError, UsageError, nearest
 from runner.meters.interface import Domain
 from runner.report.evidence import Exclusions, summary_of
-from runner.report.record import Interval
 from runner.report.schema import (
     OWN_DOMAIN,
     BackendEntry,
     Cell,
     CostMetric,
+    Interval,
     Load,
     ModelEntry,
     Report,

@@ -1,7 +1,7 @@
 """Whether an archived report says what its journal, its samples and its own windows say."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from math import isclose
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from runner.errors import FileError
 from runner.modelfile import hash_file
-from runner.report.archive import CHECKSUMS_NAME, MARKDOWN_NAME, REPORT_NAME, load
+from runner.report.archive import CHECKSUMS_NAME, REPORT_NAME, load
 from runner.report.assemble import Assembled, collect
 from runner.report.derive import derive, without_figures
 from runner.report.journal import JOURNAL_NAME, is_being_written, read_journal
@@ -58,24 +58,25 @@ class Check:
     differences: tuple[Difference, ...]
 
 
-def verify(folder: Path, render: Callable[[Report], str]) -> Iterator[Check]:
+def verify(folder: Path, renderings: Mapping[str, Callable[[Report], str]]) -> Iterator[Check]:
     """Yield the outcome of every check of a complete report, each as soon as it is known.
 
     Args:
         folder: of the report.
-        render: makes the text of ``report.md``.
+        renderings: by file name, what makes the text of that file.
 
     Raises:
         FileError: the report is not complete, or a file of it cannot be read.
     """
     if not (folder / REPORT_NAME).exists():
         raise _not_archived(folder)
-    yield _checksums(folder)
+    yield _checksums(folder, (JOURNAL_NAME, REPORT_NAME, SAMPLES_NAME, *renderings))
     report, journaled, samples = load(folder), collect(read_journal(folder)), read_samples(folder)
     yield _contents(report, journaled.report)
     yield _samples(report, journaled, samples)
     yield _figures(report, samples, journaled.replays)
-    yield _markdown(folder, render(report))
+    for name, render in renderings.items():
+        yield _rendering(folder / name, render(report))
 
 
 def _not_archived(folder: Path) -> FileError:
@@ -88,7 +89,7 @@ def _not_archived(folder: Path) -> FileError:
     )
 
 
-def _checksums(folder: Path) -> Check:
+def _checksums(folder: Path, expected: Iterable[str]) -> Check:
     """Compare the files with ``SHA256SUMS``."""
     path = folder / CHECKSUMS_NAME
     listed: dict[str, str] = {}
@@ -97,7 +98,7 @@ def _checksums(folder: Path) -> Check:
         if not separator:
             raise FileError(f"Cannot read {path}", expected="lines as of sha256sum", got=repr(line))
         listed[name] = digest
-    names = sorted({JOURNAL_NAME, MARKDOWN_NAME, REPORT_NAME, SAMPLES_NAME} | listed.keys())
+    names = sorted({*expected} | listed.keys())
     differences = []
     for name in names:
         archived, found = listed.get(name, "not listed"), _hash(folder / name)
@@ -154,13 +155,13 @@ def _figures(report: Report, samples: Sequence[SampledWindow], replays: Sequence
     return _compared(REPORT_NAME, "figures", archived, recomputed, TOLERANCE_RATIO)
 
 
-def _markdown(folder: Path, expected: str) -> Check:
-    """Compare the Markdown with the rendering of the report, line by line."""
-    archived, recomputed = _read_text(folder / MARKDOWN_NAME).split("\n"), expected.split("\n")
+def _rendering(path: Path, expected: str) -> Check:
+    """Compare what is there for people with the rendering of the report, line by line."""
+    archived, recomputed = _read_text(path).split("\n"), expected.split("\n")
     matcher = SequenceMatcher(a=archived, b=recomputed, autojunk=False)
     differences = tuple(
         Difference(
-            MARKDOWN_NAME,
+            path.name,
             f"line {first + 1}" if last - first < 2 else f"lines {first + 1} to {last}",  # noqa: PLR2004 - one line
             _text(" / ".join(archived[first:last])),
             _text(" / ".join(recomputed[begin:end])),
@@ -168,7 +169,7 @@ def _markdown(folder: Path, expected: str) -> Check:
         for operation, first, last, begin, end in matcher.get_opcodes()
         if operation != "equal"
     )
-    return Check(MARKDOWN_NAME, len(recomputed), "lines", differences)
+    return Check(path.name, len(recomputed), "lines", differences)
 
 
 def _compared(subject: str, unit: str, archived: object, recomputed: object, tolerance_ratio: float) -> Check:

@@ -34,8 +34,7 @@ from runner.report.lines import (
     SessionLine,
     WindowLine,
 )
-from runner.report.queue_schema import QueueCell, QueueWindow
-from runner.report.schema import Cell, SessionEntry, Window
+from runner.report.schema import Cell, QueueCell, QueueWindow, SessionEntry, Window
 from runner.so_far import ModelSoFar
 from runner.workers.crew import BackendLostError, Crew, Terms
 from runner.workers.protocol import (

@@ -146,10 +146,7 @@ def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
 
 
 def test_renderers_receive_a_report_and_never_measure() -> None:
-    report = tuple(
-        f"runner.report.{name}" for name in ("schema", "queue_schema", "findings_schema", "record")
-    )
-    allowed = ("runner.render", *report, "runner.units")
+    allowed = ("runner.render", "runner.report.schema", "runner.units")
     others = (*TERMINAL_VIEWS, *ANSWER_VIEWS, *TIMELINE_VIEWS)
     assert _stray(_modules("runner.render", but=others), *allowed) == {}
     assert _stray(list(ANSWER_VIEWS), *allowed, "runner.twin.answers") == {}
@@ -197,7 +194,7 @@ def test_only_the_command_line_renders_and_nothing_imports_the_command_line() ->
         if not _within(name, "runner.cli", "runner.render"):
             # An archive holds report.md: the main path hands it the renderer.
             rendered = {each for each in imported if _within(each, "runner.render")}
-            assert not rendered or (name, rendered) == ("runner.experiment", {"runner.render.markdown"})
+            assert not rendered or (name, rendered) == ("runner.experiment", {"runner.render.archived"})
         if not _within(name, "runner.cli", "runner.__main__"):
             assert not any(_within(each, "runner.cli") for each in imported), name
 

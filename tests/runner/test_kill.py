@@ -33,8 +33,7 @@ from runner.policies.registry import parse_policy
 from runner.progress import Progress
 from runner.report.archive import REPORT_NAME, load
 from runner.report.journal import JOURNAL_NAME, torn_bytes
-from runner.report.queue_schema import QueueWindow
-from runner.report.schema import Cell, Report, Window
+from runner.report.schema import Cell, QueueWindow, Report, Window
 from runner.resume import read_so_far
 from runner.selection import Selection, select
 from runner.workers.crew import BackendLostError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.render.markdown import to_markdown
+from runner.render.archived import RENDERINGS
 from runner.report.archive import load
 from runner.report.findings.mixed_shapes import THRESHOLD_RATIO
 from runner.report.verify import verify
@@ -42,7 +42,7 @@ def test_batch_sizes_in_turn_show_what_a_change_of_shape_costs(home: Path) -> No
     assert figure.low
     assert figure.low > THRESHOLD_RATIO, "10 ms at every change"
     assert "Mixed batch sizes are slower than one at a time: R at mix" in result.stdout
-    assert [each for check in verify(folder, to_markdown) for each in check.differences] == []
+    assert [each for check in verify(folder, RENDERINGS) for each in check.differences] == []
     data = json.loads(joulebatch("reports", "show", "latest", "-f", "json", cwd=home).stdout)
     assert [each["kind"] for each in data["findings"]] == [each.kind for each in report.findings]
 

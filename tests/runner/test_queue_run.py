@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from runner.report.archive import load
-from runner.report.queue_schema import QueueCell
-from runner.report.schema import Report
+from runner.report.schema import QueueCell, Report
 from tests.photographs import copy_photographs
 from tests.processes import joulebatch, report_of
 

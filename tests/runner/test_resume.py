@@ -248,7 +248,7 @@ def reports(folder: Path) -> list[Path]:
     folders = [folder / f"2026-11-23T21-34-0{second}-abcd" for second in range(3)]
     for each in folders:
         write(each, make_journal())
-    finish(folders[2], lambda report: report.report_id)
+    finish(folders[2], {"report.md": lambda report: report.report_id})
     return folders
 
 

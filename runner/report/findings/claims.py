@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from math import log
 
 from runner.report.evidence import Evidence, paired_ratio
-from runner.report.findings_schema import FindingFigure
-from runner.report.schema import BackendEntry, Cell, Load, Metric, Report
+from runner.report.schema import BackendEntry, Cell, FindingFigure, Load, Metric, Report
 from runner.stats.compare import exceeds
 from runner.stats.intervals import RatioInterval
 

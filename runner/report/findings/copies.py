@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from runner.report.evidence import Evidence
 from runner.report.findings.claims import claims, keys, ratio_figure
-from runner.report.findings_schema import Finding
-from runner.report.schema import Cell, Report
+from runner.report.schema import Cell, Finding, Report
 
 THRESHOLD_RATIO = 1.5
 """With copies / without: from here on a third of the time of a call, and no kernel that is made faster helps there."""

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from runner.report.evidence import Evidence, paired_ratio
 from runner.report.findings.claims import count_figure, matched, ratio_figure
-from runner.report.findings_schema import Finding, FindingFigure
-from runner.report.schema import Cell, Report
+from runner.report.schema import Cell, Finding, FindingFigure, Report
 from runner.stats.compare import exceeds, verdict
 from runner.stats.intervals import RatioInterval
 

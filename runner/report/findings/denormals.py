@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from runner.report.evidence import Evidence
 from runner.report.findings.claims import claims, keys, matched, ratio_figure, siblings, spec_with
-from runner.report.findings_schema import Finding
-from runner.report.schema import Report
+from runner.report.schema import Finding, Report
 
 THRESHOLD_RATIO = 1.2
 """With denormals / with zeros. An operation on denormals takes some hundred cycles more where a processor leaves it to

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from runner.backends.placement import CPU_PROVIDER
 from runner.report.evidence import Evidence
 from runner.report.findings.claims import count_figure
-from runner.report.findings_schema import Finding
-from runner.report.schema import UNTRUSTED_PLACEMENTS, Report, SessionEntry
+from runner.report.schema import UNTRUSTED_PLACEMENTS, Finding, Report, SessionEntry
 
 
 def find(report: Report, evidence: Evidence) -> Iterator[Finding]:

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from runner.report.evidence import Evidence, summary_of
-from runner.report.findings_schema import Finding, FindingFigure
-from runner.report.schema import Cell, Report
+from runner.report.schema import Cell, Finding, FindingFigure, Report
 
 THRESHOLD_RATIO = 3.0
 """First run / upper limit of the later ones. What every session pays (pages, caches, an arena that grows) came to 2.9

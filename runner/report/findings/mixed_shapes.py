@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from runner.report.evidence import Evidence, pair
 from runner.report.findings.claims import ratio_figure, spec_with
-from runner.report.findings_schema import Finding
-from runner.report.schema import BackendEntry, Cell, Report
+from runner.report.schema import BackendEntry, Cell, Finding, Report
 from runner.stats.compare import exceeds
 from runner.stats.intervals import RatioInterval, ratio_interval
 

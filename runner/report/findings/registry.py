@@ -15,8 +15,7 @@ from runner.report.findings import (
     threads,
     wheels,
 )
-from runner.report.findings_schema import Finding
-from runner.report.schema import Report
+from runner.report.schema import Finding, Report
 
 Rule = Callable[[Report, Evidence], Iterator[Finding]]
 """yields what it finds in a report that holds its other figures; never looks at other findings"""

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from runner.report.evidence import Evidence, energy_ranks, paired_ratio
 from runner.report.findings.claims import Claim, claims, keys, matched, ratio_figure, siblings, spec_with
-from runner.report.findings_schema import Finding, FindingFigure
-from runner.report.schema import BackendEntry, Cell, Report
+from runner.report.schema import BackendEntry, Cell, Finding, FindingFigure, Report
 
 SIBLING_THRESHOLD_RATIO = 1.1
 """CPU time per image with spinning / without: a tenth of it is worth a flag"""

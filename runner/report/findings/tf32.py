@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from runner.report.evidence import Evidence
 from runner.report.findings.claims import siblings, spec_with
-from runner.report.findings_schema import Finding, FindingFigure
-from runner.report.schema import BackendEntry, Parity, Report
+from runner.report.schema import BackendEntry, Finding, FindingFigure, Parity, Report
 
 ROUNDING_RATIO = 0.1
 """Of the reference's range, ten times what TF32 is allowed: a network that is farther off computes something else."""

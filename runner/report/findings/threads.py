@@ -7,8 +7,7 @@ from runner.backends.session_options import cores
 from runner.backends.spec import are_cores
 from runner.report.evidence import Evidence
 from runner.report.findings.claims import count_figure, spec_with
-from runner.report.findings_schema import Finding, FindingFigure
-from runner.report.schema import BackendEntry, Report, SessionEntry
+from runner.report.schema import BackendEntry, Finding, FindingFigure, Report, SessionEntry
 
 _THREAD_FACTS = ("provider.num_of_threads", "intra_op_num_threads", "threads")
 """of a session, the one that counts first: OpenVINO does not read ONNX Runtime's own"""

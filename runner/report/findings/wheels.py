@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 from runner.backends.wheels import wheels_among
 from runner.report.evidence import Evidence
-from runner.report.findings_schema import Finding
-from runner.report.schema import Report
+from runner.report.schema import Finding, Report
 
 
 def find(report: Report, evidence: Evidence) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli import main
-from runner.render.markdown import to_markdown
+from runner.render.archived import RENDERINGS
 from runner.report import archive
 from runner.report.journal import Journal
 from runner.report.lines import EndLine, Line
@@ -32,7 +32,7 @@ def archived(folder: Path, lines: list[Line], days: int = 0) -> None:
         for line in lines:
             journal.write(line)
     if isinstance(lines[-1], EndLine):
-        archive.finish(made, to_markdown)
+        archive.finish(made, RENDERINGS)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli import main
-from runner.render.markdown import to_markdown
+from runner.render.archived import RENDERINGS
 from runner.report import archive
 from runner.report.journal import Journal
 from runner.report.schema import Report
@@ -25,7 +25,7 @@ def reports_dir(tmp_path: Path) -> Path:
             for line in make_journal(ending="complete" if ending else None):
                 journal.write(line)
         if ending:
-            archive.finish(folder, to_markdown)
+            archive.finish(folder, RENDERINGS)
     return tmp_path
 
 

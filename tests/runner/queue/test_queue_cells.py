@@ -8,7 +8,7 @@ from runner.modelfile import ModelFile, TensorSpec
 from runner.queue.arrivals import arrivals_s, mean_rate_hz
 from runner.queue.cells import load_label, queue_cells, requests_per_window
 from runner.queue.config import QueueConfig
-from runner.report.queue_schema import QueueCell
+from runner.report.schema import QueueCell
 
 
 def file(fixed_batch: int | None = None) -> ModelFile:

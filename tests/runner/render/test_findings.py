@@ -6,8 +6,7 @@ from runner.render import render
 from runner.render.document import document
 from runner.render.findings import findings_sections
 from runner.report.assemble import assemble
-from runner.report.findings_schema import Finding, FindingFigure
-from runner.report.schema import Report
+from runner.report.schema import Finding, FindingFigure, Report
 from tests.fakes import cell_key, make_journal
 
 CELLS = tuple(cell_key("alexnet", "cpu", size) for size in (4, 1, 8, 16, 32))

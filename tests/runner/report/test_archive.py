@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runner.errors import FileError, JoulebatchError, UsageError
-from runner.render.markdown import to_markdown
+from runner.render.archived import RENDERINGS
 from runner.report import archive
 from runner.report.journal import JOURNAL_NAME, Journal, is_being_written
 from runner.report.lines import Line
@@ -31,7 +31,7 @@ def write(folder: Path, lines: tuple[Line, ...]) -> Path:
 @pytest.fixture
 def complete(tmp_path: Path) -> Path:
     folder = write(archive.create(tmp_path / "reports", "Quick look", NOW), make_journal())
-    archive.finish(folder, to_markdown)
+    archive.finish(folder, RENDERINGS)
     return folder
 
 
@@ -55,7 +55,7 @@ def test_an_unwritable_folder_is_a_file_error(unwritable: str) -> None:
 
 def test_a_finished_report_loads_as_it_was_written(tmp_path: Path) -> None:
     folder = write(archive.create(tmp_path, None, NOW), make_journal(energy="measured", pace_hz=2))
-    report = archive.finish(folder, to_markdown)
+    report = archive.finish(folder, RENDERINGS)
     assert archive.load(folder) == report
     names = {JOURNAL_NAME, "report.json", "report.md", "samples.parquet", "SHA256SUMS"}
     assert {path.name for path in folder.iterdir()} == names
@@ -72,7 +72,7 @@ def test_coreutils_verifies_the_checksums(complete: Path) -> None:
 def test_a_complete_report_never_changes(complete: Path) -> None:
     before = {path: path.read_bytes() for path in complete.iterdir()}
     with pytest.raises(FileError, match="expected a report that is not complete"):
-        archive.finish(complete, to_markdown)
+        archive.finish(complete, RENDERINGS)
     assert {path: path.read_bytes() for path in complete.iterdir()} == before
 
 
@@ -80,11 +80,11 @@ def test_a_report_that_cannot_be_finished_is_not_complete(tmp_path: Path) -> Non
     folder = write(archive.create(tmp_path, None, NOW), make_journal())
     (folder / "SHA256SUMS").mkdir()
     with pytest.raises(FileError, match="Cannot finish the report"):
-        archive.finish(folder, to_markdown)
+        archive.finish(folder, RENDERINGS)
     assert not (folder / "report.json").exists()
     assert (archive.load(folder).status, listing(tmp_path)[0].status) == ("interrupted", "interrupted")
     (folder / "SHA256SUMS").rmdir()
-    assert archive.finish(folder, to_markdown).status == "complete"
+    assert archive.finish(folder, RENDERINGS).status == "complete"
     assert listing(tmp_path)[0].status == "complete"
 
 
@@ -200,7 +200,7 @@ def test_an_archive_without_reports_says_how_to_make_one(tmp_path: Path, folder:
 
 
 def test_the_listing_is_newest_first_and_survives_damage(three: tuple[Path, Path, Path]) -> None:
-    archive.finish(three[0], to_markdown)
+    archive.finish(three[0], RENDERINGS)
     (three[1] / JOURNAL_NAME).write_bytes(b"{")
     rows = listing(three[0].parent)
     assert [row.report_id for row in rows] == [folder.name for folder in reversed(three)]

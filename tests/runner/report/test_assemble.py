@@ -21,8 +21,7 @@ from runner.report.lines import (
     SessionLine,
     WindowLine,
 )
-from runner.report.record import Interval
-from runner.report.schema import Cell, Report
+from runner.report.schema import Cell, Interval, Report
 from tests.fakes import GPU, cell_key, make_journal
 
 CPU_B1, CPU_B4 = cell_key("alexnet", "cpu", 1), cell_key("alexnet", "cpu", 4)

@@ -8,8 +8,7 @@ from runner.report.assemble import assemble, collect
 from runner.report.derive import without_figures
 from runner.report.lines import QueueBlockLine, QueueWindowLine
 from runner.report.queue_figures import LATE_LIMIT_RATIO
-from runner.report.queue_schema import QueueCell, QueueStudy, QueueSummary
-from runner.report.schema import Report
+from runner.report.schema import QueueCell, QueueStudy, QueueSummary, Report
 from tests.fakes import make_journal
 from tests.queues import BUSY_W, IDLE_W, with_queue
 

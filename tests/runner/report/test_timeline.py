@@ -8,8 +8,7 @@ from runner.errors import AbsentError, UsageError
 from runner.modelfile import STUDY_MODELS
 from runner.report.archive import load
 from runner.report.assemble import assemble
-from runner.report.record import Interval
-from runner.report.schema import Cell, ModelEntry, Report
+from runner.report.schema import Cell, Interval, ModelEntry, Report
 from runner.report.timeline import OUTSTANDING, Timeline, timeline_of
 from tests.fakes import ACCURACIES, YEARS, Outcome, cell_key, make_journal
 from tests.processes import ROOT

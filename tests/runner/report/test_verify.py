@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from runner.errors import FileError
+from runner.render.archived import RENDERINGS
 from runner.render.markdown import to_markdown
 from runner.report import archive
 from runner.report.journal import Journal
@@ -45,7 +46,7 @@ def write_run(folder: Path, *, ending: str | None = "complete") -> Path:
 def archived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete report, for reading only."""
     folder = write_run(tmp_path_factory.mktemp("reports") / "2026-11-23T21-34-05-k3f9")
-    archive.finish(folder, to_markdown)
+    archive.finish(folder, RENDERINGS)
     return folder
 
 
@@ -56,7 +57,7 @@ def folder(archived: Path, tmp_path: Path) -> Path:
 
 
 def found(folder: Path) -> list[Difference]:
-    return [difference for check in verify(folder, to_markdown) for difference in check.differences]
+    return [difference for check in verify(folder, RENDERINGS) for difference in check.differences]
 
 
 def cover_up(folder: Path) -> None:
@@ -76,7 +77,7 @@ def change_report(folder: Path, change: Callable[[dict[str, Any]], None]) -> Non
 
 
 def test_a_report_as_it_was_archived_passes_every_check(folder: Path) -> None:
-    checks = list(verify(folder, to_markdown))
+    checks = list(verify(folder, RENDERINGS))
     report = archive.load(folder)
     assert [check.differences for check in checks] == [()] * 5
     counts = {check.subject: (check.count, check.unit) for check in checks}
@@ -174,7 +175,7 @@ def test_what_was_measured_is_what_the_journal_says(
 ) -> None:
     change_report(folder, change)
     cover_up(folder)
-    contents = next(check for check in verify(folder, to_markdown) if check.subject == "journal.jsonl")
+    contents = next(check for check in verify(folder, RENDERINGS) if check.subject == "journal.jsonl")
     assert [(item.file, item.field) for item in contents.differences] == [("report.json", field)]
 
 
@@ -212,7 +213,7 @@ def test_a_truncated_file_is_named_and_cannot_be_read(folder: Path, name: str) -
     path.write_bytes(data[: len(data) // 2])
     checks: list[Check] = []
     try:
-        checks.extend(verify(folder, to_markdown))
+        checks.extend(verify(folder, RENDERINGS))
     except FileError as error:
         assert name in str(error)  # noqa: PT017 - a journal cut between two lines can still be read
     assert name in {item.file for check in checks for item in check.differences}
@@ -240,12 +241,12 @@ def test_a_rendering_that_differs_is_found(folder: Path) -> None:
     def render(report: Report) -> str:
         return to_markdown(report).replace("alexnet", "alexnot", 1)
 
-    *_, markdown = verify(folder, render)
+    *_, markdown = verify(folder, {"report.md": render})
     assert [item.file for item in markdown.differences] == ["report.md"]
 
 
 @pytest.mark.parametrize("folder", REFERENCES, ids=lambda folder: folder.name)
 def test_every_reference_report_is_what_its_windows_say_today(folder: Path) -> None:
-    checks = list(verify(folder, to_markdown))
+    checks = list(verify(folder, RENDERINGS))
     assert sum(check.count for check in checks) > 400
     assert [difference for check in checks for difference in check.differences] == []

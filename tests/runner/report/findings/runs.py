@@ -5,9 +5,8 @@ from typing import Any
 
 from runner.backends.spec import parse_spec
 from runner.report.assemble import assemble
-from runner.report.findings_schema import Finding
 from runner.report.lines import HeaderLine, Line, SessionLine, WindowLine
-from runner.report.schema import Cell, Report, Window
+from runner.report.schema import Cell, Finding, Report, Window
 from tests.fakes import make_journal
 
 Change = Callable[[Cell, Window], Mapping[str, Any]]

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from runner.report.record import Record
+from runner.report.schema.record import Record
 
 
 class FindingFigure(Record):

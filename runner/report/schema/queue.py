@@ -7,7 +7,7 @@ from pydantic import Field
 from runner.conditions import Conditions
 from runner.contender import Contender
 from runner.meters.interface import Domain, Energy
-from runner.report.record import Interval, Record
+from runner.report.schema.record import Interval, Record
 from runner.stats.compare import Verdict
 
 QueueMetric = Literal["response", "cpu_s_per_image", "energy_per_image"]
