@@ -1,0 +1,35 @@
+"""``joulebatch reports verify``."""
+
+from pathlib import Path
+
+import click
+
+from runner.cli.options import REPORTS_DIR
+from runner.errors import GateError
+
+
+@click.command(epilog="\b\nExample:\n  joulebatch reports verify latest")
+@click.argument("report", default="latest", metavar="[REPORT]")
+@REPORTS_DIR
+def verify(report: str, reports_dir: Path) -> None:
+    """Recompute every figure of REPORT from its own windows: "latest" (the default), an id, or a folder.
+
+    Exits with 1 when something differs, and names it; with 4 when a file cannot be read.
+    """
+    from runner.render.archived import RENDERINGS  # noqa: PLC0415 - loads pydantic
+    from runner.render.layout import plain  # noqa: PLC0415 - the same
+    from runner.report import archive, verify  # noqa: PLC0415 - the same
+
+    folder = archive.resolve(reports_dir, report)
+    different = 0
+    for check in verify.verify(folder, RENDERINGS):
+        found = f"{len(check.differences)} differ" if check.differences else "no difference"
+        click.echo(f"{check.subject}: {check.count} {check.unit}, {found}")
+        for item in check.differences:
+            text = f"  {item.file} {item.field}: archived {item.archived}, recomputed {item.recomputed}"
+            click.echo(plain(text))
+        different += len(check.differences)
+    if different:
+        raise GateError(
+            f"Report {folder.name} is not what was measured", expected="no difference", got=str(different)
+        )
