@@ -18,7 +18,7 @@ from math import log
 import numpy as np
 
 from benchmarks.simulated_pairs import BLOCKS_EACH, DRAWS, Draw, Drawn, fresh_workers
-from runner.plan import PROFILES
+from runner.profiles import PROFILES
 from runner.stats.compare import LEAST_PAIRS, verdict
 from runner.stats.estimate import LEAST_WORKERS
 from runner.stats.intervals import LAYOUT_SD, POWER, RatioInterval, ratio_interval

@@ -24,9 +24,9 @@ import numpy as np
 
 from runner.backends.spec import parse_specs
 from runner.contender import contenders
+from runner.durations import WINDOW_S
 from runner.interruption import Interruption
 from runner.modelfile import ModelFile, open_model
-from runner.plan import WINDOW_S
 from runner.stats.estimate import NORMAL_95, estimate_mean
 from runner.workers.crew import Crew, Terms
 from runner.workers.protocol import Measure, Prepare

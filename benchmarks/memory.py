@@ -23,7 +23,7 @@ import onnx
 import psutil
 from onnx import TensorProto, helper, numpy_helper
 
-from runner.plan import PROFILES
+from runner.profiles import PROFILES
 from runner.report.journal import read_journal
 from runner.report.lines import WindowLine
 from runner.report.schema import Window

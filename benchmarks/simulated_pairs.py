@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.special import stdtrit
 
-from runner.plan import PROFILES
+from runner.profiles import PROFILES
 from runner.stats.intervals import CONFIDENCE
 
 SPEED_SD = 0.1

@@ -29,9 +29,10 @@ from time import monotonic
 
 from runner.backends.spec import BackendSpec, parse_specs
 from runner.contender import Contender
+from runner.durations import MIN_INFERENCES, WINDOW_S
 from runner.interruption import Interruption
 from runner.modelfile import ModelFile, open_model
-from runner.plan import MIN_INFERENCES, PROFILES, WINDOW_S
+from runner.profiles import PROFILES
 from runner.report.archive import load
 from runner.stats.estimate import NORMAL_95
 from runner.stats.intervals import CONFIDENCE

@@ -20,7 +20,7 @@ from runner.backends.cpu import BACKEND
 from runner.backends.interface import Array, Call, OpenRequest
 from runner.inputs import make_inputs
 from runner.load.warmup import WarmUpRule, warm_up, warm_visit
-from runner.modelfile import TensorSpec
+from runner.manifest import TensorSpec
 from runner.workers.child import Worker
 from runner.workers.lineage import leave_with_parent
 from runner.workers.protocol import Measure, Measurement

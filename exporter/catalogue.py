@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.errors import UsageError
-from runner.modelfile import STUDY_MODELS, exported_models, match_name
+from runner.manifest import exported_models
+from runner.modelfile import STUDY_MODELS, match_name
 
 
 @dataclass(frozen=True, slots=True)

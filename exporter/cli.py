@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from exporter.request import Request
     from exporter.weights import Mode
     from runner.errors import JoulebatchError
-    from runner.modelfile import Manifest
+    from runner.manifest import Manifest
 
 MAX_SEED = 2**63 - 1
 """NumPy takes any seed from 0 up, torch.manual_seed 64 bits; this also fits a signed column of a database"""
@@ -172,7 +172,7 @@ def _export(
     from exporter.jobs import default_jobs, export_all  # noqa: PLC0415 - nothing to do needs no processes
     from exporter.progress import show_progress  # noqa: PLC0415 - the same
     from exporter.weights import AUTO_BYTES_PER_S, is_online  # noqa: PLC0415 - the same
-    from runner.modelfile import Manifest  # noqa: PLC0415 - the same
+    from runner.manifest import Manifest  # noqa: PLC0415 - the same
 
     wanted = requests[0].wanted
     count = min(jobs or default_jobs(len(requests)), len(requests))

@@ -11,7 +11,7 @@ from exporter.progress import show_progress
 from exporter.variant_request import VariantRequest, find_current_variant
 from runner.derivation import Derivation
 from runner.errors import JoulebatchError
-from runner.modelfile import Manifest
+from runner.manifest import Manifest
 from runner.units import BYTES_PER_MB
 from runner.variants import REFERENCE_VARIANT
 

@@ -27,7 +27,7 @@ from exporter.staging import publish, staging
 from exporter.weights import Chosen, choose, file_name
 from runner.backends.interface import Array
 from runner.errors import FileError
-from runner.modelfile import MANIFEST_SUFFIX, REFERENCE_SUFFIX, Manifest, TensorSpec
+from runner.manifest import MANIFEST_SUFFIX, REFERENCE_SUFFIX, Manifest, TensorSpec
 from runner.parity import INPUT_PREFIX, OUTPUT_PREFIX
 from runner.variants import REFERENCE_VARIANT
 

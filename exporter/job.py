@@ -9,7 +9,7 @@ from typing import Any
 
 from runner import errors
 from runner.errors import JoulebatchError
-from runner.modelfile import Manifest
+from runner.manifest import Manifest
 from runner.workers.lineage import leave_with_parent
 
 _FIELDS = ("what", "expected", "got", "fix")

@@ -17,7 +17,7 @@ from exporter.request import Request
 from exporter.variant_request import VariantRequest
 from runner.errors import JoulebatchError
 from runner.machine.cpu import usable_cores
-from runner.modelfile import Manifest
+from runner.manifest import Manifest
 
 JOB_BYTES = 2_500_000_000
 """what the largest study network needs while it is exported (measured: 1.9 to 2.2 GB), with some room"""

@@ -14,7 +14,8 @@ from torch import nn
 from exporter.torchvision_ops import import_torchvision
 from runner.backends.interface import Array, Arrays
 from runner.errors import FileError
-from runner.modelfile import Manifest, hash_file
+from runner.hashing import hash_file
+from runner.manifest import Manifest
 
 STATE_PREFIX = "state:"
 """arrays of the reference file that calibration computed and a seed alone would not give again"""

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from runner.modelfile import FileRecord, hash_file
+from runner.hashing import hash_file
+from runner.manifest import FileRecord
 
 
 def record_of(path: Path) -> FileRecord:

@@ -9,7 +9,8 @@ from typing import Any, Self
 from exporter.records import installed
 from exporter.weights import Wanted, find_stored
 from runner.errors import JoulebatchError, UsageError
-from runner.modelfile import Manifest, manifest_path, read_manifest, verify_files
+from runner.manifest import Manifest, manifest_path, read_manifest
+from runner.modelfile import verify_files
 
 OPSETS = (18, 19, 20)
 """18 is what PyTorch's exporter writes without converting, 20 the newest it was asked to"""

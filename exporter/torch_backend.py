@@ -27,7 +27,7 @@ from runner.backends.interface import (
 from runner.backends.nvidia import missing_driver
 from runner.errors import AbsentError
 from runner.machine.cpu import usable_cores
-from runner.modelfile import read_manifest
+from runner.manifest import read_manifest
 from runner.variants import REFERENCE_VARIANT
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Any, Self
 from exporter.records import installed
 from runner.errors import JoulebatchError
 from runner.load.image_files import find_images, hash_images
-from runner.modelfile import Manifest, manifest_path, read_manifest, verify_files
+from runner.manifest import Manifest, manifest_path, read_manifest
+from runner.modelfile import verify_files
 
 REVISION = 1
 """raise it when the same fp32 file would give another variant"""

@@ -18,13 +18,8 @@ from exporter.variant_request import REVISION, TOOLS, VariantRequest
 from runner.backends.interface import Array
 from runner.derivation import Derivation, FileParity
 from runner.errors import AbsentError, FileError
-from runner.modelfile import (
-    Manifest,
-    ModelFile,
-    TensorSpec,
-    manifest_path,
-    open_model,
-)
+from runner.manifest import Manifest, TensorSpec, manifest_path
+from runner.modelfile import ModelFile, open_model
 from runner.onnxfile import read_graph
 from runner.parity import compare, read_reference
 from runner.variants import CLOSENESS

@@ -13,7 +13,8 @@ from time import monotonic
 from typing import BinaryIO, Literal, get_args
 
 from runner.errors import AbsentError, FileError
-from runner.modelfile import Weights, hash_file
+from runner.hashing import hash_file
+from runner.manifest import Weights
 
 Mode = Literal["auto", "pretrained", "random"]
 MODES: tuple[Mode, ...] = get_args(Mode)

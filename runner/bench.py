@@ -17,7 +17,8 @@ from runner.machine.cooling import CoolDown
 from runner.machine.memory import MemoryForecast
 from runner.machine.sensors import CpuSensors
 from runner.meters.recorder import MeterSet
-from runner.plan import ModelPlan, Profile, profile_of
+from runner.plan import ModelPlan
+from runner.profiles import Profile, profile_of
 from runner.progress import Progress
 from runner.report.journal import Journal
 from runner.report.lines import CellLine, NoteLine

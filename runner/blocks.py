@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from math import inf
 
 from runner.bench import Roster
-from runner.plan import LONGEST_SHARED_WINDOW, MIN_INFERENCES, PROFILES, WINDOW_S, share_windows, visit_s
+from runner.durations import LONGEST_SHARED_WINDOW, MIN_INFERENCES, WINDOW_S, share_windows, visit_s
+from runner.profiles import PROFILES
 from runner.report.lines import BlockLine, CellLine
 from runner.shifts import Shifts
 from runner.stats.effort import blocks_needed

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 from runner.bench import Roster
 from runner.contender import Contender
+from runner.durations import predict_inference_s
 from runner.errors import JoulebatchError
-from runner.plan import predict_inference_s
 from runner.report.lines import SessionLine
 from runner.report.schema import Parity
 from runner.variants import CLOSENESS

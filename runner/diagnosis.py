@@ -9,11 +9,12 @@ from runner.backends.registry import backend_names, find_backend
 from runner.backends.session_options import GRAPH_OPTIONS, THREAD_OPTIONS
 from runner.backends.spec import describe
 from runner.errors import AbsentError, JoulebatchError
+from runner.manifest import exported_models, exported_variants
 from runner.meters.gpu_state import SLOWDOWNS, gpu_states
 from runner.meters.interface import MeterStatus
 from runner.meters.nvml import GpuFacts, gpus
 from runner.meters.registry import open_meters
-from runner.modelfile import STUDY_MODELS, exported_models, exported_variants, open_model
+from runner.modelfile import STUDY_MODELS, open_model
 from runner.report.environment import read_environment
 from runner.report.header import quality_of
 from runner.report.schema import Environment

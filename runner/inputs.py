@@ -12,7 +12,7 @@ import numpy as np
 
 from runner.backends.interface import Array
 from runner.errors import AbsentError, FileError, UsageError
-from runner.modelfile import TensorSpec
+from runner.manifest import TensorSpec
 
 _SUFFIX = ".npy"
 _NUMBER_TYPES = frozenset(

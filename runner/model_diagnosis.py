@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runner.backend_selection import select_backends
 from runner.backends.interface import Missing
 from runner.backends.registry import backend_names, find_backend
 from runner.backends.spec import BackendSpec, parse_specs
@@ -15,7 +16,6 @@ from runner.graph.multiply_adds import MultiplyAdds, count_file
 from runner.interruption import Interruption
 from runner.modelfile import ModelFile
 from runner.onnxfile import read_graph, with_sizes
-from runner.selection import select_backends
 from runner.shapes import check_input_names, unsized
 from runner.workers.crew import Crew, Terms
 from runner.workers.interpreter import probe

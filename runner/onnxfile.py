@@ -11,8 +11,10 @@ from runner.backends.batch import NO_NAMES
 from runner.errors import AbsentError, FileError
 from runner.graph.contents import count_parameters
 from runner.graph.multiply_adds import count_file
+from runner.hashing import hash_file
 from runner.inputs import check_values, is_number_type
-from runner.modelfile import Counts, ModelFile, TensorSpec, hash_file
+from runner.manifest import TensorSpec
+from runner.modelfile import Counts, ModelFile
 from runner.shapes import Shapes, batch_and_sizes
 from runner.variants import REFERENCE_VARIANT
 

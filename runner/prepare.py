@@ -1,11 +1,11 @@
 """Opens one model under every contender, runs every shape once, ascending, and warms it up."""
 
 from runner.bench import Bench, Bound, Roster, bound_of
+from runner.durations import WINDOW_S, fewest_inferences, period_s, predict_load_s, smallest_run_s, visit_s
 from runner.errors import JoulebatchError
 from runner.inputs import bytes_of
 from runner.load.warmup import FRESH_INFERENCES, STRETCH_S
 from runner.machine.memory import available_bytes
-from runner.plan import WINDOW_S, fewest_inferences, period_s, predict_load_s, smallest_run_s, visit_s
 from runner.report.lines import SessionLine
 from runner.report.schema import UNTRUSTED_PLACEMENTS, Cell, SessionEntry
 from runner.resume import check_session

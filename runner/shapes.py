@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from runner.errors import UsageError, nearest
-from runner.modelfile import TensorSpec
+from runner.manifest import TensorSpec
 
 Size = int | Literal["B"]
 """of a dimension, or where the batch goes"""

@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 from runner.bench import Roster
 from runner.conditions import Conditions, disturbance
 from runner.contender import Contender
+from runner.durations import period_s, timed_s, untimed_s, visit_s
 from runner.meters.interface import Energy
 from runner.meters.recorder import Ahead
-from runner.plan import period_s, timed_s, untimed_s, visit_s
 from runner.report.lines import WindowLine
 from runner.report.schema import Cell, Window
 from runner.so_far import LATE_FLAG

@@ -6,15 +6,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from runner.modelfile import (
-    REFERENCE_SUFFIX,
-    FileRecord,
-    Manifest,
-    TensorSpec,
-    Weights,
-    hash_file,
-    manifest_path,
-)
+from runner.hashing import hash_file
+from runner.manifest import REFERENCE_SUFFIX, FileRecord, Manifest, TensorSpec, Weights, manifest_path
 
 SIZE = 16
 CLASSES = 10

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from exporter.variant_request import VariantRequest
 from exporter.variants import make_variant
-from runner.modelfile import Manifest
+from runner.manifest import Manifest
 from runner.report.lines import BlockLine, CellLine, HeaderLine, Line, ModelEndLine, SessionLine
 from runner.report.schema import Cell, ModelEntry, Parity, Quality, SessionEntry
 from tests.models import write_exported

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from runner.errors import UsageError
 from runner.load.image_files import open_image, require_pillow
-from runner.modelfile import TensorSpec
+from runner.manifest import TensorSpec
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -5,8 +5,8 @@ from itertools import islice
 
 from runner.backends.interface import Missing
 from runner.errors import JoulebatchError
+from runner.manifest import TensorSpec
 from runner.model_diagnosis import ModelFacts
-from runner.modelfile import TensorSpec
 from runner.render import numbers
 from runner.render.layout import Section
 from runner.shapes import BATCH, declared_dimensions

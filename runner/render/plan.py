@@ -1,7 +1,9 @@
 """The plan of a run with its predicted times, for ``--explain``."""
 
 from runner.config import RunConfig
-from runner.plan import PROFILES, load_label, predict_inference_s
+from runner.durations import predict_inference_s
+from runner.plan import load_label
+from runner.profiles import PROFILES
 from runner.render.layout import Column, Section, Table
 from runner.render.numbers import duration, quantity
 from runner.selection import Selection

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from runner.errors import FileError, UsageError, nearest
-from runner.modelfile import hash_file
+from runner.hashing import hash_file
 from runner.report.assemble import assemble
 from runner.report.disk import replace_file
 from runner.report.journal import JOURNAL_NAME, is_being_written, read_journal

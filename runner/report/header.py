@@ -6,9 +6,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from runner.backends.registry import find_backend
 from runner.config import RunConfig
+from runner.manifest import Manifest
 from runner.meters.nvml import gpus
 from runner.meters.recorder import MeterSet
-from runner.modelfile import Manifest, ModelFile
+from runner.modelfile import ModelFile
 from runner.report.environment import read_environment
 from runner.report.lines import HeaderLine
 from runner.report.schema import BackendEntry, Gpu, MeterEntry, ModelEntry, Parity, Provenance, Quality

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any, Final
 
 from runner.errors import FileError
-from runner.modelfile import hash_file
+from runner.hashing import hash_file
 from runner.report.archive import CHECKSUMS_NAME, REPORT_NAME, load
 from runner.report.assemble import Assembled, collect
 from runner.report.derive import derive, without_figures

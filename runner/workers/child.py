@@ -27,7 +27,7 @@ from runner.load.replay import replay
 from runner.load.serving import BatchServer
 from runner.load.timed import Timed
 from runner.load.warmup import WarmUpRule, warm_up, warm_visit
-from runner.modelfile import TensorSpec
+from runner.manifest import TensorSpec
 from runner.parity import compare, read_reference
 from runner.parity_runs import compare_runs, read_runs, write_runs
 from runner.policies.registry import parse_policy

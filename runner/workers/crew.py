@@ -13,7 +13,8 @@ from runner.contender import Contender, contenders
 from runner.errors import JoulebatchError
 from runner.interruption import Interruption
 from runner.load.warmup import FRESH_INFERENCES
-from runner.modelfile import ModelFile, manifest_path
+from runner.manifest import manifest_path
+from runner.modelfile import ModelFile
 from runner.workers.parent import CellFailedError, Patience, Worker, WorkerLostError
 from runner.workers.protocol import (
     Check,

@@ -17,7 +17,8 @@ from exporter.request import Request
 from exporter.staging import remove_stale
 from exporter.weights import AUTO_BYTES_PER_S
 from runner.errors import JoulebatchError, UsageError
-from runner.modelfile import MANIFEST_SUFFIX, open_model
+from runner.manifest import MANIFEST_SUFFIX
+from runner.modelfile import open_model
 from tests.exporter.conftest import COMMAND, MODEL, Run, environment
 
 pytestmark = pytest.mark.live

@@ -8,7 +8,8 @@ import pytest
 
 from exporter.export import check
 from runner.errors import FileError
-from runner.modelfile import ModelFile, TensorSpec, open_model
+from runner.manifest import TensorSpec
+from runner.modelfile import ModelFile, open_model
 from runner.parity import compare, flatness, read_reference
 from tests.exporter.conftest import MODEL, Run
 

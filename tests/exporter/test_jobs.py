@@ -10,7 +10,7 @@ from exporter.jobs import default_jobs, export_all
 from exporter.request import Request
 from exporter.weights import Wanted
 from runner.errors import AbsentError, FileError, JoulebatchError, UsageError
-from runner.modelfile import Manifest
+from runner.manifest import Manifest
 from tests.exporter.conftest import MODEL
 
 WANTED = Wanted("random", 0, None, online=False)

@@ -10,7 +10,7 @@ import pytest
 from exporter.request import OPSETS, Request, find_current
 from exporter.weights import Mode, Wanted
 from runner.errors import UsageError
-from runner.modelfile import manifest_path, read_manifest
+from runner.manifest import manifest_path, read_manifest
 from tests.exporter.conftest import MODEL
 
 WANTED = Wanted("auto", 0, None, online=False)

@@ -19,7 +19,8 @@ from exporter.torch_backend import BACKEND, CUDA_BACKEND, TorchBackend
 from runner.backends.interface import Call, OpenRequest, Session
 from runner.backends.spec import parse_spec
 from runner.errors import AbsentError, FileError
-from runner.modelfile import manifest_path, open_model, read_manifest
+from runner.manifest import manifest_path, read_manifest
+from runner.modelfile import open_model
 from runner.parity import compare, read_reference
 from tests.exporter.conftest import MODEL, Run
 

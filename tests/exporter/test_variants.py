@@ -18,7 +18,9 @@ from exporter.calibration import calibration_of
 from exporter.parity import reference_images
 from exporter.variant_request import VariantRequest, calibration_paths, find_current_variant
 from runner.errors import AbsentError, FileError
-from runner.modelfile import exported_models, exported_variants, hash_file, open_model, read_manifest
+from runner.hashing import hash_file
+from runner.manifest import exported_models, exported_variants, read_manifest
+from runner.modelfile import open_model
 from runner.parity import read_reference
 from runner.variants import CLOSENESS
 from tests.models import CLASSES, SIZE, write_exported

@@ -17,11 +17,13 @@ from runner.config import RunConfig
 from runner.contender import Contender
 from runner.errors import JoulebatchError
 from runner.machine.cooling import CoolDown
+from runner.manifest import TensorSpec
 from runner.meters.interface import Energy, Measured
 from runner.meters.recorder import Ahead
-from runner.modelfile import ModelFile, TensorSpec
-from runner.plan import make_plan, profile_of
+from runner.modelfile import ModelFile
+from runner.plan import make_plan
 from runner.policies.registry import parse_policy
+from runner.profiles import profile_of
 from runner.progress import Progress
 from runner.report.lines import (
     BlockLine,

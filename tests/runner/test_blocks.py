@@ -5,8 +5,8 @@ import pytest
 from runner import blocks
 from runner.blocks import run_blocks
 from runner.interruption import InterruptedRunError
-from runner.plan import PROFILES
 from runner.prepare import prepare_cells
+from runner.profiles import PROFILES
 from runner.report.lines import BlockLine, CellLine, Line, WindowLine
 from runner.shifts import Shifts
 from runner.so_far import LATE_FLAG, ModelSoFar

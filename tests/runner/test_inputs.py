@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from runner.errors import AbsentError, FileError, UsageError
 from runner.inputs import Constant, Samples, Span, check_values, make_inputs, parse_values
-from runner.modelfile import TensorSpec
+from runner.manifest import TensorSpec
 
 DTYPES = ("float16", "float32", "float64", "int8", "int32", "int64", "uint8", "uint16", "bool")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from runner.errors import AbsentError, FileError, JoulebatchError, UsageError
-from runner.modelfile import manifest_path, open_model, read_manifest
+from runner.manifest import manifest_path, read_manifest
+from runner.modelfile import open_model
 from tests.models import write_exported
 
 

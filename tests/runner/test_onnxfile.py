@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from runner.errors import AbsentError, FileError, JoulebatchError
 from runner.inputs import make_inputs
-from runner.modelfile import TensorSpec
+from runner.manifest import TensorSpec
 from runner.onnxfile import open_onnx, read_graph
 from tests.models import CLASSES, SIZE, write_onnx
 

@@ -9,23 +9,20 @@ from hypothesis import strategies as st
 
 from runner.backends.spec import parse_specs
 from runner.config import RunConfig
-from runner.errors import UsageError
-from runner.modelfile import Counts, ModelFile, TensorSpec
-from runner.plan import (
+from runner.durations import (
     LONGEST_SHARED_WINDOW,
-    PROFILES,
-    ModelPlan,
     fewest_inferences,
-    load_label,
-    make_plan,
-    pass_of,
     period_s,
     predict_inference_s,
-    profile_of,
     share_windows,
     smallest_run_s,
     visit_s,
 )
+from runner.errors import UsageError
+from runner.manifest import TensorSpec
+from runner.modelfile import Counts, ModelFile
+from runner.plan import ModelPlan, load_label, make_plan, pass_of
+from runner.profiles import PROFILES, profile_of
 from runner.report.schema import Cell, Load
 
 

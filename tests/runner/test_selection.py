@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from runner import selection
+from runner.backend_selection import default_backends
 from runner.backends.interface import Missing
 from runner.backends.registry import backend_names, find_backend
 from runner.config import RunConfig
 from runner.errors import AbsentError, FileError, UsageError
-from runner.modelfile import hash_file
-from runner.selection import Selection, default_backends, select, select_meters
+from runner.hashing import hash_file
+from runner.selection import Selection, select, select_meters
 from runner.workers.interpreter import Interpreter
 from tests.models import write_exported, write_onnx
 

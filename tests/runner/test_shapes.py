@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import UsageError
-from runner.modelfile import TensorSpec
+from runner.manifest import TensorSpec
 from runner.shapes import BATCH, Shapes, Size, batch_and_sizes, parse_shape, unsized
 
 FILE = Path("m.onnx")

@@ -16,7 +16,7 @@ from runner.backends.spec import parse_spec
 from runner.errors import AbsentError, UsageError
 from runner.inputs import make_inputs
 from runner.load.serving import BatchServer
-from runner.modelfile import TensorSpec
+from runner.manifest import TensorSpec
 
 INPUTS = (
     TensorSpec("x", "float32", ("batch", 3)),

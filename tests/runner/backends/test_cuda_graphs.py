@@ -16,7 +16,7 @@ from runner.backends.placement import CPU_PROVIDER
 from runner.backends.spec import parse_spec
 from runner.errors import AbsentError, UsageError
 from runner.inputs import make_inputs
-from runner.modelfile import TensorSpec
+from runner.manifest import TensorSpec
 from tests.models import CLASSES, SIZE, write_onnx
 
 INPUT = TensorSpec("input", "float32", ("batch", 3, SIZE, SIZE))

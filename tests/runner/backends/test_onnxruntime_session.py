@@ -18,7 +18,7 @@ from runner.backends.spec import parse_spec
 from runner.errors import AbsentError
 from runner.inputs import make_inputs
 from runner.machine.cpu import usable_cores
-from runner.modelfile import TensorSpec
+from runner.manifest import TensorSpec
 from tests.models import CLASSES, SIZE, write_onnx
 
 AZURE, CUDA = "AzureExecutionProvider", "CUDAExecutionProvider"

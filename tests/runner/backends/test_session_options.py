@@ -21,7 +21,7 @@ from runner.backends.static_shapes import StaticSession
 from runner.errors import AbsentError, UsageError
 from runner.inputs import make_inputs
 from runner.machine.cpu import usable_cores
-from runner.modelfile import TensorSpec
+from runner.manifest import TensorSpec
 from tests.models import SIZE, write_onnx
 
 OTHER = "JOULEBATCH_TEST_ORT124"

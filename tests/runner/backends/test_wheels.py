@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from runner.backend_selection import select_backends
 from runner.backends import cuda, nvidia, wheels
 from runner.backends.registry import find_backend
 from runner.backends.wheels import installed_wheels, missing_wheel
 from runner.config import RunConfig
 from runner.errors import AbsentError
 from runner.machine.cpu import usable_cores
-from runner.selection import select_backends
 from tests.models import write_onnx
 from tests.processes import environment
 

@@ -7,7 +7,7 @@ import click
 from runner.cli.options import FORMATS
 from runner.cli.run import run
 from runner.config import RunConfig
-from runner.plan import PROFILES
+from runner.profiles import PROFILES
 from runner.render import FORMATS as RENDERED
 
 

@@ -15,7 +15,7 @@ from exporter.torchvision_ops import import_torchvision
 from runner.errors import FileError, UsageError
 from runner.load.image_files import check_images
 from runner.load.images import Decoder, Target, geometry, target_of
-from runner.modelfile import TensorSpec
+from runner.manifest import TensorSpec
 from tests.photographs import PHOTOGRAPHS, photograph, write_plain
 
 STUDY = Target("input", "float32", 224, 224)

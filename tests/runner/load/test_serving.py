@@ -11,7 +11,8 @@ from runner.backends.registry import find_backend
 from runner.backends.spec import parse_spec
 from runner.inputs import make_inputs
 from runner.load.serving import KEPT_CALLS, BatchServer
-from runner.modelfile import manifest_path, open_model
+from runner.manifest import manifest_path
+from runner.modelfile import open_model
 from tests.models import write_exported
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from runner.contender import Contender
 from runner.errors import UsageError
-from runner.modelfile import ModelFile, TensorSpec
+from runner.manifest import TensorSpec
+from runner.modelfile import ModelFile
 from runner.queue.arrivals import arrivals_s, mean_rate_hz
 from runner.queue.cells import load_label, queue_cells, requests_per_window
 from runner.queue.config import QueueConfig
