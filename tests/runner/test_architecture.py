@@ -112,7 +112,7 @@ def test_loads_and_backends_know_nothing_of_the_run_around_them() -> None:
     images, serving = ("runner.load.images", "runner.load.image_files"), "runner.load.serving"
     assert _stray(_modules("runner.load", but=(*images, serving)), *allowed) == {}
     # Images fit a model's declared input, can lack their library as a backend can, and are files that can be broken.
-    about = ("runner.backends.interface", "runner.errors", "runner.modelfile")
+    about = ("runner.backends.interface", "runner.errors", "runner.manifest")
     assert _stray([*images], "runner.load.image_files", *about) == {}
     assert _stray([serving], "runner.backends.interface", "runner.backends.batch") == {}
     leaves = ("runner.machine.cpu", "runner.errors", "runner.variants")
@@ -159,11 +159,13 @@ def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselv
         "runner.backends.interface",
         "runner.config",
         "runner.diagnosis",
+        "runner.durations",
         "runner.errors",
+        "runner.manifest",
         "runner.meters.interface",
         "runner.model_diagnosis",
-        "runner.modelfile",
         "runner.plan",
+        "runner.profiles",
         "runner.progress",
         "runner.workers.protocol",
         "runner.render",

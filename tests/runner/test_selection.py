@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runner import selection
+from runner import backend_selection
 from runner.backend_selection import default_backends
 from runner.backends.interface import Missing
 from runner.backends.registry import backend_names, find_backend
@@ -195,7 +195,7 @@ def test_a_backend_that_is_absent_there_ends_the_run_with_the_pip_to_use(
         assert backends == ["cpu", "cuda"]
         return Interpreter(path, {"cpu": None, "cuda": Missing("no GPU wheel", "Install it")})
 
-    monkeypatch.setattr(selection, "probe", probed)
+    monkeypatch.setattr(backend_selection, "probe", probed)
     with pytest.raises(
         AbsentError,
         match=r"Cannot run backend cuda@old: got no GPU wheel\. Install it\. Its own pip is /old -m pip\.",
@@ -205,7 +205,7 @@ def test_a_backend_that_is_absent_there_ends_the_run_with_the_pip_to_use(
 
 def test_images_need_pillow_in_every_interpreter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     python = Interpreter(Path("/old"), {"cpu": None}, Missing("Pillow is not installed", "Install pillow"))
-    monkeypatch.setattr(selection, "probe", lambda name, path, backends: python)
+    monkeypatch.setattr(backend_selection, "probe", lambda name, path, backends: python)
     asked: dict[str, Any] = {"backends": ("cpu@old",), "interpreters": ("old=/old",)}
     queue = {"policies": ("greedy:2",), "request_rates_hz": "5", "requests": 10}
     assert _select(folder, **asked, queue=queue).specs
@@ -218,7 +218,7 @@ def test_images_need_pillow_in_every_interpreter(folder: Path, monkeypatch: pyte
 
 def test_a_backend_may_be_there_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _without(monkeypatch, "cuda")
-    monkeypatch.setattr(selection, "probe", lambda name, path, backends: Interpreter(path, {"cuda": None}))
+    monkeypatch.setattr(backend_selection, "probe", lambda name, path, backends: Interpreter(path, {"cuda": None}))
     assert _select(folder, backends=("cuda@gpu",), interpreters=("gpu=/gpu",)).specs[0].python == Path("/gpu")
 
 
@@ -237,7 +237,7 @@ def test_a_bare_file_runs_by_default_on_backends_that_need_no_manifest(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _without(monkeypatch, "cuda")
-    monkeypatch.setattr(selection, "DEFAULT_BACKENDS", ("cpu", "cuda"))
+    monkeypatch.setattr(backend_selection, "DEFAULT_BACKENDS", ("cpu", "cuda"))
     monkeypatch.setattr(type(find_backend("cuda")), "missing", lambda self: None)
     monkeypatch.setattr(type(find_backend("cuda")), "needs_manifest", True)
     assert default_backends(exported_only=False) == ("cpu",)
