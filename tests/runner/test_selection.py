@@ -218,7 +218,9 @@ def test_images_need_pillow_in_every_interpreter(folder: Path, monkeypatch: pyte
 
 def test_a_backend_may_be_there_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _without(monkeypatch, "cuda")
-    monkeypatch.setattr(backend_selection, "probe", lambda name, path, backends: Interpreter(path, {"cuda": None}))
+    monkeypatch.setattr(
+        backend_selection, "probe", lambda name, path, backends: Interpreter(path, {"cuda": None})
+    )
     assert _select(folder, backends=("cuda@gpu",), interpreters=("gpu=/gpu",)).specs[0].python == Path("/gpu")
 
 
