@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -25,7 +25,7 @@ from runner.stats.compare import verdict
 from runner.stats.effect import cliffs_delta
 from runner.stats.intervals import ratio_interval
 from runner.stats.queueing import Replay, request_times
-from runner.stats.ranktests import RankTest, friedman, holm, wilcoxon
+from runner.stats.ranktests import Found, family
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,10 @@ def rank_tests(evidence: QueueEvidence) -> Iterator[QueueTest]:
             ("policy", cells),
             ("batch size", fixed),
         )
-        for factor, family in factors:
-            for metric in _metrics(evidence, family) if len(family) > 1 else ():
-                for found in _tests(evidence, metric, family):
-                    yield _record(factor, metric, found)
+        for factor, members in factors:
+            for metric in _metrics(evidence, members) if len(members) > 1 else ():
+                for found in _tests(evidence, metric, members):
+                    yield _record(factor, metric, members, found)
 
 
 def cost_metric(evidence: QueueEvidence, cells: Sequence[QueueCell]) -> QueueCost | None:
@@ -165,33 +165,19 @@ def _by_block(evidence: QueueEvidence, metric: QueueMetric, cell: QueueCell) -> 
     return column
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A rank test that could be made."""
-
-    name: Literal["friedman", "wilcoxon"]
-    cells: Sequence[QueueCell]
-    block_count: int
-    test: RankTest
-    p_holm: float | None = None
-
-
-def _tests(evidence: QueueEvidence, metric: QueueMetric, cells: Sequence[QueueCell]) -> Iterator[_Found]:
+def _tests(evidence: QueueEvidence, metric: QueueMetric, cells: Sequence[QueueCell]) -> Iterator[Found]:
     columns = [_by_block(evidence, metric, cell) for cell in cells]
     blocks = sorted(set.intersection(*(set(column) for column in columns)))
-    table = np.array([[column[block][0] for column in columns] for block in blocks]).reshape(len(blocks), -1)
-    if blocks and (overall := friedman(table)):
-        yield _Found("friedman", cells, len(blocks), overall)
-    found = []
-    for place, cell in enumerate(cells[1:], start=1):
-        if blocks and (test := wilcoxon(table[:, place], table[:, 0])):
-            found.append(_Found("wilcoxon", (cell, cells[0]), len(blocks), test))
-    adjusted = holm([each.test.p for each in found])
-    yield from (replace(each, p_holm=p_holm) for each, p_holm in zip(found, adjusted, strict=True))
+    if not blocks:
+        return iter(())
+    table = np.array([[column[block][0] for column in columns] for block in blocks])
+    return family(table, {(place, 0): table[:, (place, 0)] for place in range(1, len(cells))})
 
 
-def _record(factor: Literal["policy", "batch size"], metric: QueueMetric, found: _Found) -> QueueTest:
-    first = found.cells[0]
+def _record(
+    factor: Literal["policy", "batch size"], metric: QueueMetric, cells: Sequence[QueueCell], found: Found
+) -> QueueTest:
+    first = cells[0]
     return QueueTest(
         model=first.model,
         variant=first.variant,
@@ -202,7 +188,7 @@ def _record(factor: Literal["policy", "batch size"], metric: QueueMetric, found:
         factor=factor,
         metric=metric,
         test=found.name,
-        cells=tuple(cell.key for cell in found.cells),
+        cells=tuple(cells[place].key for place in found.members),
         block_count=found.block_count,
         statistic=found.test.statistic,
         p=found.test.p,

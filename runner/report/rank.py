@@ -2,9 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from statistics import median
-from typing import Literal
 
 from runner.contender import Contender
 from runner.report.evidence import (
@@ -32,7 +30,7 @@ from runner.report.schema import (
 from runner.stats.compare import LEAST_PAIRS, best_set, lowest, verdict
 from runner.stats.effect import cliffs_delta
 from runner.stats.intervals import minimum_detectable_ratio
-from runner.stats.ranktests import RankTest, friedman, holm, wilcoxon
+from runner.stats.ranktests import Found, family
 
 Baselines = Mapping[str, Contender]
 """by model"""
@@ -129,7 +127,7 @@ def tests(evidence: Evidence, baselines: Baselines) -> Iterator[SupplementaryTes
                     io=cells[0].io,
                     metric=metric,
                     test=found.name,
-                    cells=tuple(cell.key for cell in found.cells),
+                    cells=tuple(candidates[place].key for place in found.members),
                     block_count=found.block_count,
                     statistic=found.test.statistic,
                     p=found.test.p,
@@ -137,33 +135,18 @@ def tests(evidence: Evidence, baselines: Baselines) -> Iterator[SupplementaryTes
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A rank test that could be made."""
-
-    name: Literal["friedman", "wilcoxon"]
-    cells: Sequence[Cell]
-    block_count: int
-    test: RankTest
-    p_holm: float | None = None
-
-
 def _family(
     evidence: Evidence, metric: Metric, cells: Sequence[Cell], baselines: Baselines
-) -> Iterator[_Found]:
+) -> Iterator[Found]:
     everything = pair(evidence.windows, metric, cells) if len(cells) > 1 else None
-    overall = friedman(everything.table) if everything else None
-    if everything and overall:
-        yield _Found("friedman", cells, len(everything.table), overall)
-    found = []
-    for base in (cell for cell in cells if _is_baseline(baselines, cell)):
-        for cell in (cell for cell in cells if cell is not base):
-            paired = pair(evidence.windows, metric, (cell, base))
-            test = wilcoxon(*paired.table.T) if paired else None
-            if paired and test:
-                found.append(_Found("wilcoxon", (cell, base), len(paired.table), test))
-    adjusted = holm([each.test.p for each in found])
-    yield from (replace(each, p_holm=p_holm) for each, p_holm in zip(found, adjusted, strict=True))
+    pairs = {
+        (place, base): paired.table
+        for base, baseline in enumerate(cells)
+        if _is_baseline(baselines, baseline)
+        for place, cell in enumerate(cells)
+        if place != base and (paired := pair(evidence.windows, metric, (cell, baseline)))
+    }
+    return family(everything.table if everything else None, pairs)
 
 
 def choose(evidence: Evidence, planned: Sequence[Cell]) -> BackendChoice:

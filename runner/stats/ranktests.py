@@ -1,7 +1,8 @@
 """Rank tests beside the intervals: they assume no normal distribution, and decide nothing."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -20,6 +21,37 @@ class RankTest:
 
     statistic: float
     p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A rank test of a family that could be made."""
+
+    name: Literal["friedman", "wilcoxon"]
+    members: tuple[int, ...]
+    """places in the family: all of it for Friedman, one and whom it is held against for Wilcoxon"""
+    block_count: int
+    test: RankTest
+    p_holm: float | None = None
+    """Holm's adjusted p over the family's Wilcoxon tests; None for Friedman's"""
+
+
+def family(everything: Table | None, pairs: Mapping[tuple[int, int], Table]) -> Iterator[Found]:
+    """Yield the tests of one family: Friedman over all of it, then Wilcoxon for each pair.
+
+    Args:
+        everything: a row per block, a column per member; None where no block has them all.
+        pairs: by places of two members, their two columns.
+    """
+    if everything is not None and (overall := friedman(everything)):
+        yield Found("friedman", tuple(range(everything.shape[1])), len(everything), overall)
+    found = [
+        Found("wilcoxon", members, len(table), test)
+        for members, table in pairs.items()
+        if (test := wilcoxon(*table.T))
+    ]
+    adjusted = holm([each.test.p for each in found])
+    yield from (replace(each, p_holm=p_holm) for each, p_holm in zip(found, adjusted, strict=True))
 
 
 def friedman(table: Table) -> RankTest | None:
