@@ -123,7 +123,10 @@ def params(report: Report) -> dict[str, str]:
             for backend in report.backends
         },
         **{_name("model_sha256", file.name, file.variant): file.sha256 for file in report.models},
-        **{_name("energy", meter.domain): f"{meter.status} {meter.source}" for meter in report.meters},
+        **{
+            _name("energy", meter.domain): f"{meter.status} {meter.source or meter.reason}"
+            for meter in report.meters
+        },
     }
     return {
         key: cut(str(value), _VALUE_LENGTH)

@@ -107,7 +107,7 @@ def _explained(report: Report, uri: str) -> Iterator[None]:
             f"Cannot log report {report.report_id} to {_public(uri)}",
             expected="a tracking server that takes it",
             got=cut(" ".join(detail.split()), _DETAIL_LENGTH),
-            fix="Check --tracking-uri and the server, and convert again: what is there already is not logged twice",
+            fix="Check --tracking-uri and the server; converting again logs nothing twice",
         ) from None
 
 
