@@ -75,14 +75,16 @@ def convert(request: Request) -> Converted:
 @contextmanager
 def _environment() -> Iterator[None]:
     """Set what MLflow can only be told through the environment, and put back what was there."""
-    before = dict(os.environ)
-    os.environ.update({**_PATIENCE, **before, **_SETTINGS})
+    wanted = {**{name: os.environ.get(name, value) for name, value in _PATIENCE.items()}, **_SETTINGS}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ.update({} if value is None else {name: value})
 
 
 @contextmanager
