@@ -93,7 +93,7 @@ def convert(  # noqa: PLR0913 - one for each flag
     if output and to_file:
         _write(output, done.data)
     else:
-        click.get_binary_stream("stdout").write(done.data)
+        click.echo(done.data, nl=False)
 
 
 def _check_options(converter_name: str, **given: object) -> None:
@@ -112,16 +112,15 @@ def _check_options(converter_name: str, **given: object) -> None:
 
 def _check_output(path: Path, *, force: bool) -> None:
     """Refuse a target that would be lost, before anything is converted."""
-    what = f"Cannot write {path}"
-    if path.exists() and not path.is_file():
-        raise FileError(what, expected="a file", got="a folder or a device", fix="Pass another --output")
-    if path.exists() and not force:
-        raise FileError(
-            what,
-            expected="no file of that name",
-            got="one that is there",
-            fix="Pass another --output, or --force to replace it",
-        )
+    try:
+        is_there, is_file = path.exists(), path.is_file()
+    except OSError as error:  # longer than any name can be, or in a folder that is closed to us
+        raise _cannot_write(path, str(error.strerror)) from error
+    if is_there and not is_file:
+        raise _cannot_write(path, "a folder or a device", expected="a file")
+    if is_there and not force:
+        fix = "Pass another --output, or --force to replace it"
+        raise _cannot_write(path, "one that is there", expected="no file of that name", fix=fix)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -130,6 +129,10 @@ def _write(path: Path, data: bytes) -> None:
     try:
         replace_file(path, data)
     except OSError as error:
-        raise FileError(
-            f"Cannot write {path}", got=str(error.strerror), fix="Pass another --output"
-        ) from error
+        raise _cannot_write(path, str(error.strerror)) from error
+
+
+def _cannot_write(
+    path: Path, got: str, *, expected: str = "", fix: str = "Pass another --output"
+) -> FileError:
+    return FileError(f"Cannot write {path}", expected=expected, got=got, fix=fix)
