@@ -20,7 +20,7 @@ from tests.queues import with_queue
 Requested = Callable[[Sequence[Line]], Request]
 DOCS = (ROOT / "docs" / "convert.md").read_text()
 OF_FILES = [name for name, entry in CONVERTERS.items() if "output" in entry.options]
-COMMON = {"report", "reports_dir", "converter_name", "force"}
+COMMON = {"report", "reports_dir", "converter_name", "force", "debug"}
 
 
 @pytest.mark.parametrize("name", CONVERTERS)
@@ -31,7 +31,7 @@ def test_a_converter_is_loaded_when_it_is_used(name: str) -> None:
 
 def test_every_option_belongs_to_a_converter_and_is_the_command_s() -> None:
     owned = {option for entry in CONVERTERS.values() for option in entry.options}
-    assert owned == {param.name for param in command.params if param.name != "help"} - COMMON
+    assert owned == {param.name for param in command.params} - COMMON
 
 
 @pytest.mark.parametrize("name", OF_FILES)
