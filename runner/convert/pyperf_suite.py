@@ -16,7 +16,7 @@ from runner.report.evidence import figure_windows
 from runner.report.schema import Cell, Report, SessionEntry, Window
 
 if TYPE_CHECKING:
-    import pyperf
+    import pyperf  # type: ignore[import-untyped]  # it brings no types
 
 Metadata = dict[str, str | int | float]
 

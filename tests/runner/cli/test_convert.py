@@ -137,7 +137,8 @@ def test_help_lists_every_converter_and_loads_none(capsys: pytest.CaptureFixture
     shown = " ".join(capsys.readouterr().out.split())
     for name, entry in CONVERTERS.items():
         assert f"{name} {entry.summary}" in shown
-    code = "import sys; from runner.cli import main; main(['reports', 'convert', '-h']); " + (
+    code = (
+        "import sys; from runner.cli import main; main(['reports', 'convert', '-h']); "
         "assert not {'pydantic', 'pyperf', 'mlflow', 'runner.report.schema'} & sys.modules.keys()"
     )
     subprocess.run(

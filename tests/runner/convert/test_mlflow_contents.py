@@ -71,10 +71,11 @@ def test_every_point_is_one_place_of_one_curve(folder: Any) -> None:
 def test_back_to_back_loads_make_a_curve_over_batch_sizes(requested: Requested) -> None:
     report = requested(make_journal(batch_sizes=(1, 4, 16), pace_hz=2, energy="measured")).report
     by_key = {cell.key: cell for cell in report.cells}
-    for figure, read in (
-        ("latency_s", lambda summary: summary.latency_s.mean),
-        ("energy_per_image_j", lambda summary: summary.energy.per_image_j.mean),
-    ):
+    reads: dict[str, Callable[[Any], float]] = {
+        "latency_s": lambda summary: summary.latency_s.mean,
+        "energy_per_image_j": lambda summary: summary.energy.per_image_j.mean,
+    }
+    for figure, read in reads.items():
         curve = [point for point in points(report) if point.metric == f"{figure}/alexnet/fp32/cpu"]
         assert [point.step for point in curve] == [1, 4, 16]
         assert [point.value for point in curve] == [read(by_key[point.cell].summary) for point in curve]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyperf
+import pyperf  # type: ignore[import-untyped]  # it brings no types
 import pytest
 
 from runner.convert.interface import Request
