@@ -12,6 +12,7 @@ from typing import NamedTuple
 from runner.convert.figures import Figure, cell_figures, queue_figures
 from runner.convert.interface import Converted, Request
 from runner.errors import AbsentError
+from runner.render.names import domains_text
 from runner.render.numbers import digits, half_width
 from runner.report.schema import Cell, QueueCell, Report
 
@@ -95,3 +96,5 @@ def _facts(report: Report, cell: Cell | QueueCell) -> Iterator[str]:
         yield from ([f"parity: {session.parity.status}"] if session.parity else [])
     if cell.summary:
         yield f"windows: {cell.summary.window_count}"
+        if cell.summary.energy:
+            yield f"energy of: {domains_text(cell.summary.energy.domains)}"

@@ -53,7 +53,7 @@ def convert(request: Request) -> Converted:
         UsageError: no server was named.
     """
     report = request.report
-    uri = request.tracking_uri or os.environ.get(URI_VARIABLE)
+    uri = os.environ.get(URI_VARIABLE) if request.tracking_uri is None else request.tracking_uri
     if not uri:
         raise UsageError(
             "Cannot log to MLflow",
@@ -69,7 +69,7 @@ def convert(request: Request) -> Converted:
             fix=f"Finish it with: joulebatch run --resume {report.report_id}",
         )
     with _environment(), _explained(report, uri):
-        return _log_once(request, uri, request.experiment or EXPERIMENT)
+        return _log_once(request, uri, EXPERIMENT if request.experiment is None else request.experiment)
 
 
 @contextmanager

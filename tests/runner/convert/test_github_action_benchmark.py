@@ -75,6 +75,7 @@ def test_a_figure_is_the_report_s_in_thousandths_with_its_limits(requested: Requ
             "host: bench, Intel(R) Xeon(R) Platinum 8481C",
             "parity: passed",
             "windows: 5",
+            "energy of: CPU package + DRAM + GPU",
         ]
 
 
