@@ -59,7 +59,7 @@ def _notes(report: Report, count: int) -> Iterator[str]:
     if left_out := len(report.cells) - count:
         yield f"left out: {left_out} of {len(report.cells)} cells, which were not measured"
     if report.queue and report.queue.cells:
-        yield f"left out: {len(report.queue.cells)} queue cells, whose response times are no benchmark's values"
+        yield f"left out: {len(report.queue.cells)} queue cells; --to mlflow and github-action-benchmark have them"
 
 
 def _runs(report: Report, cell: Cell, windows: Sequence[Window]) -> "Iterator[pyperf.Run]":
