@@ -50,26 +50,33 @@ def convert(request: Request) -> Converted:
     Raises:
         AbsentError: MLflow is not installed, or the server cannot be reached or refuses.
         FileError: the report is not complete, so it may yet change.
-        UsageError: no server was named.
+        UsageError: no server was named, or not by an address.
     """
-    report = request.report
-    uri = os.environ.get(URI_VARIABLE) if request.tracking_uri is None else request.tracking_uri
-    if not uri:
-        raise UsageError(
-            "Cannot log to MLflow",
-            expected=f"--tracking-uri or {URI_VARIABLE}",
-            got="neither",
-            fix="Pass for example --tracking-uri http://127.0.0.1:5000",
-        )
+    report, uri = request.report, _address(request)
     if report.status != "complete":
         raise FileError(
             f"Cannot log report {report.report_id} to MLflow",
             expected="a complete report",
             got=f"one that is {report.status}",
-            fix=f"Finish it with: joulebatch run --resume {report.report_id}",
+            fix="Wait for its end"
+            if report.status == "running"
+            else f"Finish it with: joulebatch run --resume {report.report_id}",
         )
     with _environment(), _explained(report, uri):
         return _log_once(request, uri, EXPERIMENT if request.experiment is None else request.experiment)
+
+
+def _address(request: Request) -> str:
+    uri = os.environ.get(URI_VARIABLE) if request.tracking_uri is None else request.tracking_uri
+    fix = "Pass for example --tracking-uri http://127.0.0.1:5000"
+    if not uri:
+        expected = f"--tracking-uri or {URI_VARIABLE}"
+        raise UsageError("Cannot log to MLflow", expected=expected, got="neither", fix=fix)
+    try:
+        urlsplit(uri)
+    except ValueError as error:
+        raise UsageError("Cannot log to MLflow", expected="an address", got=str(error), fix=fix) from error
+    return uri
 
 
 @contextmanager

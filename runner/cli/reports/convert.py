@@ -84,8 +84,11 @@ def convert(  # noqa: PLR0913 - one for each flag
     from runner.report.archive import load, resolve  # noqa: PLC0415 - loads pydantic
 
     folder = resolve(reports_dir, report)
+    if output and to_file and output.absolute().parent.resolve() == folder.resolve():
+        raise _cannot_write(output, "the report's own", expected="a folder that is not archived")
     loaded = load(folder)
-    done = find_converter(converter_name)(Request(folder, loaded, force, tracking_uri, experiment))
+    request = Request(folder, loaded, force=force, tracking_uri=tracking_uri, experiment=experiment)
+    done = find_converter(converter_name)(request)
     if loaded.status != "complete":
         click.echo(f"this run is {loaded.status}: the figures cover what was measured so far", err=True)
     for note in done.notes:

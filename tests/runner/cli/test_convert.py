@@ -95,6 +95,18 @@ def test_a_target_that_cannot_be_written_is_one_line(
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)  # noqa: PTH116 - as it was
 
 
+def test_an_archived_report_is_never_written_into(
+    capfdbinary: pytest.CaptureFixture[bytes], reports_dir: Path
+) -> None:
+    folder = max(reports_dir.iterdir())
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for name in ("report.json", "cells.csv"):
+        code, out, err = run(capfdbinary, reports_dir, "--to", "csv", "--force", "-o", folder / name)
+        assert (code, out, err.count("\n")) == (4, b"", 1)
+        assert "expected a folder that is not archived, got the report's own" in err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "flag", "takers"),
     [

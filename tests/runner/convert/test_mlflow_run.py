@@ -270,11 +270,19 @@ def test_without_an_address_it_is_said_where_one_is_taken_from(
         convert(requested(make_journal()))
 
 
-def test_a_run_that_may_go_on_is_not_logged(requested: Requested) -> None:
+def test_what_is_no_address_is_one_line(requested: Requested) -> None:
+    with pytest.raises(UsageError, match="expected an address, got Invalid IPv6 URL"):
+        convert(replace(requested(make_journal()), tracking_uri="http://["))
+
+
+@pytest.mark.parametrize(
+    ("status", "fix"), [("interrupted", "run --resume 2026"), ("running", "Wait for its end")]
+)
+def test_a_run_that_may_go_on_is_not_logged(requested: Requested, status: str, fix: str) -> None:
     request = requested(make_journal())
-    interrupted = request.report.model_copy(update={"status": "interrupted"})
-    with pytest.raises(FileError, match="expected a complete report, got one that is interrupted"):
-        convert(replace(request, report=interrupted, tracking_uri="http://127.0.0.1:9"))
+    unfinished = request.report.model_copy(update={"status": status})
+    with pytest.raises(FileError, match=f"expected a complete report, got one that is {status}. .*{fix}"):
+        convert(replace(request, report=unfinished, tracking_uri="http://127.0.0.1:9"))
 
 
 def test_without_mlflow_the_remedy_is_named(requested: Requested, monkeypatch: pytest.MonkeyPatch) -> None:
