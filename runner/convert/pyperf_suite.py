@@ -72,7 +72,7 @@ def _runs(report: Report, cell: Cell, windows: Sequence[Window]) -> "Iterator[py
         by_run[window.worker, window.inference_count].append(window)
     # Which worker's it was is known only where no resume started others.
     first_s = None if report.resumes else cell.first_inference_s
-    for place, ((worker, inference_count), own) in enumerate(sorted(by_run.items())):
+    for (worker, inference_count), own in sorted(by_run.items()):
         metadata = {
             **common,
             "loops": inference_count,
@@ -81,10 +81,11 @@ def _runs(report: Report, cell: Cell, windows: Sequence[Window]) -> "Iterator[py
         }
         yield pyperf.Run(
             [window.latency_mean_s for window in own],
-            warmups=[(1, first_s)] if first_s and place == 0 else None,
+            warmups=[(1, first_s)] if first_s and worker == 0 else None,
             metadata=metadata,
             collect_metadata=False,
         )
+        first_s = None
 
 
 def _metadata(report: Report, cell: Cell) -> Metadata:
