@@ -36,6 +36,9 @@ class Figure:
     """mean, in s or J"""
     new: float
     difference: Difference
+    low: float
+    """95 % limits of the ratio: of later runs where the spread is known, else of these very runs"""
+    high: float
     spread: RunSpread | None
     """of repeated runs of this cell; None where it is not known"""
     no_spread: str = ""
@@ -57,7 +60,9 @@ class Matched:
     @property
     def refused(self) -> tuple[Breach, ...]:
         """The rules that keep the whole cell from being compared."""
-        return tuple(each for each in self.breaches if each.action == "refuse" and each.rule.metrics == METRICS)
+        return tuple(
+            each for each in self.breaches if each.action == "refuse" and each.rule.metrics == METRICS
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,9 @@ def compare(reference: Side, new: Side, spread: Spread | None, allowed: frozense
         reference=reference,
         new=new,
         matched=tuple(_match(key, reference, new, spread, allowed) for key in shared),
-        reference_only=tuple(_planned(reference.cells[key]) for key in reference.cells if key not in new.cells),
+        reference_only=tuple(
+            _planned(reference.cells[key]) for key in reference.cells if key not in new.cells
+        ),
         new_only=tuple(_planned(new.cells[key]) for key in new.cells if key not in reference.cells),
     )
 
@@ -126,9 +133,7 @@ def _match(key: str, reference: Side, new: Side, spread: Spread | None, allowed:
     )
     if found.refused or found.reference_excluded or found.new_excluded:
         return found
-    barred = {
-        metric for each in found.breaches if each.action == "refuse" for metric in each.rule.metrics
-    }
+    barred = {metric for each in found.breaches if each.action == "refuse" for metric in each.rule.metrics}
     spreads, why = (
         spread.of(key, reference.facts[key], allowed)
         if spread
@@ -151,14 +156,17 @@ def _figure(  # noqa: PLR0913, PLR0917 - what a figure is made of
     why: str,
 ) -> Figure:
     spread = spreads.get(metric)
-    sides = (_pooled(new, metric), _pooled(reference, metric))
+    found = difference(_pooled(new, metric), _pooled(reference, metric), spread)
+    low, high = found.limits()
     return Figure(
         key=key,
         metric=metric,
         occupancy=metric == "cpu" and any(run.occupancy for run in (*reference, *new)),
         reference=fmean(run.means[metric] for run in reference),
         new=fmean(run.means[metric] for run in new),
-        difference=difference(*sides, spread),
+        difference=found,
+        low=low,
+        high=high,
         spread=spread,
         no_spread="" if spread else why or f"the spread knows nothing of its {metric}",
     )

@@ -73,7 +73,11 @@ def _of_cell(cell: Cell, windows: Sequence[Window]) -> CellEvidence:
         means["energy"] = energy.per_image_j.mean
     figures = dict(_figures(values))
     return CellEvidence(
-        cell, None, figures, {each: means[each] for each in METRICS if each in figures}, cell.load.pace_hz is None
+        cell,
+        None,
+        figures,
+        {each: means[each] for each in METRICS if each in figures},
+        cell.load.pace_hz is None,
     )
 
 

@@ -7,11 +7,10 @@ from typing import Literal
 from runner.errors import UsageError
 from runner.report.comparison.compare import Comparison, Figure
 from runner.report.comparison.evidence import METRICS, GateMetric
+from runner.report.comparison.spread import ERROR_SHARE
 from runner.units import parse_percent_ratio
 
 Verdict = Literal["regression", "improvement", "ok", "inconclusive"]
-ERROR_SHARE = 0.05
-"""of comparisons of equal runs that may fail: all figures that one comparison judges share it"""
 MISSING = "missing"
 """what --allow calls cells that the reference measured and the other side did not"""
 
@@ -90,7 +89,9 @@ def parse_thresholds(texts: Sequence[str], flag: str) -> dict[GateMetric, float]
             )
         ratio = parse_percent_ratio(percent, flag)
         if twice := [metric for metric in metrics if metric in found]:
-            raise UsageError(f"Cannot read {flag}", expected="each metric once", got=f"{twice[0]} twice", fix=_EXAMPLE)
+            raise UsageError(
+                f"Cannot read {flag}", expected="each metric once", got=f"{twice[0]} twice", fix=_EXAMPLE
+            )
         found |= dict.fromkeys(metrics, ratio)
     return found
 
@@ -142,7 +143,11 @@ def _missed(
         if cell.new_excluded:
             yield Missed(cell.key, cell.new_excluded, fails)
             continue
-        refused = [each for each in cell.breaches if each.action == "refuse" and set(each.rule.metrics) & set(thresholds)]
+        refused = [
+            each
+            for each in cell.breaches
+            if each.action == "refuse" and set(each.rule.metrics) & set(thresholds)
+        ]
         if refused:
             names = ", ".join(each.rule.name for each in refused)
             yield Missed(cell.key, f"refused by {names}", fails=False)

@@ -76,7 +76,9 @@ def facts(context: Context) -> dict[str, str]:
     return {rule.name: rule.fact(context) for rule in RULES.values()}
 
 
-def breaches(reference: Mapping[str, str], new: Mapping[str, str], allowed: frozenset[str]) -> tuple[Breach, ...]:
+def breaches(
+    reference: Mapping[str, str], new: Mapping[str, str], allowed: frozenset[str]
+) -> tuple[Breach, ...]:
     """Return the rules by which two cells differ, in the order of the registry."""
     return tuple(
         Breach(rule, reference[name], new[name], "warn" if name in allowed else rule.action)
@@ -194,9 +196,23 @@ _ALL = (
         lambda each: f"{each.report.environment.usable_cores:g}",
     ),
     Rule("gpu", "the GPUs, of cells on a GPU", "refuse", "Measure both on the same kind of GPU", _gpus),
-    Rule("power-limit", "the GPUs' power limits", "refuse", "Set the same limit with nvidia-smi -pl", _power_limits),
-    Rule("inputs", "shapes, input values, traces and images", "refuse", "Pass the same inputs to both", _inputs),
-    Rule("requests", "request count and rate of a queue cell", "refuse", "Pass the same rates, absolute", _requests),
+    Rule(
+        "power-limit",
+        "the GPUs' power limits",
+        "refuse",
+        "Set the same limit with nvidia-smi -pl",
+        _power_limits,
+    ),
+    Rule(
+        "inputs", "shapes, input values, traces and images", "refuse", "Pass the same inputs to both", _inputs
+    ),
+    Rule(
+        "requests",
+        "request count and rate of a queue cell",
+        "refuse",
+        "Pass the same rates, absolute",
+        _requests,
+    ),
     Rule(
         "meters",
         "the domains that energy is summed over, and their meters",

@@ -1,7 +1,9 @@
 """The spread of repeated runs of one thing: taken from archived runs, kept as a small file, fitted to later ones."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -9,17 +11,19 @@ from pydantic import ValidationError
 
 from runner.errors import FileError, UsageError
 from runner.report.comparison.evidence import METRICS, CellEvidence, GateMetric
-from runner.report.comparison.rules import IDENTITY, RULES
+from runner.report.comparison.rules import IDENTITY, RULES, AnyCell
 from runner.report.disk import replace_file
 from runner.report.schema import Record
 from runner.stats.spread import run_spreads
-from runner.stats.unpaired import LEAST_RUNS, LogMean, RunSpread
+from runner.stats.unpaired import LEAST_RUNS, LogMean, RunSpread, difference, pooled
 
 if TYPE_CHECKING:
     from runner.report.comparison.compare import Side
 
 SPREAD_NAME = "spread.json"
 SPREAD_VERSION: Final = 1
+ERROR_SHARE = 0.05
+"""of comparisons of equal runs that may fail: all figures that one comparison judges share it"""
 
 
 class RunFigure(Record):
@@ -110,6 +114,17 @@ def calibrate(side: "Side", version: str) -> Spread:
     return Spread(joulebatch=version, runs=runs, cells=cells)
 
 
+def rows_of(side: "Side", spread: Spread) -> Iterator[tuple[AnyCell, GateMetric, float, float]]:
+    """Yield of each cell and metric the standard deviation between runs, and what one run against one finds."""
+    for key in spread.cells:
+        cell = next(run.cell for run in side.cells[key] if run)
+        for metric, found in spread.of(key, side.facts[key], frozenset())[0].items():
+            runs = [run.figures[metric] for run in side.cells[key] if run]
+            typical = replace(pooled(runs), log_variance=found.within_variance, run_count=1)
+            least = difference(typical, typical, found).detectable(1.0, ERROR_SHARE)
+            yield cell, metric, sqrt(found.variance), least
+
+
 def write_spread(path: Path, spread: Spread) -> None:
     """Write a spread, whole or not at all.
 
@@ -120,7 +135,9 @@ def write_spread(path: Path, spread: Spread) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, (spread.model_dump_json(indent=1) + "\n").encode())
     except OSError as error:
-        raise FileError(f"Cannot write {path}", got=str(error.strerror), fix="Pass another --spread") from error
+        raise FileError(
+            f"Cannot write {path}", got=str(error.strerror), fix="Pass another --spread"
+        ) from error
 
 
 def read_spread(path: Path) -> Spread:
@@ -133,7 +150,9 @@ def read_spread(path: Path) -> Spread:
         text = path.read_bytes()
     except OSError as error:
         raise FileError(
-            f"Cannot read {path}", got=str(error.strerror), fix="Make it with joulebatch reports compare --calibrate"
+            f"Cannot read {path}",
+            got=str(error.strerror),
+            fix="Make it with joulebatch reports compare --calibrate",
         ) from error
     try:
         return Spread.model_validate_json(text)
