@@ -42,7 +42,7 @@ class RunSpread:
     """of one run's ``log_mean``, what its windows do not know included"""
     degrees_of_freedom: float
     within_variance: float
-    """the part of it that runs like these explain by their own windows, on average"""
+    """what the windows of such a run tell of it, on average: the mean of their ``log_variance``"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +110,22 @@ def pooled(runs: Sequence[LogMean]) -> LogMean:
 def difference(new: LogMean, reference: LogMean, spread: RunSpread | None = None) -> Difference:
     """Return the log ratio of two figures that were not taken side by side.
 
-    Without a spread it holds for these two runs only. With one, each run brings what its own windows do not know and
-    what runs differ by beyond that (method of moments, floored at 0). Degrees of freedom are Satterthwaite's; that the
-    spread is one estimate for both sides is counted, and so is its uncertainty where the floor was reached.
+    Without a spread it holds for these two runs only. With one, the spread of repeated runs stands for each run: what
+    their own windows do not know is in it. A run whose windows know less than those of the repeated runs did, as a
+    shorter or a disturbed one, adds the excess; one that knows more gains nothing. Degrees of freedom are
+    Satterthwaite's; that the spread is one estimate for both sides is counted.
 
     Source:
         Welch, The generalization of Student's problem, Biometrika 34 (1947). Satterthwaite, An approximate distribution
         of estimates of variance components, Biometrics Bulletin 2 (1946).
     """
     sides = (new, reference)
-    variance = sum(side.log_variance for side in sides)
-    uncertain = sum(side.log_variance**2 / side.degrees_of_freedom for side in sides)
+    parts = [(side.log_variance, side.degrees_of_freedom) for side in sides]
     if spread:
-        share = sum(1 / side.run_count for side in sides)
-        variance += share * max(0.0, spread.variance - spread.within_variance)
-        uncertain += (share * spread.variance) ** 2 / spread.degrees_of_freedom
+        known = [spread.within_variance / side.run_count for side in sides]
+        parts = [(max(0.0, own - usual), freedom) for (own, freedom), usual in zip(parts, known, strict=True)]
+        parts.append((spread.variance * sum(1 / side.run_count for side in sides), spread.degrees_of_freedom))
+    variance = sum(part for part, _ in parts)
+    uncertain = sum(part**2 / freedom for part, freedom in parts)
     freedom = variance**2 / uncertain if uncertain else 1.0
     return Difference(new.log_mean - reference.log_mean, sqrt(variance), max(1.0, freedom))

@@ -111,13 +111,14 @@ def judge(
     figures = [each for each in comparison.figures if each.metric in thresholds and not each.occupancy]
     error = ERROR_SHARE / max(1, len(figures))
     return Gate(
-        judged=tuple(_judged(each, 1 + thresholds[each.metric], error) for each in figures),
+        judged=tuple(judge_figure(each, 1 + thresholds[each.metric], error) for each in figures),
         missed=tuple(_missed(comparison, thresholds, allowed)) if thresholds else (),
         parity=comparison.new.distrusted if parity else (),
     )
 
 
-def _judged(figure: Figure, threshold_ratio: float, error: float) -> Judged:
+def judge_figure(figure: Figure, threshold_ratio: float, error: float) -> Judged:
+    """Return what the gate says of a figure whose limits may be wrong in this share of cases."""
     if figure.spread is None:
         return Judged(figure, "inconclusive", threshold_ratio, None, None, None, figure.no_spread)
     low, high = figure.difference.lower(error), figure.difference.upper(error)
