@@ -1,6 +1,6 @@
 """A comparison of archived runs as sections: what differs in words, then every cell, then what was not compared."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -11,6 +11,7 @@ from runner.report.comparison.compare import Comparison, Figure
 from runner.report.comparison.evidence import GateMetric
 from runner.report.comparison.gate import Gate, Judged
 from runner.report.comparison.rules import AnyCell, Breach
+from runner.report.comparison.within import RunGate
 from runner.report.schema import Cell
 
 Judgements = Sequence[tuple[Comparison, Gate | None]]
@@ -66,6 +67,28 @@ def gate_count_line(gate: Gate) -> str:
     parts += [f"{missing} missing"] if missing else []
     parts.append(f"{len(unsure)} inconclusive{f' ({_most(unsure)})' if unsure else ''}")
     return ", ".join(parts)
+
+
+def run_gate_lines(gate: RunGate) -> tuple[str, ...]:
+    """Return what a gate found in one run: a line per offending cell, then how much of what."""
+    lines = [
+        f"REGRESSION {each.key}: {METRIC_NAMES[each.metric]} {numbers.ratio(each.ratio)}"
+        f"{'' if each.low is None else f', at least {numbers.ratio(each.low)}'} of {each.baseline_key}, allowed "
+        f"{numbers.ratio(each.threshold_ratio)}"
+        for each in gate.judged
+        if each.verdict == "regression"
+    ]
+    lines += [f"MISSING {each.key}: {each.reason}" for each in gate.missed]
+    lines += [f"PARITY {text}" for text in gate.parity]
+    if gate.judged or gate.missed:
+        counts = Counter(each.verdict for each in gate.judged)
+        unsure = f"{counts['inconclusive']} inconclusive"
+        unsure += " (more blocks or a longer --time-budget tell more)" if counts["inconclusive"] else ""
+        lines.append(
+            f"Gate: {counts['regression']} regressions, {counts['improvement']} improvements, {counts['ok']} ok, "
+            f"{unsure}"
+        )
+    return tuple(lines)
 
 
 def _most(reasons: Sequence[str]) -> str:
@@ -181,8 +204,7 @@ def _not_compared(each: Comparison, *, several: bool, details: bool) -> Iterator
     ]
     if lines:
         yield Section(f"What differs between the runs{of}", lines=tuple(lines))
-    lines = [f"{cell.model} {cell_text(cell)}: only in the reference" for cell in each.reference_only]
-    lines += [f"{cell.model} {cell_text(cell)}: only in the new run" for cell in each.new_only]
+    lines = [*_alone(each.reference_only, "the reference"), *_alone(each.new_only, "the new run")]
     for own in each.matched:
         sides = (("the reference", own.reference_excluded), ("the new run", own.new_excluded))
         whys = " and ".join(f"in {side} {why}" for side, why in sides if why)
@@ -193,6 +215,16 @@ def _not_compared(each: Comparison, *, several: bool, details: bool) -> Iterator
             [f"and {len(lines) - len(shown)} others; --details lists them"] if len(shown) < len(lines) else []
         )
         yield Section(f"Not compared{of}", lines=(*shown, *more))
+
+
+def _alone(cells: Sequence[AnyCell], where: str) -> Iterator[str]:
+    """Yield a line per model and contender with the loads that one side only has."""
+    loads: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for cell in cells:
+        io = " on the device" if isinstance(cell, Cell) and cell.io == "device" else ""
+        loads[cell.model, str(cell.contender)].append(_load(cell) + io)
+    for (model, contender), own in loads.items():
+        yield f"only in {where}: {model} on {contender}, {', '.join(own)}"
 
 
 def _breach_line(action: str, found: Sequence[tuple[Breach, AnyCell]]) -> str:

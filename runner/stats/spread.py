@@ -59,7 +59,7 @@ def _prior(variances: NDArray[np.float64], freedom: int) -> tuple[float, float]:
 
 
 def _inverse_trigamma(value: float) -> float:
-    """Return where the trigamma function has this positive value (Smyth, appendix: Newton's method on its reciprocal)."""
+    """Return where the trigamma function has this positive value: Newton on its reciprocal (Smyth, appendix)."""
     from scipy.special import polygamma  # noqa: PLC0415 - as above
 
     x = 0.5 + 1 / value

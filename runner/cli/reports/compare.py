@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.gates import FAIL_ON_PARITY, FAIL_ON_REGRESSION, STRICT
+from runner.cli.gates import FAIL_ON_PARITY, FAIL_ON_REGRESSION, STRICT, read_thresholds
 from runner.cli.options import DETAILS, FOLDER, REPORTS_DIR, format_option
 from runner.errors import AbsentError, GateError, UsageError, nearest
 
@@ -39,7 +39,7 @@ class _Asked:
     epilog="\b\nExamples:\n"
     "  joulebatch reports compare 2026-11-23T21 latest\n"
     "  joulebatch reports compare --calibrate RUN1 RUN2 RUN3 RUN4 RUN5\n"
-    "  joulebatch reports compare main.json latest --fail-on-regression latency=5%,cpu=10%\n"
+    "  joulebatch reports compare 2026-11-23T21 latest --fail-on-regression latency=5%,cpu=10%\n"
     "  joulebatch reports compare RUN1 RUN2 RUN3 --pool --reference RUN4\n"
     "\nRules, statistics and the gate in CI: docs/compare.md."
 )
@@ -124,11 +124,9 @@ def _calibrate(reports: tuple[str, ...], asked: _Asked) -> None:
 
 def _compare(reports: tuple[str, ...], asked: _Asked) -> None:
     from runner.report.comparison.compare import compare as compare_sides  # noqa: PLC0415 - loads pydantic
-    from runner.report.comparison.gate import judge, parse_thresholds  # noqa: PLC0415 - the same
+    from runner.report.comparison.gate import judge  # noqa: PLC0415 - the same
 
-    thresholds = parse_thresholds(asked.regression, "--fail-on-regression")
-    if asked.strict and not thresholds:
-        raise UsageError("Cannot use --strict", expected="--fail-on-regression beside it", fix="Add it")
+    thresholds = read_thresholds(asked.regression, strict=asked.strict)
     allowed = _allowed(asked.allow)
     reference, *news = reports
     if not news:

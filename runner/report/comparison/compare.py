@@ -90,7 +90,7 @@ def make_side(reports: Sequence[Report]) -> Side:
         report_ids=tuple(report.report_id for report in reports),
         cells={key: tuple(own.get(key) for own in evidence) for key in keys},
         facts={key: _joined([own[key] for own in known if key in own]) for key in keys},
-        distrusted=tuple(line for report in reports for line in _distrusted(report)),
+        distrusted=tuple(line for report in reports for line in distrusted(report)),
     )
 
 
@@ -185,7 +185,8 @@ def _joined(runs: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return {name: " / ".join(dict.fromkeys(run[name] for run in runs if run[name])) for name in runs[0]}
 
 
-def _distrusted(report: Report) -> Iterator[str]:
+def distrusted(report: Report) -> Iterator[str]:
+    """Yield the sessions that failed parity and the variants that lost their quality, in words."""
     for session in report.sessions:
         if session.parity and session.parity.status == "failed":
             why = f": {session.parity.reason}" if session.parity.reason else ""
