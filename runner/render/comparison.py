@@ -43,7 +43,7 @@ def comparison_sections(judgements: Judgements, *, details: bool) -> tuple[Secti
 
 
 def cell_text(cell: AnyCell) -> str:
-    """Return a cell without its model: ``cpu:spin=off b4``, ``cpu greedy:8 at 32/s``."""
+    """Return a cell without its model: ``cpu:spin=off b4``, ``cpu greedy:8 at 32.0/s``."""
     return f"{cell.contender} {_load(cell)}"
 
 
@@ -164,7 +164,7 @@ def _table(
     columns = [
         Column("backend", "left"),
         Column("load", "left"),
-        Column("io", "left", 2),
+        Column("io", "left", 3),
         Column("metric", "left"),
     ]
     columns.append(Column("reference", "right", 1))
@@ -241,7 +241,8 @@ def _breach_line(action: str, found: Sequence[tuple[Breach, AnyCell]]) -> str:
 def _load(cell: AnyCell) -> str:
     if isinstance(cell, Cell):
         return load_text(cell.load)
-    return f"{cell.load.policy} at {rate_text(cell.load)}/s {cell.load.arrivals}"
+    rate = cell.load.arrivals if cell.load.request_rate_hz is None else f"{rate_text(cell.load)}/s"
+    return f"{cell.load.policy} at {rate}"
 
 
 def _short(each: Comparison) -> str:

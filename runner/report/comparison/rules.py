@@ -66,7 +66,8 @@ def contexts(report: Report) -> Iterator[Context]:
     models = {(entry.name, entry.variant): entry for entry in report.models}
     backends = {entry.label: entry for entry in report.backends}
     sessions = {(entry.model, entry.contender): entry for entry in report.sessions}
-    for cell in (*report.cells, *(report.queue.cells if report.queue else ())):
+    cells: tuple[AnyCell, ...] = (*report.cells, *(report.queue.cells if report.queue else ()))
+    for cell in cells:
         model = models.get((cell.model, cell.variant))
         yield Context(report, cell, model, backends[cell.backend], sessions.get((cell.model, cell.contender)))
 

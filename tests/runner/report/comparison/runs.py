@@ -9,14 +9,14 @@ from tests.fakes import make_journal
 
 def make_run(name: str = "ref", seed: int = 0, speed: float = 1.0, **facts: Any) -> Report:
     """Return the report of a run of alexnet on cpu at batch 1 and 4, all its latencies times ``speed``."""
-    facts = {
+    asked: dict[str, Any] = {
         "backends": ("cpu",),
         "noise_ratio": 0.01,
         "workers": 5,
         "blocks": 20,
         "slowness": {"cpu": speed},
-    } | facts
-    report = assemble(make_journal(seed=seed, **facts))
+    }
+    report = assemble(make_journal(seed=seed, **(asked | facts)))
     return report.model_copy(update={"report_id": f"2026-11-23T21-34-05-{name}"})
 
 

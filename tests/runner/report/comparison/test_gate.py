@@ -4,7 +4,7 @@ import pytest
 
 from runner.errors import UsageError
 from runner.report.comparison.compare import compare, make_side
-from runner.report.comparison.evidence import GateMetric
+from runner.report.comparison.evidence import METRICS
 from runner.report.comparison.gate import Gate, judge, parse_thresholds
 from runner.report.comparison.spread import Spread, calibrate
 from runner.report.schema import Report
@@ -20,9 +20,7 @@ def spread() -> Spread:
 
 
 def _gate(new: Report, spread: Spread | None, *, parity: bool = False, **thresholds: float) -> Gate:
-    asked: dict[GateMetric, float] = {
-        metric: thresholds[metric] for metric in ("latency", "cpu", "energy") if metric in thresholds
-    }
+    asked = {metric: thresholds[metric] for metric in METRICS if metric in thresholds}
     found = compare(make_side([make_run(seed=20, pace_hz=8.0)]), make_side([new]), spread, NONE)
     return judge(found, asked, parity=parity, allowed=NONE)
 

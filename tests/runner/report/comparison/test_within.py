@@ -1,5 +1,7 @@
 """A gate over one run."""
 
+from typing import Any
+
 import pytest
 
 from runner.report.comparison.within import judge_run
@@ -27,7 +29,7 @@ def test_what_the_limits_do_not_settle_is_inconclusive() -> None:
 
 
 def test_cpu_time_is_judged_where_it_is_a_cost() -> None:
-    facts = {"backends": BOTH, "slowness": dict(zip(BOTH, (1.0, 1.5), strict=True))}
+    facts: dict[str, Any] = {"backends": BOTH, "slowness": dict(zip(BOTH, (1.0, 1.5), strict=True))}
     assert judge_run(make_run(**facts), {"cpu": 0.1}, parity=False).judged == ()
     paced = judge_run(make_run(**facts, pace_hz=8.0), {"cpu": 0.1}, parity=False)
     assert {each.verdict for each in paced.judged} == {"regression"}
