@@ -33,6 +33,8 @@ TIMELINE_VIEWS = tuple(
     for name in ("timeline", "timeline_data", "timeline_findings", "timeline_axes", "timeline_plot")
 )
 """They show a timeline, which follows from a report and is computed before they get it."""
+COMPARISON_VIEWS = ("runner.render.comparison", "runner.render.comparison_data")
+"""They show reports beside each other."""
 
 WORKER_NEEDS = {"numpy"}
 """All that another interpreter must have, beside the library of the backend it runs."""
@@ -147,9 +149,10 @@ def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
 
 def test_renderers_receive_a_report_and_never_measure() -> None:
     allowed = ("runner.render", "runner.report.schema", "runner.units")
-    others = (*TERMINAL_VIEWS, *ANSWER_VIEWS, *TIMELINE_VIEWS)
+    others = (*TERMINAL_VIEWS, *ANSWER_VIEWS, *TIMELINE_VIEWS, *COMPARISON_VIEWS)
     assert _stray(_modules("runner.render", but=others), *allowed) == {}
     assert _stray(list(ANSWER_VIEWS), *allowed, "runner.twin.answers") == {}
+    assert _stray(list(COMPARISON_VIEWS), *allowed, "runner.report.comparison") == {}
     timeline = ("runner.report.timeline", "runner.report.timeline_figures", "runner.errors")
     assert _stray(list(TIMELINE_VIEWS), "runner.render", *timeline) == {}
 
