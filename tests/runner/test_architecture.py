@@ -33,6 +33,8 @@ TIMELINE_VIEWS = tuple(
     for name in ("timeline", "timeline_data", "timeline_findings", "timeline_axes", "timeline_plot")
 )
 """They show a timeline, which follows from a report and is computed before they get it."""
+COMPARISON_VIEWS = ("runner.render.comparison", "runner.render.comparison_data")
+"""They show reports beside each other."""
 
 WORKER_NEEDS = {"numpy"}
 """All that another interpreter must have, beside the library of the backend it runs."""
@@ -147,11 +149,22 @@ def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
 
 def test_renderers_receive_a_report_and_never_measure() -> None:
     allowed = ("runner.render", "runner.report.schema", "runner.units")
-    others = (*TERMINAL_VIEWS, *ANSWER_VIEWS, *TIMELINE_VIEWS)
+    others = (*TERMINAL_VIEWS, *ANSWER_VIEWS, *TIMELINE_VIEWS, *COMPARISON_VIEWS)
     assert _stray(_modules("runner.render", but=others), *allowed) == {}
     assert _stray(list(ANSWER_VIEWS), *allowed, "runner.twin.answers") == {}
+    assert _stray(list(COMPARISON_VIEWS), *allowed, "runner.report.comparison") == {}
     timeline = ("runner.report.timeline", "runner.report.timeline_figures", "runner.errors")
     assert _stray(list(TIMELINE_VIEWS), "runner.render", *timeline) == {}
+
+
+def test_converters_receive_a_report_and_never_compute_statistics() -> None:
+    words = ("runner.render", "runner.report.schema", "runner.errors")
+    assert _stray(_modules("runner.convert"), "runner.convert", *words, "runner.report.evidence") == {}
+    # Which windows count is asked where it is decided; the registry costs the help nothing.
+    users = [name for name in _modules("runner.convert") if "runner.report.evidence" in IMPORTS[name]]
+    assert users == ["runner.convert.pyperf_suite"]
+    loaded = set(_imports(MODULES["runner.convert.registry"], at_load=True))
+    assert loaded <= {"dataclasses", "importlib", "typing"}
 
 
 def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselves() -> None:
@@ -190,10 +203,10 @@ def test_a_graph_is_counted_without_a_session_or_a_run() -> None:
     assert _stray(["runner.graph.folding", "runner.graph.contents"]) == {}
 
 
-def test_only_the_command_line_renders_and_nothing_imports_the_command_line() -> None:
+def test_only_the_command_line_and_converters_render_and_nothing_imports_the_command_line() -> None:
     for name in MODULES:
         imported = _ours(name)
-        if not _within(name, "runner.cli", "runner.render"):
+        if not _within(name, "runner.cli", "runner.render", "runner.convert"):
             # An archive holds report.md: the main path hands it the renderer.
             rendered = {each for each in imported if _within(each, "runner.render")}
             assert not rendered or (name, rendered) == ("runner.experiment", {"runner.render.archived"})
@@ -287,6 +300,6 @@ def test_a_worker_loads_in_an_interpreter_without_our_other_libraries() -> None:
 
 
 def test_no_file_imports_a_heavy_library_before_it_is_needed() -> None:
-    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly", "PIL", "matplotlib")
+    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly", "PIL", "matplotlib", "pyperf", "mlflow")
     for name, path in MODULES.items():
         assert not any(_within(each, *heavy) for each in _imports(path, at_load=True)), name
