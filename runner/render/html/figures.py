@@ -1,0 +1,133 @@
+"""What plots have in common: figures are plain data for Plotly, with numbers already formatted where they are read.
+
+A trace names the colour of whom it shows by number; the page's style sheet holds the colours, of which each theme has
+its own. Markers differ in shape, too. Every name is escaped: Plotly reads some HTML in its texts.
+"""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from runner.contender import Contender
+from runner.render.layout import plain
+from runner.render.numbers import Scale
+from runner.report.schema import Interval, Report
+
+Trace = dict[str, object]
+
+_COLOURS = 8
+"""in page.css: --c0 to --c7"""
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "star", "hexagon", "cross")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+_DIGITS = 6
+"""of what is drawn; no screen shows more"""
+_ROW_PIXELS, _FRAME_PIXELS = 26, 110
+_LABEL_LENGTH = 46
+"""of a row of a plot; what a telephone still shows"""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A plot with its words."""
+
+    title: str
+    caption: str
+    data: tuple[Trace, ...]
+    layout: Mapping[str, object]
+    wide: bool = False
+
+    def spec(self) -> dict[str, object]:
+        """Return what the page's script draws."""
+        return {"data": self.data, "layout": self.layout}
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Which colour and which shape stand for whom, alike in all plots of a page."""
+
+    places: Mapping[Contender, int]
+
+    @classmethod
+    def of(cls, report: Report) -> "Slots":
+        """Return the slots of a report's contenders, in the order of the run."""
+        queue = report.queue.cells if report.queue else ()
+        seen = dict.fromkeys(cell.contender for cell in (*report.cells, *queue))
+        return cls({contender: place for place, contender in enumerate(seen)})
+
+    def colour(self, contender: Contender) -> int:
+        """Return the number of its colour."""
+        return self.places[contender] % _COLOURS
+
+    def symbol(self, contender: Contender) -> str:
+        """Return its shape."""
+        return _SYMBOLS[self.places[contender] % len(_SYMBOLS)]
+
+
+def text(words: str) -> str:
+    """Return words as Plotly shows them: what it would read as HTML stays text."""
+    return html.escape(plain(words), quote=False)
+
+
+def short(words: str) -> str:
+    """Return words as a label that leaves room for its plot."""
+    return text(words if len(words) <= _LABEL_LENGTH else f"{words[: _LABEL_LENGTH - 1]}…")
+
+
+def rounded(value: float | None, scale: Scale) -> float | None:
+    """Return a value in the unit of its axis, with as many digits as can be seen."""
+    return None if value is None else float(f"{value / scale.base:.{_DIGITS}g}")
+
+
+def values(figures: Sequence[Interval], scale: Scale) -> list[float | None]:
+    """Return what is drawn of some figures."""
+    return [rounded(figure.mean, scale) for figure in figures]
+
+
+def error_bars(figures: Sequence[Interval], scale: Scale) -> Trace:
+    """Return the limits of some figures as lengths from them, none where an interval has no limits."""
+    above = [rounded(None if each.high is None else each.high - each.mean, scale) for each in figures]
+    below = [rounded(None if each.low is None else each.mean - each.low, scale) for each in figures]
+    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.5, "width": 4}
+
+
+def hover(texts: Sequence[str]) -> Trace:
+    """Return what is shown for each point: lines of words, of which each line break is one."""
+    return {
+        "customdata": ["<br>".join(text(line) for line in words.split("\n")) for words in texts],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
+
+
+def layout(x: Mapping[str, object], y: Mapping[str, object], **more: object) -> dict[str, object]:
+    """Return a layout with its axes; the legend lies below, where it takes no width."""
+    legend = {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"}
+    margin = {"l": 56, "r": 14, "t": 14, "b": 48}
+    return {"xaxis": dict(x), "yaxis": dict(y), "legend": legend, "margin": margin, "hovermode": "closest", **more}
+
+
+def axis(title: str, **more: object) -> dict[str, object]:
+    """Return an axis with its title."""
+    return {"title": {"text": text(title)}, "showline": True, "exponentformat": "none", **more}
+
+
+def rows_axis(labels: Sequence[str]) -> dict[str, object]:
+    """Return an axis of named rows, the first on top; by number, so that rows of one name stay apart."""
+    count = len(labels)
+    return {
+        "tickvals": list(range(count)),
+        "ticktext": [short(label) for label in labels],
+        "range": [count - 0.5, -0.5],
+        "showgrid": False,
+        "zeroline": False,
+    }
+
+
+def rows_height(count: int) -> int:
+    """Return the height of a plot of rows in pixels."""
+    return max(260, _FRAME_PIXELS + _ROW_PIXELS * count)
+
+
+def log_ticks(batch_sizes: Sequence[int]) -> dict[str, object]:
+    """Return an axis of batch sizes: each doubling is as far, and only those of the run are named."""
+    sizes = sorted(set(batch_sizes))
+    return {"type": "log", "tickvals": sizes, "ticktext": [str(size) for size in sizes]}
