@@ -76,6 +76,8 @@ class Answer:
     """back to back, of the smallest batch"""
     least_costs: tuple[tuple[Basis, Pick], ...]
     """one for each basis; empty where no cost ranks"""
+    choices: tuple[tuple[Basis, tuple[Choice, ...]], ...]
+    """what the least cost was chosen from"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +96,6 @@ class QueueAnswer:
 def answers_of(report: Report) -> tuple[Answer, ...]:
     """Return the answer for each model, in the order of the run."""
     return tuple(_answer(report, model) for model in report.model_names)
-
-
-def choices_of(report: Report, model: str) -> dict[Basis, tuple[Choice, ...]]:
-    """Return the cells of a model whose cost ranks, grouped by what makes costs comparable."""
-    groups: dict[Basis, list[Choice]] = defaultdict(list)
-    devices = {backend.label: backend.device for backend in report.backends}
-    whole = all_gpus_counted(report)
-    for cell in _candidates(report, model):
-        if found := _cost(cell, devices[cell.backend], whole=whole):
-            basis, cost = found
-            assert cell.summary is not None, cell.key
-            groups[basis].append(Choice(cell, cell.summary.latency_s, cost))
-    return {basis: _with_front(group) for basis, group in groups.items()}
 
 
 def queue_answers_of(report: Report) -> tuple[QueueAnswer, ...]:
@@ -130,6 +119,19 @@ def comparison_of(
     comparisons = report.queue.comparisons if report.queue else ()
     wanted = cell.key, metric, against
     return next((each for each in comparisons if (each.cell, each.metric, each.against) == wanted), None)
+
+
+def _choices(report: Report, model: str) -> tuple[tuple[Basis, tuple[Choice, ...]], ...]:
+    """Return the cells of a model whose cost ranks, grouped by what makes costs comparable."""
+    groups: dict[Basis, list[Choice]] = defaultdict(list)
+    devices = {backend.label: backend.device for backend in report.backends}
+    whole = all_gpus_counted(report)
+    for cell in _candidates(report, model):
+        if found := _cost(cell, devices[cell.backend], whole=whole):
+            basis, cost = found
+            assert cell.summary is not None, cell.key
+            groups[basis].append(Choice(cell, cell.summary.latency_s, cost))
+    return tuple((basis, _with_front(group)) for basis, group in groups.items())
 
 
 def _candidates(report: Report, model: str) -> Iterator[Cell]:
@@ -177,15 +179,14 @@ def _answer(report: Report, model: str) -> Answer:
         key=lambda cell: cell.summary.latency_s.mean if cell.summary else 0.0,
         default=None,
     )
-    least = tuple(
-        (basis, _pick(report, basis.metric, _cheapest(choices)))
-        for basis, choices in choices_of(report, model).items()
-    )
+    choices = _choices(report, model)
+    least = tuple((basis, _pick(report, basis.metric, _cheapest(group))) for basis, group in choices)
     return Answer(
         model=model,
         most_images=most and _pick(report, "latency", most),
         lowest_latency=quickest and _pick(report, "latency", quickest),
         least_costs=least,
+        choices=choices,
     )
 
 
@@ -197,7 +198,9 @@ def _cheapest(choices: tuple[Choice, ...]) -> Cell:
 
 def _pick(report: Report, metric: Metric, cell: Cell) -> Pick:
     best = next((each for each in report.best_sets if (each.best, each.metric) == (cell.key, metric)), None)
-    compared = next((each for each in report.comparisons if (each.cell, each.metric) == (cell.key, metric)), None)
+    compared = next(
+        (each for each in report.comparisons if (each.cell, each.metric) == (cell.key, metric)), None
+    )
     return Pick(metric, cell, best, compared)
 
 

@@ -34,7 +34,10 @@ class Card:
 def answer_card(report: Report, answer: Answer) -> Card:
     """Return what a report says of one model."""
     facts = []
-    for question, pick in (("Most images per second", answer.most_images), ("Lowest latency", answer.lowest_latency)):
+    for question, pick in (
+        ("Most images per second", answer.most_images),
+        ("Lowest latency", answer.lowest_latency),
+    ):
         if pick and pick.cell.summary:
             summary = pick.cell.summary
             rate = question.startswith("Most")
@@ -68,9 +71,15 @@ def queue_card(report: Report, answer: QueueAnswer) -> Card:
             figure = _quantity(summary.response.mean_s, "s")
         else:
             figure = _quantity(energy, "J") if energy else _quantity(summary.cpu_s_per_image, "s")
-        facts.append(Fact(question, figure, f"{cell.contender} {cell.load.policy}", _queue_details(report, cell, metric)))
+        facts.append(
+            Fact(
+                question, figure, f"{cell.contender} {cell.load.policy}", _queue_details(report, cell, metric)
+            )
+        )
     load = answer.rate.load
-    return Card(f"{model_text(report, answer.model)}: {load.arrivals}, {rate_text(load)} requests/s", tuple(facts))
+    return Card(
+        f"{model_text(report, answer.model)}: {load.arrivals}, {rate_text(load)} requests/s", tuple(facts)
+    )
 
 
 def best_table(report: Report, model: str) -> Table | None:
@@ -107,7 +116,7 @@ def _cost_question(basis: Basis) -> str:
         what = f"Least energy per image ({domains_text(basis.domains)})"
     else:
         what = "Least CPU time per image"
-    return what if basis.pace_hz is None else f"{what} at {numbers.digits(basis.pace_hz)} images/s"
+    return what if basis.pace_hz is None else f"{what} at {basis.pace_hz:g} images/s"
 
 
 def _who(report: Report, cell: Cell) -> str:
@@ -127,20 +136,22 @@ def _details(report: Report, pick: Pick) -> tuple[str, ...]:
     if pick.comparison:
         compared = pick.comparison
         ratio = numbers.brief_ratio(compared.ratio, compared.low, compared.high)
-        lines.append(f"{name} {ratio} of the baseline's at this load: {verdict_text(compared)}")
+        lines.append(f"{name} {ratio} of the baseline's, {verdict_text(compared)}")
     elif pick.cell.contender == report.baselines.get(pick.cell.model):
         lines.append("this is the baseline")
     if pick.best:
         cells = {cell.key: cell for cell in report.cells}
-        lines.append(f"by {name} at this load: {_claim(pick.best, cells)}")
+        lines.append(_claim(pick.best, cells))
     return tuple(lines)
 
 
 def _claim(best: BestSet, cells: dict[str, Cell]) -> str:
     if best.apparent:
-        return "apparent best, which is the lowest figure and no further claim"
+        return "apparent best of its load"
     others = [cells[key] for key in best.members if key != best.best]
-    return f"cannot be told from {cells_text(others, with_model=False)}" if others else "better than all others"
+    if not others:
+        return "best of its load"
+    return f"best of its load, and not to be told from {cells_text(others, with_model=False)}"
 
 
 def _others(report: Report, best: BestSet, cells: dict[str, Cell]) -> str:

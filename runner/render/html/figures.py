@@ -5,6 +5,7 @@ its own. Markers differ in shape, too. Every name is escaped: Plotly reads some 
 """
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,23 @@ Trace = dict[str, object]
 
 _COLOURS = 8
 """in page.css: --c0 to --c7"""
-_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "star", "hexagon", "cross")
+_SYMBOLS = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "triangle-down",
+    "pentagon",
+    "star",
+    "hexagon",
+    "cross",
+)
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _DIGITS = 6
 """of what is drawn; no screen shows more"""
+_DECADES_WITH_STEPS = 2
+_BESIDE = 0.2
+"""decades beside the smallest and the largest batch size"""
 _ROW_PIXELS, _FRAME_PIXELS = 26, 110
 _LABEL_LENGTH = 46
 """of a row of a plot; what a telephone still shows"""
@@ -87,7 +101,14 @@ def error_bars(figures: Sequence[Interval], scale: Scale) -> Trace:
     """Return the limits of some figures as lengths from them, none where an interval has no limits."""
     above = [rounded(None if each.high is None else each.high - each.mean, scale) for each in figures]
     below = [rounded(None if each.low is None else each.mean - each.low, scale) for each in figures]
-    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.5, "width": 4}
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": above,
+        "arrayminus": below,
+        "thickness": 1.5,
+        "width": 4,
+    }
 
 
 def hover(texts: Sequence[str]) -> Trace:
@@ -99,10 +120,17 @@ def hover(texts: Sequence[str]) -> Trace:
 
 
 def layout(x: Mapping[str, object], y: Mapping[str, object], **more: object) -> dict[str, object]:
-    """Return a layout with its axes; the legend lies below, where it takes no width."""
-    legend = {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"}
-    margin = {"l": 56, "r": 14, "t": 14, "b": 48}
-    return {"xaxis": dict(x), "yaxis": dict(y), "legend": legend, "margin": margin, "hovermode": "closest", **more}
+    """Return a layout with its axes; the legend lies above, where it takes no width and covers no title."""
+    legend = {"orientation": "h", "x": 0, "xref": "container", "y": 1, "yref": "container", "yanchor": "top"}
+    margin = {"l": 60, "r": 14, "t": 14, "b": 56}
+    return {
+        "xaxis": dict(x),
+        "yaxis": dict(y),
+        "legend": legend,
+        "margin": margin,
+        "hovermode": "closest",
+        **more,
+    }
 
 
 def axis(title: str, **more: object) -> dict[str, object]:
@@ -119,6 +147,7 @@ def rows_axis(labels: Sequence[str]) -> dict[str, object]:
         "range": [count - 0.5, -0.5],
         "showgrid": False,
         "zeroline": False,
+        "automargin": True,
     }
 
 
@@ -130,4 +159,31 @@ def rows_height(count: int) -> int:
 def log_ticks(batch_sizes: Sequence[int]) -> dict[str, object]:
     """Return an axis of batch sizes: each doubling is as far, and only those of the run are named."""
     sizes = sorted(set(batch_sizes))
-    return {"type": "log", "tickvals": sizes, "ticktext": [str(size) for size in sizes]}
+    limits = [
+        rounded(math.log10(size) + beside, Scale("", 1.0))
+        for size, beside in ((sizes[0], -_BESIDE), (sizes[-1], _BESIDE))
+    ]
+    return {"type": "log", "tickvals": sizes, "ticktext": [str(size) for size in sizes], "range": limits}
+
+
+def log_axis(shown: Sequence[float | None]) -> dict[str, object]:
+    """Return a logarithmic axis whose marks are 1, 2 and 5 of each decade; powers of ten alone where these are many.
+
+    Args:
+        shown: what is drawn along it; what is not positive has no place there.
+    """
+    sizes = [value for value in shown if value is not None and value > 0]
+    first, last = (math.floor(math.log10(each)) for each in (min(sizes), max(sizes)))
+    steps = (1, 2, 5) if last - first <= _DECADES_WITH_STEPS else (1,)
+    # A decade more on each side, for limits and for readers who zoom out.
+    marks = [step * 10.0**power for power in range(first - 1, last + 2) for step in steps]
+    return {
+        "type": "log",
+        "tickvals": [float(f"{mark:g}") for mark in marks],
+        "ticktext": [f"{mark:g}" for mark in marks],
+    }
+
+
+def is_wide(shown: Sequence[float], ratio: float) -> bool:
+    """Return whether figures differ so much that their axis is to be logarithmic."""
+    return min(shown) > 0 and max(shown) / min(shown) > ratio

@@ -1,4 +1,4 @@
-"""Latency, images per second and cost of a model's cells against the batch size, and what idle power takes of joules."""
+"""Latency, images per second and cost of a model's cells against the batch size, and what idle power takes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,9 @@ from runner.render.html.figures import (
     axis,
     error_bars,
     hover,
+    is_wide,
     layout,
+    log_axis,
     log_ticks,
     rounded,
     rows_axis,
@@ -92,7 +94,7 @@ def batch_figures(cells: Sequence[Cell], slots: Slots) -> Iterator[Figure]:
             yield _against_batch(quantity, found, slots)
 
 
-def split_figure(cells: Sequence[Cell], slots: Slots) -> Figure | None:
+def split_figure(cells: Sequence[Cell]) -> Figure | None:
     """Return what of each cell's energy is drawn by an idle machine, where that was measured."""
     found = [
         (cell, energy, energy.net_per_image_j)
@@ -116,7 +118,12 @@ def split_figure(cells: Sequence[Cell], slots: Slots) -> Figure | None:
             "opacity": opacity,
             "x": values(figures, scale),
             "y": list(range(len(found))),
-            **hover([f"{label}\n{name}: {_words(each, scale)}" for label, each in zip(labels, figures, strict=True)]),
+            **hover(
+                [
+                    f"{label}\n{name}: {_words(each, scale)}"
+                    for label, each in zip(labels, figures, strict=True)
+                ]
+            ),
         }
         for name, figures, slot, opacity in (
             ("active and idle", gross, 6, 0.5),
@@ -161,15 +168,20 @@ def _against_batch(quantity: _Quantity, found: Sequence[tuple[Cell, Interval]], 
     scale = Scale("/s", 1.0) if rate else numbers.scale_for(quantity.unit, means)
     series: dict[tuple[object, ...], list[tuple[Cell, Interval]]] = {}
     for cell, figure in found:
-        series.setdefault((cell.contender, cell.load.pace_hz, cell.load.gap_s, cell.io), []).append((cell, figure))
+        series.setdefault((cell.contender, cell.load.pace_hz, cell.load.gap_s, cell.io), []).append(
+            (cell, figure)
+        )
     kinds = list(dict.fromkeys(key[1:] for key in series))
     middle = (len(series) - 1) / 2
     data = tuple(
         _line(quantity, members, scale, slots, (place - middle, DASHES[kinds.index(key[1:]) % len(DASHES)]))
         for place, (key, members) in enumerate(series.items())
     )
-    wide = min(means) > 0 and max(means) / min(means) > _WIDE_RATIO
-    y = {"type": "log", "dtick": "D2"} if wide else {"rangemode": "tozero"}
+    y = (
+        log_axis([mean / scale.base for mean in means])
+        if is_wide(means, _WIDE_RATIO)
+        else {"rangemode": "tozero"}
+    )
     return Figure(
         quantity.title,
         quantity.caption,

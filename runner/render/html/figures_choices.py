@@ -10,7 +10,9 @@ from runner.render.html.figures import (
     axis,
     error_bars,
     hover,
+    is_wide,
     layout,
+    log_axis,
     rows_axis,
     rows_height,
     text,
@@ -26,6 +28,8 @@ _UNIT = Scale("x", 1.0)
 _QUEUE_METRICS = {**METRICS, "response": "response"}
 _DIFFERENT = ("less", "more")
 _LEAST_CHOICES = 2
+_WIDE_RATIO = 3.0
+"""largest / smallest ratio from which on an axis is logarithmic"""
 
 AnyCell = Cell | QueueCell
 
@@ -67,9 +71,7 @@ def front_figure(basis: Basis, choices: Sequence[Choice], slots: Slots, *, title
         return None
     time = numbers.scale_for("s", tuple(choice.time_s.mean for choice in choices))
     joules = basis.metric == "energy_per_image"
-    cost = numbers.scale_for(
-        "J" if joules else "s", tuple(choice.cost_per_image.mean for choice in choices)
-    )
+    cost = numbers.scale_for("J" if joules else "s", tuple(choice.cost_per_image.mean for choice in choices))
     what = f"energy per image ({domains_text(basis.domains)})" if joules else "CPU time per image"
     response = isinstance(choices[0].cell, QueueCell)
     groups: dict[object, list[Choice]] = {}
@@ -83,7 +85,10 @@ def front_figure(basis: Basis, choices: Sequence[Choice], slots: Slots, *, title
         "Filled: no other choice takes less time for less cost (the Pareto front, by means). Bars: 95 % intervals.",
         tuple(data),
         layout(
-            axis(f"{'mean response' if response else 'latency of an inference'}, {time.unit}", rangemode="tozero"),
+            axis(
+                f"{'mean response' if response else 'latency of an inference'}, {time.unit}",
+                rangemode="tozero",
+            ),
             axis(f"{what}, {cost.unit}", rangemode="tozero"),
             height=420,
         ),
@@ -104,6 +109,7 @@ def _forest(
     slots: Slots,
 ) -> Figure:
     labels = [_row_name(cells[each.cell]) for each in rows]
+    ratios = [1.0, *(each.ratio for each in rows)]
     groups: dict[object, list[int]] = {}
     for place, each in enumerate(rows):
         groups.setdefault(cells[each.cell].contender, []).append(place)
@@ -128,13 +134,31 @@ def _forest(
                 **hover([_ratio_words(labels[place], rows[place]) for place in places]),
             }
         )
-    one = {"type": "line", "x0": 1, "x1": 1, "yref": "paper", "y0": 0, "y1": 1, "line": {"width": 1.5, "dash": "dot"}}
+    # Invisible, so that the line has room on both sides wherever the ratios lie.
+    room = {
+        "type": "scatter",
+        "mode": "markers",
+        "meta": {"slot": 0},
+        "x": [1],
+        "y": [0],
+        "marker": {"size": 24},
+    }
+    data.append({**room, "opacity": 0, "hoverinfo": "skip", "showlegend": False})
+    one = {
+        "type": "line",
+        "x0": 1,
+        "x1": 1,
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
+        "line": {"width": 1.5, "dash": "dot"},
+    }
     return Figure(
         title,
         "Left of the line is less. Bars: 95 % intervals, paired over blocks. Filled: told from 1; hollow: not.",
         tuple(data),
         layout(
-            axis("ratio", type="log", dtick="D2", ticksuffix="x"),
+            axis("ratio", **(log_axis(ratios) if is_wide(ratios, _WIDE_RATIO) else {})),
             rows_axis(labels),
             shapes=[one],
             height=rows_height(len(rows)),

@@ -11,6 +11,7 @@ from runner.render.html.figures import (
     axis,
     hover,
     layout,
+    log_axis,
     rounded,
     rows_axis,
     rows_height,
@@ -30,6 +31,11 @@ _QUANTILES = (
     ("largest", "max_s", "x-thin-open"),
 )
 _MEAN_SYMBOL = "circle"
+_PATTERNS = ("", "/", "x", ".", "-", "+", "|", "\\")
+"""of bars, which tell policies apart; the colour is the backend's"""
+_GROUP_WIDTH = 0.85
+"""of the bars of one batch size"""
+_SIZES_NAMED = 16
 _PLAIN, _PERCENT = Scale("", 1.0), Scale("%", 0.01)
 
 
@@ -58,11 +64,11 @@ def _responses(pairs: Sequence[Pair], slots: Slots) -> Figure:
     )
     return Figure(
         "Response times",
-        "Of all requests: circle the mean, | the median, diamond the 95th and square the 99th percentile, x the largest. "
+        "Of all requests: circle the mean, | the median, diamond the 95th percentile, square the 99th, x the largest. "
         "Single requests are in the journal and not in this page.",
         data,
         layout(
-            axis(f"response, {scale.unit}", type="log", dtick="D2"),
+            axis(f"response, {scale.unit}", **log_axis([each / scale.base for each in _shown(pairs)])),
             rows_axis(labels),
             showlegend=False,
             height=rows_height(len(pairs)),
@@ -75,7 +81,11 @@ def _response(place: int, label: str, pair: Pair, scale: Scale, slots: Slots) ->
     cell, summary = pair
     times = summary.response
     points = [("mean", times.mean_s.mean, _MEAN_SYMBOL)]
-    points += [(name, value, symbol) for name, key, symbol in _QUANTILES if (value := getattr(times, key)) is not None]
+    points += [
+        (name, value, symbol)
+        for name, key, symbol in _QUANTILES
+        if (value := getattr(times, key)) is not None
+    ]
     points.sort(key=lambda point: point[1])
     return {
         "type": "scatter",
@@ -88,6 +98,13 @@ def _response(place: int, label: str, pair: Pair, scale: Scale, slots: Slots) ->
         "marker": {"size": 9, "symbol": [symbol for _, _, symbol in points], "line": {"width": 2}},
         **hover([f"{label}\n{name} {scale.text(value)} {scale.unit}" for name, value, _ in points]),
     }
+
+
+def _shown(pairs: Sequence[Pair]) -> list[float]:
+    """Return every time of the plot of responses."""
+    every = [summary.response for _, summary in pairs]
+    times = [getattr(each, key) for each in every for _, key, _ in _QUANTILES]
+    return [*(each.mean_s.mean for each in every), *(time for time in times if time is not None)]
 
 
 def _split(pairs: Sequence[Pair]) -> Figure | None:
@@ -138,27 +155,37 @@ def _divided(summary: QueueSummary) -> QueueEnergy | None:
 
 def _batches(rate: str, pairs: Sequence[Pair], slots: Slots) -> Figure:
     policies = _policies(pairs)
+    sizes = [size for _, summary in pairs for size, _ in summary.batch_counts]
+    width = _GROUP_WIDTH / len(pairs)
     data = tuple(
         {
             "type": "bar",
             "name": text(cell_name(cell)),
+            "width": rounded(width, _PLAIN),
+            "offset": rounded(place * width - _GROUP_WIDTH / 2, _PLAIN),
             "meta": {"slot": slots.colour(cell.contender)},
             "marker": {"pattern": {"shape": _PATTERNS[policies.index(cell.load.policy) % len(_PATTERNS)]}},
             "x": [size for size, _ in summary.batch_counts],
             "y": [count for _, count in summary.batch_counts],
-            **hover([f"{cell_name(cell)}\n{count} batches of {size}" for size, count in summary.batch_counts]),
+            **hover(
+                [f"{cell_name(cell)}\n{count} batches of {size}" for size, count in summary.batch_counts]
+            ),
         }
-        for cell, summary in pairs
+        for place, (cell, summary) in enumerate(pairs)
     )
+    ticks = {"dtick": 1} if max(sizes, default=0) <= _SIZES_NAMED else {}
+    span = [min(sizes, default=1) - 1, max(sizes, default=1) + 1]
     return Figure(
         f"Batches formed at {rate} requests/s",
         "How many batches of each size the policy made, over all windows.",
         data,
-        layout(axis("batch size"), axis("batches", rangemode="tozero"), barmode="group", height=400),
+        layout(
+            axis("batch size", range=span, **ticks),
+            axis("batches", rangemode="tozero"),
+            barmode="group",
+            height=400,
+        ),
     )
-
-
-_PATTERNS = ("", "/", "x", ".", "-", "+", "|", "\\")
 
 
 def _lengths(rate: str, pairs: Sequence[Pair], slots: Slots) -> Figure:
@@ -173,7 +200,10 @@ def _lengths(rate: str, pairs: Sequence[Pair], slots: Slots) -> Figure:
             "y": [rounded(length, _PLAIN) for length in summary.queue_lengths],
             "line": {"dash": DASHES[policies.index(cell.load.policy) % len(DASHES)], "width": 2},
             **hover(
-                [f"{cell_name(cell)}\n{numbers.digits(length)} requests wait" for length in summary.queue_lengths]
+                [
+                    f"{cell_name(cell)}\n{numbers.digits(length)} requests wait"
+                    for length in summary.queue_lengths
+                ]
             ),
         }
         for cell, summary in pairs

@@ -1,7 +1,17 @@
 """The timeline of a report's networks: cost against published accuracy, each named with its year."""
 
 from runner.render import numbers
-from runner.render.html.figures import Figure, axis, error_bars, hover, layout, rounded, text, values
+from runner.render.html.figures import (
+    Figure,
+    axis,
+    error_bars,
+    hover,
+    layout,
+    log_axis,
+    rounded,
+    text,
+    values,
+)
 from runner.render.names import load_text
 from runner.render.numbers import Scale
 from runner.render.timeline import cost_name, cost_scale
@@ -27,17 +37,24 @@ def timeline_figure(timeline: Timeline) -> Figure:
         "text": [text(f"{point.network.model} {point.network.year}") for point in points],
         "textposition": "top center",
         "cliponaxis": False,
-        "marker": {"size": 11, "symbol": ["circle-open" if point.on_front is False else "circle" for point in points]},
+        "marker": {
+            "size": 11,
+            "symbol": ["circle-open" if point.on_front is False else "circle" for point in points],
+        },
         **hover([_words(point, scale) for point in points]),
     }
     ranked = not timeline.basis.occupancy
-    front = "Filled: no other network here is as accurate or more at as low a cost." if ranked else "Occupancy is no cost."
+    front = (
+        "Filled: no other network here is as accurate or more at as low a cost."
+        if ranked
+        else "Occupancy is no cost."
+    )
     return Figure(
         f"Cost against published accuracy: {timeline.backend}, {load_text(timeline.basis.load)}",
         f"{front} Networks are measured one after the other: less sure than ratios of one model's backends.",
         (trace,),
         layout(
-            axis(f"{cost_name(timeline)} per image, {scale.unit}", type="log", dtick="D2"),
+            axis(f"{cost_name(timeline)} per image, {scale.unit}", **log_axis(values(costs, scale))),
             axis("top-1 accuracy, published, %"),
             showlegend=False,
             height=440,

@@ -23,7 +23,7 @@ from runner.render.remarks import remark_lines
 from runner.render.summary import claim_lines, summary_section
 from runner.render.tables import cells_of, comparison_sections
 from runner.render.timeline import timeline_sections
-from runner.report.answer import Answer, QueueAnswer, choices_of
+from runner.report.answer import Answer, QueueAnswer
 from runner.report.schema import Report
 from runner.report.timeline import Timeline
 
@@ -91,7 +91,9 @@ def _parts(report: Report, views: Views) -> Iterator[Part]:
     slots = Slots.of(report)
     queue = queue_sections(report)
     _, *details = detail_sections(report)
-    for place, (name, measured) in enumerate(zip(report.model_names, comparison_sections(report), strict=True)):
+    for place, (name, measured) in enumerate(
+        zip(report.model_names, comparison_sections(report), strict=True)
+    ):
         make = _queue_part if queue else _model_part
         own = queue[place] if queue else measured
         folded = (measured, details[place]) if queue else (details[place],)
@@ -107,17 +109,20 @@ _Place = tuple[Slots, str, Section, tuple[Section, ...]]
 
 
 def _model_part(report: Report, views: Views, name: str, place: _Place) -> Part:
-    del views
     slots, anchor, own, folded = place
     cells = cells_of(report, name)
     figures = [*batch_figures(cells, slots), *ratio_figures(cells, report.comparisons, slots)]
-    for basis, choices in choices_of(report, name).items():
-        pace = "" if basis.pace_hz is None else f" at {numbers.digits(basis.pace_hz)} images/s"
-        figures += [front] if (front := front_figure(basis, choices, slots, title=f"Cost against latency{pace}")) else []
-    figures += [split] if (split := split_figure(cells, slots)) else []
+    (answer,) = (each for each in views.answers if each.model == name)
+    for basis, choices in answer.choices:
+        pace = "" if basis.pace_hz is None else f" at {basis.pace_hz:g} images/s"
+        front = front_figure(basis, choices, slots, title=f"Cost against latency{pace}")
+        figures += [front] if front else []
+    figures += [split] if (split := split_figure(cells)) else []
     best = best_table(report, name)
     sections = (own, Section("Best of each load", tables=(best,))) if best else (own,)
-    return Part(anchor, model_text(report, name), tuple(figures), sections, folded, "Intervals, sessions, conditions")
+    return Part(
+        anchor, model_text(report, name), tuple(figures), sections, folded, "Intervals, sessions, conditions"
+    )
 
 
 def _queue_part(report: Report, views: Views, name: str, place: _Place) -> Part:
@@ -153,7 +158,14 @@ def _facts(report: Report) -> tuple[tuple[str, str], ...]:
 
 def _provenance_tables(report: Report) -> tuple[tuple[str, Table], ...]:
     files = tuple(
-        (entry.name, entry.variant, numbers.size(entry.size_bytes), entry.weights, str(entry.opset or ""), entry.sha256)
+        (
+            entry.name,
+            entry.variant,
+            numbers.size(entry.size_bytes),
+            entry.weights,
+            str(entry.opset or ""),
+            entry.sha256,
+        )
         for entry in report.models
     )
     served = tuple((name, "", "", "", "", digest) for name, digest in report.provenance.files.items())
@@ -165,7 +177,9 @@ def _provenance_tables(report: Report) -> tuple[tuple[str, Table], ...]:
         Column("opset"),
         Column("sha256", "left"),
     )
-    meters = tuple((entry.domain, entry.status, entry.source, entry.reason, entry.remedy) for entry in report.meters)
+    meters = tuple(
+        (entry.domain, entry.status, entry.source, entry.reason, entry.remedy) for entry in report.meters
+    )
     meter_columns = tuple(Column(name, "left") for name in ("meter", "status", "source", "reason", "remedy"))
     tables = (
         ("Files", Table(columns, (*files, *served)).without_empty_columns("")),

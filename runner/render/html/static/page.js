@@ -129,7 +129,7 @@
     });
     const layout = structuredClone(figure.layout);
     for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
-      Object.assign(layout[name], { gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true });
+      Object.assign(layout[name], { gridcolor: line, linecolor: line, zerolinecolor: line });
     }
     for (const shape of layout.shapes || []) {
       shape.line = { ...shape.line, color: text };
