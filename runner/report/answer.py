@@ -183,8 +183,8 @@ def _answer(report: Report, model: str) -> Answer:
     least = tuple((basis, _pick(report, basis.metric, _cheapest(group))) for basis, group in choices)
     return Answer(
         model=model,
-        most_images=most and _pick(report, "latency", most),
-        lowest_latency=quickest and _pick(report, "latency", quickest),
+        most_images=_pick(report, "latency", most) if most else None,
+        lowest_latency=_pick(report, "latency", quickest) if quickest else None,
         least_costs=least,
         choices=choices,
     )

@@ -69,7 +69,7 @@ def test_a_run_prints_its_table_and_archives_everything(home: Path) -> None:
         ).fetchone()
     assert rows == (sum(window.inference_count for window in report.windows),)
     sums = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=folder, check=True, capture_output=True)
-    assert sums.stdout.count(b": OK") == 4
+    assert sums.stdout.count(b": OK") == 5
 
     shown = joulebatch("reports", "show", "latest", cwd=home)
     assert shown.stdout == result.stdout

@@ -10,7 +10,7 @@ from runner.render.numbers import NOTHING
 from runner.render.ratios import METRICS, verdict_text
 from runner.render.summary import cost_lines, meter_lines
 from runner.report.answer import Answer, Basis, Pick, QueueAnswer, comparison_of
-from runner.report.schema import BestSet, Cell, Interval, QueueCell, Report
+from runner.report.schema import BestSet, Cell, CostMetric, Interval, QueueCell, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,8 @@ def answer_card(report: Report, answer: Answer) -> Card:
             figure = _rate(summary.images_per_s) if rate else _quantity(summary.latency_s, "s")
             facts.append(Fact(question, figure, _who(report, pick.cell), _details(report, pick)))
     for basis, pick in answer.least_costs:
-        summary = pick.cell.summary
-        if summary is None:
-            continue
-        joules = summary.energy.per_image_j if summary.energy and basis.metric == "energy_per_image" else None
-        figure = _quantity(joules, "J") if joules else _quantity(summary.cpu_s_per_image, "s")
-        facts.append(Fact(_cost_question(basis), figure, _who(report, pick.cell), _details(report, pick)))
+        cost = _cost(pick.cell, basis.metric)
+        facts.append(Fact(_cost_question(basis), cost, _who(report, pick.cell), _details(report, pick)))
     if not answer.least_costs:
         facts.append(Fact("Least cost per image", "unavailable", "", cost_lines(report)))
     return Card(model_text(report, answer.model), tuple(facts))
@@ -162,14 +158,19 @@ def _others(report: Report, best: BestSet, cells: dict[str, Cell]) -> str:
 
 
 def _figure(best: BestSet, cell: Cell) -> str:
+    if best.metric == "latency":
+        return _quantity(cell.summary.latency_s, "s") if cell.summary else NOTHING
+    return _cost(cell, best.metric)
+
+
+def _cost(cell: Cell, metric: CostMetric) -> str:
+    """Return what an image costs in a cell."""
     summary = cell.summary
     if summary is None:
         return NOTHING
-    if best.metric == "latency":
-        return _quantity(summary.latency_s, "s")
-    if best.metric == "energy_per_image" and summary.energy:
-        return _quantity(summary.energy.per_image_j, "J")
-    return _quantity(summary.cpu_s_per_image, "s")
+    if metric == "cpu_s_per_image":
+        return _quantity(summary.cpu_s_per_image, "s")
+    return _quantity(summary.energy.per_image_j, "J") if summary.energy else NOTHING
 
 
 def _queue_details(report: Report, cell: QueueCell, metric: str) -> tuple[str, ...]:

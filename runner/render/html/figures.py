@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from runner.contender import Contender
 from runner.render.layout import plain
 from runner.render.numbers import Scale
 from runner.report.schema import Interval, Report
@@ -59,20 +58,21 @@ class Figure:
 class Slots:
     """Which colour and which shape stand for whom, alike in all plots of a page."""
 
-    places: Mapping[Contender, int]
+    places: Mapping[tuple[str, str], int]
+    """by variant and backend"""
 
     @classmethod
     def of(cls, report: Report) -> "Slots":
         """Return the slots of a report's contenders, in the order of the run."""
-        queue = report.queue.cells if report.queue else ()
-        seen = dict.fromkeys(cell.contender for cell in (*report.cells, *queue))
+        seen = dict.fromkeys(cell.contender for cell in report.cells)
+        seen |= dict.fromkeys(cell.contender for cell in (report.queue.cells if report.queue else ()))
         return cls({contender: place for place, contender in enumerate(seen)})
 
-    def colour(self, contender: Contender) -> int:
+    def colour(self, contender: tuple[str, str]) -> int:
         """Return the number of its colour."""
         return self.places[contender] % _COLOURS
 
-    def symbol(self, contender: Contender) -> str:
+    def symbol(self, contender: tuple[str, str]) -> str:
         """Return its shape."""
         return _SYMBOLS[self.places[contender] % len(_SYMBOLS)]
 

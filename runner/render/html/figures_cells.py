@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from runner.render import numbers
 from runner.render.html.figures import (
@@ -24,7 +25,7 @@ from runner.render.html.figures import (
 )
 from runner.render.names import domains_text, load_text
 from runner.render.numbers import Scale
-from runner.report.schema import Cell, CellSummary, EnergySummary, Interval
+from runner.report.schema import Cell, CellSummary, Interval
 
 _WIDE_RATIO = 12.0
 """largest / smallest figure from which on an axis is logarithmic"""
@@ -153,12 +154,13 @@ def _energies(pairs: Sequence[Pair]) -> Iterator[_Quantity]:
             "energy of an image",
             "J",
             _ENERGY_NOTES[status],
-            lambda summary, kind=(status, domains): _joules(summary.energy, kind),
+            partial(_joules, (status, domains)),
             numbers.ESTIMATE if status == "estimated" else "",
         )
 
 
-def _joules(energy: EnergySummary | None, kind: tuple[object, object]) -> Interval | None:
+def _joules(kind: tuple[object, object], summary: CellSummary) -> Interval | None:
+    energy = summary.energy
     return energy.per_image_j if energy and (energy.status, energy.domains) == kind else None
 
 

@@ -104,7 +104,7 @@ def cell_name(cell: AnyCell) -> str:
 
 def _forest(
     title: str,
-    rows: Sequence[Comparison] | Sequence[QueueComparison],
+    rows: Sequence[Comparison | QueueComparison],
     cells: Mapping[str, AnyCell],
     slots: Slots,
 ) -> Figure:
@@ -167,12 +167,9 @@ def _forest(
 
 
 def _row_name(cell: AnyCell) -> str:
-    rate = f" at {numbers.digits(cell.load.request_rate_hz)}/s" if _has_rate(cell) else ""
-    return cell_name(cell) + rate
-
-
-def _has_rate(cell: AnyCell) -> bool:
-    return isinstance(cell, QueueCell) and cell.load.request_rate_hz is not None
+    if isinstance(cell, QueueCell) and cell.load.request_rate_hz is not None:
+        return f"{cell_name(cell)} at {numbers.digits(cell.load.request_rate_hz)}/s"
+    return cell_name(cell)
 
 
 def _ratio_words(label: str, row: Comparison | QueueComparison) -> str:

@@ -33,7 +33,10 @@ def _claims(report: Report) -> Iterator[Mark]:
             BEST,
             "best of its load, or not to be told from it; apparent best: the lowest figure without a claim",
         )
-    compared = (*report.comparisons, *(report.queue.comparisons if report.queue else ()))
+    compared = [(each.ratio, each.low, each.high) for each in report.comparisons]
+    compared += [
+        (each.ratio, each.low, each.high) for each in (report.queue.comparisons if report.queue else ())
+    ]
     if compared:
         yield "1.23x", "ratio to the baseline at the same load, paired over blocks; below 1x is less"
     if any(each.verdict == "too few workers" for each in report.comparisons):
@@ -41,7 +44,7 @@ def _claims(report: Report) -> Iterator[Mark]:
             "no claim",
             "the difference is within what single processes may explain by their memory layout; --workers takes more",
         )
-    if any("unclear" in numbers.brief_ratio(each.ratio, each.low, each.high) for each in compared):
+    if any("unclear" in numbers.brief_ratio(*each) for each in compared):
         yield "unclear", "an interval so wide that digits would mislead: known to a factor of two at best"
 
 
