@@ -25,6 +25,7 @@
     root.dataset.theme = theme;
     const button = document.querySelector("button.theme");
     if (button) {
+      button.hidden = false;
       button.textContent = theme === "dark" ? "Light theme" : "Dark theme";
     }
     recolour();
@@ -147,22 +148,41 @@
     }
   }
 
-  function draw() {
-    const places = document.querySelectorAll(".plot");
-    if (!places.length) {
-      return;
+  function draw(place) {
+    const data = place.querySelector('script[type="application/json"]');
+    if (!data) {
+      return; // it is drawn
     }
-    if (typeof Plotly === "undefined") {
+    const figure = JSON.parse(data.textContent);
+    place.replaceChildren();
+    Plotly.newPlot(place, ...themed(figure), CONFIG);
+    figures.push({ place, figure });
+  }
+
+  function drawAll() {
+    if (typeof Plotly !== "undefined") {
+      document.querySelectorAll(".plot").forEach(draw);
+    }
+  }
+
+  function drawWhenNear() {
+    const places = document.querySelectorAll(".plot");
+    if (places.length && typeof Plotly === "undefined") {
       root.classList.add("no-plots");
       document.querySelectorAll(".without-plots").forEach((each) => (each.hidden = false));
       return;
     }
-    for (const place of places) {
-      const figure = JSON.parse(place.querySelector("script").textContent);
-      place.replaceChildren();
-      Plotly.newPlot(place, ...themed(figure), CONFIG);
-      figures.push({ place, figure });
-    }
+    // A report of many models has many plots, and each takes its time: only what is about to be seen is drawn.
+    const observer = new IntersectionObserver(
+      (entries) => {
+        for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
+          observer.unobserve(target);
+          draw(target);
+        }
+      },
+      { rootMargin: "800px" },
+    );
+    places.forEach((place) => observer.observe(place));
   }
 
   // --- print: everything is open, light, and as wide as the sheet
@@ -170,6 +190,7 @@
   addEventListener("beforeprint", () => {
     folded = [...document.querySelectorAll("details:not([open])")];
     folded.forEach((each) => (each.open = true));
+    drawAll();
     show("light");
   });
   addEventListener("afterprint", () => {
@@ -184,8 +205,8 @@
       sortable(table);
       filterable(sheet, table);
     }
-    draw();
     show(root.dataset.theme);
+    drawWhenNear();
     document.querySelector("button.theme")?.addEventListener("click", toggle);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => stored() || show(system()));
   });
