@@ -34,6 +34,7 @@ _DIGITS = 6
 _DECADES_WITH_STEPS = 2
 _BESIDE = 0.2
 """decades beside the smallest and the largest batch size"""
+_PLOT_PIXELS, _ENTRY_PIXELS, _ENTRIES_IN_A_ROW = 400, 16, 3
 _ROW_PIXELS, _FRAME_PIXELS = 26, 110
 _LABEL_LENGTH = 46
 """of a row of a plot; what a telephone still shows"""
@@ -154,6 +155,11 @@ def rows_axis(labels: Sequence[str]) -> dict[str, object]:
 def rows_height(count: int) -> int:
     """Return the height of a plot of rows in pixels."""
     return max(260, _FRAME_PIXELS + _ROW_PIXELS * count)
+
+
+def plot_height(entries: int) -> int:
+    """Return the height of a plot in pixels, with room for the legend's entries above it."""
+    return _PLOT_PIXELS + _ENTRY_PIXELS * max(0, entries - _ENTRIES_IN_A_ROW)
 
 
 def log_ticks(batch_sizes: Sequence[int]) -> dict[str, object]:

@@ -17,6 +17,7 @@ from runner.render.html.figures import (
     layout,
     log_axis,
     log_ticks,
+    plot_height,
     rounded,
     rows_axis,
     rows_height,
@@ -191,7 +192,7 @@ def _against_batch(quantity: _Quantity, found: Sequence[tuple[Cell, Interval]], 
         layout(
             axis("batch size", **log_ticks([cell.load.batch_size for cell, _ in found])),
             axis(f"{quantity.axis}{'' if rate else ', '}{scale.unit}", **y),
-            height=420,
+            height=plot_height(len(data)),
         ),
     )
 
