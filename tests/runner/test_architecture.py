@@ -307,7 +307,7 @@ def test_a_worker_loads_in_an_interpreter_without_our_other_libraries() -> None:
 
 
 def test_no_file_imports_a_heavy_library_before_it_is_needed() -> None:
-    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly", "PIL", "matplotlib", "pyperf", "mlflow")
-    heavy += ("jinja2", "markupsafe")
+    plots = ("plotly", "jinja2", "markupsafe", "PIL", "matplotlib")
+    heavy = ("torch", "onnxruntime", "onnx", "duckdb", *plots, "pyperf", "mlflow")
     for name, path in MODULES.items():
         assert not any(_within(each, *heavy) for each in _imports(path, at_load=True)), name
