@@ -18,6 +18,7 @@ class Request:
     """whether what is there already may be replaced, or be made once more"""
     tracking_uri: str | None = None
     experiment: str | None = None
+    self_contained: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,11 @@ CONVERTERS = {
         "runner.convert.github_action_benchmark:convert",
         "JSON for that action's `customSmallerIsBetter`: latency, CPU time and energy",
     ),
+    "html": Entry(
+        "runner.convert.html_page:convert",
+        "The page that `report.html` is, also of an interrupted run; with plotly in it if asked",
+        ("output", "self_contained"),
+    ),
     "csv": Entry("runner.convert.tables:to_csv", "What `reports show -f csv` writes"),
     "md": Entry("runner.convert.tables:to_markdown", "What `reports show -f md` writes"),
 }

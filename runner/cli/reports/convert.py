@@ -26,6 +26,7 @@ class _ConvertCommand(click.Command):
     epilog="\b\nExamples:\n"
     "  joulebatch reports convert latest --to pyperf -o new.json\n"
     "  joulebatch reports convert --to mlflow --tracking-uri http://127.0.0.1:5000\n"
+    "  joulebatch reports convert latest --to html --self-contained -o page.html\n"
     "  joulebatch reports convert --to github-action-benchmark > benchmark.json",
 )
 @click.argument("report", default="latest", metavar="[REPORT]")
@@ -64,6 +65,13 @@ class _ConvertCommand(click.Command):
     show_default="joulebatch",
     help="With mlflow: the experiment that gets the run; made where it is not there.",
 )
+@click.option(
+    "--self-contained",
+    is_flag=True,
+    default=None,
+    show_default="off",
+    help="With html: the page holds what draws its plots, 5 MB, and can be sent alone.",
+)
 def convert(  # noqa: PLR0913 - one for each flag
     *,
     report: str,
@@ -73,9 +81,11 @@ def convert(  # noqa: PLR0913 - one for each flag
     force: bool,
     tracking_uri: str | None,
     experiment: str | None,
+    self_contained: bool | None,
 ) -> None:
     """Convert REPORT for another tool: "latest" (the default), an id, the start of one, or a folder."""
-    _check_options(converter_name, output=output, tracking_uri=tracking_uri, experiment=experiment)
+    given = {"tracking_uri": tracking_uri, "experiment": experiment, "self_contained": self_contained}
+    _check_options(converter_name, output=output, **given)
     to_file = output not in {None, _STDOUT}
     if output and to_file:
         _check_output(output, force=force)
@@ -87,7 +97,14 @@ def convert(  # noqa: PLR0913 - one for each flag
     if output and to_file and output.absolute().parent.resolve() == folder.resolve():
         raise _cannot_write(output, "the report's own", expected="a folder that is not archived")
     loaded = load(folder)
-    request = Request(folder, loaded, force=force, tracking_uri=tracking_uri, experiment=experiment)
+    request = Request(
+        folder,
+        loaded,
+        force=force,
+        tracking_uri=tracking_uri,
+        experiment=experiment,
+        self_contained=self_contained,
+    )
     done = find_converter(converter_name)(request)
     if loaded.status != "complete":
         click.echo(f"this run is {loaded.status}: the figures cover what was measured so far", err=True)

@@ -112,7 +112,11 @@ def test_an_archived_report_is_never_written_into(
     [
         (("--to", "csv", "--tracking-uri", "http://127.0.0.1:9"), "--tracking-uri", "mlflow"),
         (("--to", "pyperf", "--experiment", "x"), "--experiment", "mlflow"),
-        (("--to", "mlflow", "-o", "file"), "--output", "pyperf or github-action-benchmark or csv or md"),
+        (
+            ("--to", "mlflow", "-o", "file"),
+            "--output",
+            "pyperf or github-action-benchmark or html or csv or md",
+        ),
     ],
 )
 def test_an_option_of_another_converter_is_refused(
