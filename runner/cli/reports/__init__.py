@@ -3,10 +3,12 @@
 import click
 
 from runner.cli.reports.list import list_
+from runner.cli.reports.prune import prune
+from runner.cli.reports.query import query
 from runner.cli.reports.show import show
 from runner.cli.reports.verify import verify
 
-COMMANDS = (list_, show, verify)
+COMMANDS = (list_, show, verify, query, prune)
 
 
 @click.group(
