@@ -66,11 +66,10 @@ def _holds(wanted: tuple[str, ...], of: Callable[[Listed], Iterable[str]]) -> Ca
 
 
 def started(row: Listed) -> datetime:
-    """Return when a run was started; the beginning of time where nobody can tell."""
-    try:
-        moment = datetime.fromisoformat(row.started_at or "")
-    except ValueError:
-        moment = datetime.min.replace(tzinfo=UTC)
+    """Return when a run was started, in UTC where it says no zone; of an unreadable one the beginning of time."""
+    if row.started_at is None:
+        return datetime.min.replace(tzinfo=UTC)
+    moment = datetime.fromisoformat(row.started_at)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -7,6 +7,8 @@ are only counted.
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,16 +58,17 @@ def listed(folder: Path) -> Listed:
     """Return the row of one report."""
     try:
         head, cell_count, measured_s = _read(folder)
+        datetime.fromisoformat(head["started_at"])
         return Listed(
             folder.name,
-            str(head["started_at"]),
+            head["started_at"],
             status_of(folder),
             tuple(dict.fromkeys(str(entry["name"]) for entry in head["models"])),
             tuple(str(entry["label"]) for entry in head["backends"]),
             cell_count,
-            head["name"],
+            None if head["name"] is None else str(head["name"]),
             str(head["environment"]["host"]),
-            measured_s,
+            measured_s if measured_s is not None and isfinite(measured_s) else None,
             tuple(str(entry["spec"]) for entry in head["backends"]),
         )
     except (OSError, ValueError, KeyError, TypeError):

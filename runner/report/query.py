@@ -4,14 +4,15 @@ Nothing is indexed and nothing kept: every query loads the reports, as ``reports
 name is not made, and samples are read by DuckDB itself, only the columns that it needs.
 """
 
-import json
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
+
+from pydantic_core import to_json
 
 from runner.errors import FileError, JoulebatchError, UsageError
 from runner.report.archive import load
@@ -136,24 +137,26 @@ def _write_tables(folders: Sequence[Path], views: Sequence[View], home: Path) ->
     """Write the rows of every report, a JSON line each and a file per view; reports are held one at a time."""
     left_out = []
     with ExitStack() as stack:
-        files = {
-            view.name: stack.enter_context((home / view.name).open("w", encoding="utf-8")) for view in views
-        }
+        files = [stack.enter_context((home / view.name).open("wb")) for view in views]
         for folder in folders:
             try:
                 report = load(folder)
+                lines = [_lines(view, folder.name, report) for view in views]
             except JoulebatchError as error:
                 left_out.append(LeftOut(folder.name, str(error)))
-                continue
-            for view in views:
-                _write_rows(view, folder.name, report, files[view.name])
+            except (ValueError, LookupError) as error:  # what was tampered with need not make sense
+                left_out.append(LeftOut(folder.name, f"makes no sense: {_first_line(error)}"))
+            else:
+                for file, found in zip(files, lines, strict=True):
+                    file.write(found)
     return left_out
 
 
-def _write_rows(view: View, report_id: str, report: Report, file: TextIO) -> None:
+def _lines(view: View, report_id: str, report: Report) -> bytes:
     assert view.rows is not None
     # The folder's name, as everywhere a report is asked for: it may be a renamed copy.
-    file.writelines(json.dumps({**row, "report_id": report_id}) + "\n" for row in view.rows(report))
+    rows = ({**row, "report_id": report_id} for row in view.rows(report))
+    return b"".join(to_json(row, inf_nan_mode="null") + b"\n" for row in rows)
 
 
 def _load_table(connection: "duckdb.DuckDBPyConnection", view: View, home: Path) -> None:

@@ -218,5 +218,30 @@ def test_every_order_has_its_reverse_and_unreadable_reports_last(sort: str) -> N
         assert all(key(each) is None for each in found[len(values) : -1])
 
 
-def test_a_start_that_cannot_be_read_counts_as_the_oldest() -> None:
-    assert started(row(started_at="soon")) < started(row())
+def test_an_unreadable_report_counts_as_the_oldest() -> None:
+    assert started(UNREADABLE) < started(row())
+
+
+def test_a_start_without_a_zone_is_utc() -> None:
+    assert started(row(started_at="2026-11-24T10:00:00")) == started(row())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status"),
+    [
+        ('"started_at":"', '"started_at":"x', "unreadable"),
+        ('"started_at":"2026-11-23T21:34:05+00:00"', '"started_at":5', "unreadable"),
+        ('"measured_s":300.0', '"measured_s":NaN', "interrupted"),
+        ('"name":null', '"name":5', "interrupted"),
+    ],
+)
+def test_nonsense_in_a_journal_never_stops_the_listing(
+    tmp_path: Path, old: str, new: str, status: str
+) -> None:
+    text = "".join(line.model_dump_json() + "\n" for line in make_journal(blocks=1))
+    assert old in text
+    (tmp_path / JOURNAL_NAME).write_text(text.replace(old, new, 1))
+    found = listed(tmp_path)
+    assert found.status == status
+    assert found.name == (None if status == "unreadable" or "name" not in new else "5")
+    assert found.measured_s in {None, 300.0}

@@ -168,6 +168,16 @@ def test_broken_reports_are_left_out_and_said(copied: Path) -> None:
     assert all("\n" not in each.reason for each in found.left_out)
 
 
+def test_a_report_that_makes_no_sense_is_left_out_whole(copied: Path) -> None:
+    path = min(copied.glob("*/")) / "report.json"
+    path.write_text(re.sub(r'"started_at": "[^"]*"', '"started_at": "soon"', path.read_text(), count=1))
+    rows, found = ask(copied, "SELECT (SELECT count(*) FROM runs), count(DISTINCT report_id) FROM cells")
+    assert rows == [(4, 4)]
+    assert [(each.report_id, each.reason[:14]) for each in found.left_out] == [
+        (path.parent.name, "makes no sense")
+    ]
+
+
 def test_samples_that_break_while_they_are_read_are_one_line(copied: Path) -> None:
     path = min(copied.glob("*/")) / "samples.parquet"
     data = bytearray(path.read_bytes())
