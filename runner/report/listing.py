@@ -84,34 +84,37 @@ def _read(folder: Path) -> tuple[dict[str, Any], int, float | None]:
         return report, len(report["cells"]), float(report["measured_s"])
     try:
         size = os.fstat(descriptor).st_size
-        line = _first_line(descriptor, size)
+        head, end = _first_line(descriptor, size)
         tail = os.pread(descriptor, _TAIL_BYTES, max(0, size - _TAIL_BYTES))
     finally:
         os.close(descriptor)
-    return *_parsed(line), _measured_s(tail)
+    return *_parsed(head, end), _measured_s(tail)
 
 
-def _first_line(descriptor: int, size: int) -> bytes:
+def _first_line(descriptor: int, size: int) -> tuple[bytes, int]:
+    """Return the begin of a file, and where its first line ends in that: lines are long, and copies take time."""
     length = _HEAD_BYTES
     while True:
         head = os.pread(descriptor, length, 0)
-        line, newline, _ = head.partition(b"\n")
-        if newline or length >= size:
-            return line
+        end = head.find(b"\n")
+        if end >= 0 or length >= size:
+            return head, end if end >= 0 else len(head)
         length *= 4
 
 
-def _parsed(line: bytes) -> tuple[dict[str, Any], int]:
+def _parsed(head: bytes, end: int) -> tuple[dict[str, Any], int]:
     """Return a header line without its cells and how it was asked for, and how many cells there are."""
-    before, _, cells = line.partition(_CELLS)
-    count = cells.partition(_AFTER_CELLS)[0].count(_CELL)
-    begin, end = before.find(_PROVENANCE), before.find(_ENVIRONMENT)
-    if 0 < begin < end and count:
+    cells = head.find(_CELLS, 0, end)
+    begin, rest = head.find(_PROVENANCE, 0, cells), head.find(_ENVIRONMENT, 0, cells)
+    if 0 < begin < rest < cells:
+        last = head.find(_AFTER_CELLS, cells, end)
+        count = head.count(_CELL, cells, last if last >= 0 else end)
         try:
-            return from_json(b"".join((before[:begin], before[end:], b'"cells":null}'))), count
+            if count:
+                return from_json(b"".join((head[:begin], head[rest:cells], b'"cells":null}'))), count
         except ValueError:
             pass
-    header = from_json(line)  # written in another order, or without a cell
+    header = from_json(head[:end])  # written in another order, or without a cell
     return header, len(header["cells"])
 
 

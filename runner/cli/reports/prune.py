@@ -151,7 +151,9 @@ def _show(
 ) -> None:
     records = [_record(each, removals.get(each.row.report_id), done=done) for each in found]
     if format_name == "json":
-        click.echo(json.dumps({"removed": done, "leftovers": leftover_count, "reports": records}, indent=1))
+        click.echo(
+            json.dumps({"dry_run": not done, "leftovers": leftover_count, "reports": records}, indent=1)
+        )
         return
     from runner.render import numbers  # noqa: PLC0415 - loads pydantic
     from runner.render.layout import Column, Section, Table  # noqa: PLC0415 - the same

@@ -235,7 +235,7 @@ def test_prune_is_dry_until_told(capsys: pytest.CaptureFixture[str], reports_dir
     code, out, _ = run(capsys, reports_dir, "prune", "--keep-named", "--yes", "-f", "json")
     data = json.loads(out)
     fates = {row["id"]: row["fate"] for row in data["reports"]}
-    assert (code, data["removed"], fates) == (0, True, {complete.name: "removed", interrupted.name: "stays"})
+    assert (code, data["dry_run"], fates) == (0, False, {complete.name: "removed", interrupted.name: "stays"})
     assert list(reports_dir.iterdir()) == [interrupted]
 
 

@@ -149,6 +149,13 @@ def test_a_renamed_copy_is_a_report_of_its_own(copied: Path) -> None:
         assert {"it's a copy", first.name} <= ids
 
 
+@pytest.mark.parametrize("name", ["a[1]*? 'x'", "sub/../sub/r", "ä b"])
+def test_any_folder_will_do(tmp_path: Path, name: str) -> None:
+    (tmp_path / "sub").mkdir()
+    shutil.copytree(REFERENCE, tmp_path / name)
+    assert rows_of(tmp_path / name, "SELECT count(DISTINCT report_id) FROM inferences") == [(5,)]
+
+
 def test_no_reports_give_no_rows(tmp_path: Path) -> None:
     for view in VIEWS:
         assert rows_of(tmp_path / "missing", f"SELECT * FROM {view.name}") == []
