@@ -47,6 +47,8 @@ class Answer:
     rows: Iterator[tuple[object, ...]]
     """read while they are asked for; a query that fails midway raises here"""
     left_out: tuple[LeftOut, ...]
+    report_count: int
+    """that were found, those left out included"""
 
 
 @contextmanager
@@ -63,10 +65,11 @@ def answer(reports_dir: Path, sql: str, views: Sequence[View]) -> Iterator[Answe
         _check(sql)
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="joulebatch-")))
         connection = stack.enter_context(duckdb.connect(config=_settings(home)))
-        left_out = _fill(connection, reports_dir, _named(sql, views), home)
+        folders = sorted(report_folders(reports_dir), key=lambda folder: folder.name)
+        left_out = _fill(connection, folders, _named(sql, views), home)
         result = connection.execute(sql)
         columns = tuple(column[0] for column in result.description)
-        yield Answer(columns, _rows(result), left_out)
+        yield Answer(columns, _rows(result), left_out, len(folders))
 
 
 def _check(sql: str) -> None:
@@ -107,10 +110,9 @@ def _settings(home: Path) -> dict[str, str | bool | int | float | list[str]]:
 
 
 def _fill(
-    connection: "duckdb.DuckDBPyConnection", reports_dir: Path, views: Sequence[View], home: Path
+    connection: "duckdb.DuckDBPyConnection", folders: Sequence[Path], views: Sequence[View], home: Path
 ) -> tuple[LeftOut, ...]:
     """Make the views, then lock the database up; return what is in none of them."""
-    folders = sorted(report_folders(reports_dir), key=lambda folder: folder.name)
     tables = [view for view in views if view.rows is not None]
     left_out = _write_tables(folders, tables, home) if tables else []
     for view in tables:
@@ -120,9 +122,8 @@ def _fill(
         if view.rows is None:
             found, broken = _samples(connection, folders, view)
             readable += found
-            left_out += [
-                each for each in broken if each.report_id not in {other.report_id for other in left_out}
-            ]
+            known = {each.report_id for each in left_out}
+            left_out += [each for each in broken if each.report_id not in known]
             connection.execute(_samples_view(view, found))
     for name, value in (
         ("allowed_paths", [str(path) for path in readable]),

@@ -56,6 +56,8 @@ def query(*, sql: str | None, reports_dir: Path, limit: int | None, format_name:
     if limit is None:
         limit = _TABLE_ROWS if format_name == "table" else 0
     with answer(reports_dir, _read_stdin() if sql == "-" else sql, VIEWS) as found:
+        if not found.report_count:
+            click.echo(f"no reports yet in {reports_dir}; joulebatch run makes one", err=True)
         _say_left_out(found.left_out)
         if write_rows(found.columns, found.rows, format_name, sys.stdout, limit=limit):
             click.echo(f"only the first {limit:,} rows are shown; --limit 0 shows all", err=True)

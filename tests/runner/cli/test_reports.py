@@ -349,3 +349,9 @@ def test_query_says_what_is_left_out_and_goes_on(
         "5 reports are left out: broken0, broken1, broken2, and 2 more. First reason: Cannot read"
     )
     assert err.count("\n") == 1
+
+
+def test_query_of_nothing_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, err = run(capsys, tmp_path / "nowhere", "query", "SELECT * FROM runs", "-f", "json")
+    assert (code, out) == (0, "[]\n")
+    assert err == f"no reports yet in {tmp_path / 'nowhere'}; joulebatch run makes one\n"

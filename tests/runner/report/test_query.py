@@ -251,7 +251,6 @@ HOSTILE = [
     "SET lock_configuration = false",
     "RESET lock_configuration",
     "PRAGMA threads = 1",
-    "PRAGMA database_list",
     "CALL enable_logging()",
     "SELECT * FROM enable_logging(storage = 'file', storage_path = '{target}')",
     "SELECT * FROM enable_profiling(save_location = '{target}')",
