@@ -14,13 +14,13 @@ from datetime import datetime
 from pathlib import Path
 
 from runner.errors import FileError
+from runner.report.archive import CHECKSUMS_NAME
 from runner.report.disk import sync
 from runner.report.filters import Filters, started
 from runner.report.folders import JOURNAL_NAME, REPORT_NAME
 from runner.report.listing import Listed
 
 LEFTOVER_PREFIX = ".pruned-"
-_CHECKSUMS_NAME = "SHA256SUMS"
 _SCRATCH_FOLDER, _SCRATCH_FILE = ".duckdb", "samples.parquet.part"
 """what a run that was killed while it wrote its samples leaves"""
 _FOREIGN_SHOWN = 3
@@ -124,7 +124,7 @@ def _spared(folder: Path, row: Listed, filters: Filters, interrupted: bool, file
 
 def _foreign(folder: Path, files: Collection[str]) -> str:
     """Return what a folder holds that no run wrote; whoever put it there may want it."""
-    own = {JOURNAL_NAME, REPORT_NAME, _CHECKSUMS_NAME, *files}
+    own = {JOURNAL_NAME, REPORT_NAME, CHECKSUMS_NAME, *files}
     own |= {f".{name}.part" for name in own} | {_SCRATCH_FILE}
     try:
         with os.scandir(folder) as entries:
@@ -215,7 +215,7 @@ def remove(fate: Fate, reports_dir: Path, files: Collection[str]) -> Removal:
         with _held(folder) as is_free:
             if not is_free:
                 return Removal(report_id, 0, "in use by another process")
-            changed = folder.is_symlink() or status_of_held(folder) != fate.row.status
+            changed = folder.is_symlink() or _status_now(folder) != fate.row.status
             if reason := "changed meanwhile" if changed else _foreign(folder, files):
                 return Removal(report_id, 0, reason)
             folder.rename(hidden)
@@ -230,7 +230,7 @@ def remove(fate: Fate, reports_dir: Path, files: Collection[str]) -> Removal:
     return Removal(report_id, fate.size_bytes)
 
 
-def status_of_held(folder: Path) -> str:
+def _status_now(folder: Path) -> str:
     """Return the state of a report whose lock is ours; raises FileNotFoundError where it is gone."""
     folder.lstat()
     return "complete" if (folder / REPORT_NAME).exists() else "interrupted"
