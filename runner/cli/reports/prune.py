@@ -15,6 +15,9 @@ from runner.errors import FileError, UsageError
 if TYPE_CHECKING:  # these load what no help needs
     from runner.report.prune import Fate, Removal, Rules
 
+_TABLE_ROWS = 100
+"""what people read, and a table lays out in a tenth of a second"""
+
 
 @click.command(
     epilog="\b\nExamples:\n"
@@ -167,7 +170,12 @@ def _show(
         what = "leftover of an earlier prune" if leftover_count == 1 else "leftovers of earlier prunes"
         lines.append(f"{'deleted' if done else 'would delete'} {leftover_count} {what}")
     columns = (Column("id", "left"), Column("size"), Column("fate", "left"), Column("why", "left"))
-    table = Table(columns, tuple(_texts(record) for record in records))
+    shown = records
+    if len(records) > _TABLE_ROWS:
+        staying = [record for record in records if record["fate"] == "stays"]
+        shown = [*going, *staying][:_TABLE_ROWS]
+        lines.append(f"{len(shown):,} of {len(records):,} are shown; -f json has all")
+    table = Table(columns, tuple(_texts(record) for record in shown))
     section = Section("Prune", tables=(table,) if records else (), notes=tuple(lines))
     write_sections((section,), sys.stdout, hint="-f json has them")
 

@@ -283,6 +283,17 @@ def test_prune_keeps_what_is_named_and_clears_leftovers(
     assert not (reports_dir / ".pruned-x").exists()
 
 
+def test_prune_of_many_shows_what_goes_first(capsys: pytest.CaptureFixture[str], reports_dir: Path) -> None:
+    for number in range(100):
+        (reports_dir / f"x{number}").mkdir()
+        (reports_dir / f"x{number}" / "journal.jsonl").touch()
+    out = run(capsys, reports_dir, "prune", "--keep-named")[1]
+    assert out.splitlines()[3].startswith("2026-11-24")
+    assert "would go" in out.splitlines()[3]
+    assert "would remove 1 of 102 reports" in out
+    assert "100 of 102 are shown; -f json has all" in out
+
+
 def test_prune_counts_what_the_disk_refuses(
     capsys: pytest.CaptureFixture[str], reports_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
