@@ -1,15 +1,16 @@
 """Reports for people and programs. A renderer receives a report; it never measures or computes."""
 
 from importlib import import_module
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
-from runner.report.schema import Report
+if TYPE_CHECKING:  # it loads pydantic, which views of what is no report do without
+    from runner.report.schema import Report
 
 
 class Writer(Protocol):
     """Writes a report in one format."""
 
-    def __call__(self, report: Report, stream: TextIO, *, details: bool, width: int | None = None) -> None:
+    def __call__(self, report: "Report", stream: TextIO, *, details: bool, width: int | None = None) -> None:
         """Write it to a text stream."""
 
 
@@ -23,7 +24,7 @@ FORMATS = {
 
 
 def render(
-    report: Report, format_name: str, stream: TextIO, *, details: bool = False, width: int | None = None
+    report: "Report", format_name: str, stream: TextIO, *, details: bool = False, width: int | None = None
 ) -> None:
     """Write a report to a stream.
 

@@ -21,10 +21,11 @@ def write_csv(report: Report, stream: TextIO, *, details: bool, width: int | Non
     Of a queue these are its policies at their rates; what calibrated its twin is in the JSON.
     """
     del details, width
-    _write_rows(list(queue_rows(report)) or _cell_rows(report), stream)
+    _write_rows(list(queue_rows(report)) or cell_rows(report), stream)
 
 
-def _cell_rows(report: Report) -> list[dict[str, object]]:
+def cell_rows(report: Report) -> list[dict[str, object]]:
+    """Return a row per cell of the report, in their order."""
     comparisons: dict[tuple[str, str], Comparison] = {(c.cell, c.metric): c for c in report.comparisons}
     sessions = {(entry.model, entry.contender): entry for entry in report.sessions}
     files = {(entry.name, entry.variant): entry for entry in report.models}

@@ -106,6 +106,11 @@ def ratio(value: float, low: float | None = None, high: float | None = None) -> 
     return f"{value:.{decimals}f}x [{low:.{decimals}f}, {high:.{decimals}f}]"
 
 
+def figure(value: float) -> str:
+    """Return a number of unknown kind, as a query returns it, with six digits: data formats have all of them."""
+    return f"{value:.6g}"
+
+
 def percent(value: float | None) -> str:
     """Return a ratio as a percentage: ``98.4 %``."""
     return NOTHING if value is None else f"{value * 100:.{_DEFAULT_DIGITS}g} %"

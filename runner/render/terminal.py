@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
@@ -11,9 +11,10 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from runner.render.document import document
 from runner.render.layout import Section, Table, plain
-from runner.report.schema import Report
+
+if TYPE_CHECKING:  # it loads pydantic, which sections do without
+    from runner.report.schema import Report
 
 _PIPED_WIDTH = 100  # the width that the tables are made for, where no terminal says another
 _BETWEEN_OPTIONS = re.compile(r"(?<=,)(?=\S)")
@@ -23,8 +24,10 @@ _HEADER_STYLE = "bold"
 _NOTE_STYLE = "dim"
 
 
-def write_terminal(report: Report, stream: TextIO, *, details: bool, width: int | None = None) -> None:
+def write_terminal(report: "Report", stream: TextIO, *, details: bool, width: int | None = None) -> None:
     """Write the tables of a report."""
+    from runner.render.document import document  # noqa: PLC0415 - loads pydantic, which sections do without
+
     hint = "-f json has them" if details else "--details and -f csv have them"
     write_sections(document(report, details=details), stream, width, hint)
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,11 +18,22 @@ from runner.errors import FileError, UsageError, nearest
 from runner.hashing import hash_file
 from runner.report.assemble import assemble
 from runner.report.disk import replace_file
-from runner.report.journal import JOURNAL_NAME, is_being_written, read_journal
+from runner.report.folders import JOURNAL_NAME, REPORT_NAME, is_report, report_folders, status_of
+from runner.report.journal import read_journal
 from runner.report.samples import SAMPLES_NAME, write_samples
 from runner.report.schema import SCHEMA_VERSION, Report
 
-REPORT_NAME = "report.json"
+__all__ = [
+    "CHECKSUMS_NAME",
+    "LATEST",
+    "REPORT_NAME",
+    "create",
+    "finish",
+    "load",
+    "report_folders",
+    "resolve",
+]
+
 CHECKSUMS_NAME = "SHA256SUMS"
 LATEST = "latest"
 
@@ -110,7 +121,7 @@ def resolve(reports_dir: Path, text: str) -> Path:
         UsageError: no id begins so, or several do.
     """
     path = Path(text)
-    if _is_report(path):
+    if is_report(path):
         return path
     if path.name == REPORT_NAME and _is_file(path):
         return path.parent
@@ -149,8 +160,7 @@ def load(folder: Path) -> Report:
         text = path.read_bytes()
     except FileNotFoundError:
         # Whatever its last line says: a run that ended while its report was written did not complete it.
-        status = "running" if is_being_written(folder) else "interrupted"
-        return assemble(read_journal(folder)).model_copy(update={"status": status})
+        return assemble(read_journal(folder)).model_copy(update={"status": status_of(folder)})
     except OSError as error:
         raise FileError(f"Cannot read {path}", got=str(error.strerror)) from error
     try:
@@ -188,23 +198,8 @@ def _rebuild(path: Path) -> str:
     )
 
 
-def _is_report(folder: Path) -> bool:
-    return _is_file(folder / REPORT_NAME) or _is_file(folder / JOURNAL_NAME)
-
-
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:  # longer than any name can be, or in a folder that is closed to us
         return False
-
-
-def report_folders(reports_dir: Path) -> Iterator[Path]:
-    """Yield the folders that hold a report; others, such as ``reference``, are passed over."""
-    try:
-        entries = list(reports_dir.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise FileError(f"Cannot read {reports_dir}", got=str(error.strerror)) from error
-    yield from (entry for entry in entries if _is_report(entry))

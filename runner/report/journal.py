@@ -16,9 +16,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from runner.errors import FileError
 from runner.report.disk import sync
+from runner.report.folders import JOURNAL_NAME, is_being_written
 from runner.report.lines import Line
 
-JOURNAL_NAME = "journal.jsonl"
+__all__ = ["JOURNAL_NAME", "Journal", "is_being_written", "read_journal", "torn_bytes"]
 
 _TAIL_BYTES = 1 << 16
 """read at a time in search of the last newline; a line of 1000 latencies has a third of it"""
@@ -77,18 +78,6 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-
-
-def is_being_written(folder: Path) -> bool:
-    """Return whether a run that is alive holds the journal of this folder."""
-    try:
-        with (folder / JOURNAL_NAME).open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # no journal, or a file system without locks: nobody can be seen writing
-        return False
-    return False
 
 
 def torn_bytes(folder: Path) -> int:

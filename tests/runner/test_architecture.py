@@ -38,6 +38,12 @@ COMPARISON_VIEWS = ("runner.render.comparison", "runner.render.comparison_data")
 PAGE_FILES = ("runner.render.html.assets", "runner.render.archived")
 """They put a file beside the reports, which pages draw with."""
 
+QUERY_VIEWS = (
+    "runner.render.views",
+    *(f"runner.render.views.{name}" for name in ("runs", "cells", "windows", "queue")),
+)
+"""They make rows of a report for SQL, under columns as `runner.report.views` has them."""
+
 WORKER_NEEDS = {"numpy"}
 """All that another interpreter must have, beside the library of the backend it runs."""
 
@@ -152,10 +158,20 @@ def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
 def test_renderers_receive_a_report_and_never_measure() -> None:
     allowed = ("runner.render", "runner.report.schema", "runner.units")
     pages = _modules("runner.render.html", but=PAGE_FILES)
-    others = (*TERMINAL_VIEWS, *ANSWER_VIEWS, *TIMELINE_VIEWS, *COMPARISON_VIEWS, *PAGE_FILES, *pages)
+    others = (
+        *TERMINAL_VIEWS,
+        *ANSWER_VIEWS,
+        *TIMELINE_VIEWS,
+        *COMPARISON_VIEWS,
+        *QUERY_VIEWS,
+        *PAGE_FILES,
+        *pages,
+    )
     assert _stray(_modules("runner.render", but=others), *allowed) == {}
     assert _stray(list(ANSWER_VIEWS), *allowed, "runner.twin.answers") == {}
     assert _stray(list(COMPARISON_VIEWS), *allowed, "runner.report.comparison") == {}
+    facts = ("runner.report.views", "runner.conditions", "runner.meters.interface")
+    assert _stray(list(QUERY_VIEWS), *allowed, *facts) == {}
     timeline = ("runner.report.timeline", "runner.report.timeline_figures", "runner.errors")
     assert _stray(list(TIMELINE_VIEWS), "runner.render", *timeline) == {}
     # A page shows a timeline and an answer; both follow from its report, and only its front door computes them.
@@ -316,3 +332,16 @@ def test_no_file_imports_a_heavy_library_before_it_is_needed() -> None:
     heavy = ("torch", "onnxruntime", "onnx", "duckdb", *plots, "pyperf", "mlflow")
     for name, path in MODULES.items():
         assert not any(_within(each, *heavy) for each in _imports(path, at_load=True)), name
+
+
+def test_a_listing_loads_neither_the_schema_nor_what_draws_reports() -> None:
+    code = (
+        "import sys\n"
+        "import runner.report.filters, runner.report.listing, runner.render.terminal, runner.render.numbers\n"
+        "heavy = 'pydantic numpy scipy duckdb runner.report.schema runner.render.document'.split()\n"
+        "assert not sys.modules.keys() & set(heavy), sys.modules.keys() & set(heavy)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr

@@ -214,6 +214,9 @@ def test_the_listing_is_newest_first_and_survives_damage(three: tuple[Path, Path
         backends=("cpu", "torch"),
         cell_count=cells,
         name=None,
+        host="bench",
+        measured_s=300.0,
+        specs=("cpu", "torch"),
     )
 
 
