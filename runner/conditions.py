@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.extensible import Extensible
 from runner.machine.cpu import TICK_S, CpuCounters, CpuTimes, allowed_cores
 from runner.machine.kernel import ROOT
 from runner.machine.sensors import CpuSensors
@@ -18,7 +19,7 @@ _ROUNDING_S = 2 * TICK_S
 
 
 @dataclass(frozen=True, slots=True)
-class MachineState:
+class MachineState(Extensible):
     """The machine at one moment; None where it does not say."""
 
     temperature_celsius: float | None = None
@@ -30,7 +31,7 @@ class MachineState:
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
+class Conditions(Extensible):
     """Evidence of one window; None where the machine does not say, and never 0 instead."""
 
     before: MachineState

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from runner.extensible import Extensible
+
 Domain = Literal["cpu_package", "dram", "gpu"]
 DOMAINS: tuple[Domain, ...] = ("cpu_package", "dram", "gpu")
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Extensible):
     """Energy of one domain in one window, from counters or sampled power."""
 
     domain: Domain
@@ -27,7 +29,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimated:
+class Estimated(Extensible):
     """Energy computed from CPU utilisation because the user gave idle and full power."""
 
     domain: Domain
@@ -39,7 +41,7 @@ class Estimated:
 
 
 @dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(Extensible):
     """Why there is no figure; never a zero."""
 
     domain: Domain

@@ -5,22 +5,20 @@ Whether a report is running, interrupted or complete follows from the folder alo
 """
 
 import hashlib
-import json
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from runner.errors import FileError, UsageError, nearest
 from runner.modelfile import hash_file
 from runner.report.assemble import assemble
 from runner.report.disk import replace_file
 from runner.report.journal import JOURNAL_NAME, is_being_written, read_journal
+from runner.report.reading import read_report
 from runner.report.samples import SAMPLES_NAME, write_samples
-from runner.report.schema import SCHEMA_VERSION, Report
+from runner.report.schema import Report
 
 REPORT_NAME = "report.json"
 CHECKSUMS_NAME = "SHA256SUMS"
@@ -142,42 +140,25 @@ def load(folder: Path) -> Report:
     """Return the report of a folder; one that is not complete is assembled from its journal.
 
     Raises:
-        FileError: it cannot be read, is none of ours, or has another schema version.
+        FileError: it cannot be read, is none of ours, or is of a newer schema version.
     """
-    path = folder / REPORT_NAME
     try:
-        text = path.read_bytes()
+        return load_with_version(folder)[0]
     except FileNotFoundError:
         # Whatever its last line says: a run that ended while its report was written did not complete it.
         status = "running" if is_being_written(folder) else "interrupted"
         return assemble(read_journal(folder)).model_copy(update={"status": status})
-    except OSError as error:
-        raise FileError(f"Cannot read {path}", got=str(error.strerror)) from error
-    try:
-        return Report.model_validate_json(text)
-    except ValidationError as error:
-        raise _not_a_report(path, text, error) from error
 
 
-def _not_a_report(path: Path, text: bytes, error: ValidationError) -> FileError:
-    """Return what is wrong with a file that is no report of this version."""
-    try:
-        data = json.loads(text)
-    except ValueError as broken:
-        return FileError(f"Cannot read {path}", expected="JSON", got=f"{broken}", fix=_rebuild(path))
-    version = data.get("schema_version") if isinstance(data, dict) else None
-    if version != SCHEMA_VERSION and version is not None:
-        return FileError(
-            f"Cannot read {path}",
-            expected=f"schema version {SCHEMA_VERSION}",
-            got=str(version),
-            fix="Upgrade joulebatch",
-        )
-    detail = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in detail["loc"])
-    return FileError(
-        f"Cannot read {path}", expected="a report", got=f"{where}: {detail['msg']}", fix=_rebuild(path)
-    )
+def load_with_version(folder: Path) -> tuple[Report, int]:
+    """Return the report of a folder that is complete, and the schema version that it was written in.
+
+    Raises:
+        FileNotFoundError: it is not complete.
+        FileError: as of ``load``.
+    """
+    path = folder / REPORT_NAME
+    return read_report(path, _rebuild(path))
 
 
 def _rebuild(path: Path) -> str:

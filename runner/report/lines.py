@@ -3,6 +3,7 @@
 from typing import Literal
 
 from runner.report.schema import (
+    SCHEMA_VERSION,
     BackendEntry,
     Cell,
     Environment,
@@ -23,7 +24,7 @@ class HeaderLine(Record):
     """The first line: what is measured, where and how."""
 
     kind: Literal["header"] = "header"
-    schema_version: Literal[0] = 0
+    schema_version: Literal[1] = SCHEMA_VERSION
     report_id: str
     name: str | None
     started_at: str
@@ -124,6 +125,8 @@ class ResumeLine(Record):
     """The run goes on: windows of a block that was open before this line stay unpaired for ever."""
 
     kind: Literal["resume"] = "resume"
+    schema_version: Literal[1] = SCHEMA_VERSION
+    """of the lines from this one on"""
     entry: Resume
 
 

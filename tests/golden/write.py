@@ -44,10 +44,13 @@ def golden_journal() -> tuple[Line, ...]:
         outcomes={
             cell_key(_MODEL, "cuda", 2): ("failed", "out of memory"),
             cell_key(_MODEL, "cuda", 2, io="device"): ("skipped", "larger than memory"),
-            cell_key(_MODEL, "cpu:threads=1", 2, 20): ("overloaded", "an inference takes longer than its pace"),
+            cell_key(_MODEL, "cpu:threads=1", 2, 20): (
+                "overloaded",
+                "an inference takes longer than its pace",
+            ),
         },
         slowness={"cpu:threads=1": 0.7, "cpu#fp16": 2.5},
-                notes=(f"{_MODEL}: random weights",),
+        notes=(f"{_MODEL}: random weights",),
         disturbed={1: "other processes took 0.3 s of CPU time in 0.5 s on 2 cores"},
         idle_w=(20.0, 20.4),
         workers=3,

@@ -1,13 +1,11 @@
 """What a report holds of the batching study: policies at request rates, replayed live and by the twin."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from runner.conditions import Conditions
 from runner.contender import Contender
-from runner.meters.interface import Domain, Energy
+from runner.meters.interface import Domain
 from runner.report.schema.record import Interval, Record
+from runner.report.schema.windows import ConditionsRecord, EnergyRecord
 from runner.stats.compare import Verdict
 
 QueueMetric = Literal["response", "cpu_s_per_image", "energy_per_image"]
@@ -54,11 +52,11 @@ class QueueWindow(Record):
     """of it within services, decoding included"""
     late_s: float
     """how long after the moment that its policy chose a batch was dispatched, on average: the loop's own error"""
-    conditions: Conditions | None = None
+    conditions: ConditionsRecord | None = None
     disturbed: str = ""
     """the recorded cause for which the whole block is to be repeated; empty for a window like any other"""
     flags: tuple[str, ...] = ()
-    energy: tuple[Annotated[Energy, Field(discriminator="status")], ...] = ()
+    energy: tuple[EnergyRecord, ...] = ()
     poller_cpu_s: float = 0.0
     """CPU time that reading the meters took meanwhile, by our own process; 0 without meters"""
 

@@ -12,13 +12,13 @@ from runner.report.schema.queue import QueueStudy
 from runner.report.schema.record import Record
 from runner.report.schema.windows import IdleWindow, Window
 
-SCHEMA_VERSION: Final = 0
+SCHEMA_VERSION: Final = 1
 
 
 class Report(Record):
     """Everything one run produced."""
 
-    schema_version: Literal[0] = SCHEMA_VERSION
+    schema_version: Literal[1] = SCHEMA_VERSION
     report_id: str
     name: str | None
     status: Literal["running", "interrupted", "complete"]

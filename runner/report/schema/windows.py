@@ -7,8 +7,11 @@ from pydantic import Field
 from runner.conditions import Conditions
 from runner.meters.interface import Energy
 from runner.report.schema.record import Record
+from runner.report.schema.unknown import WITH_UNKNOWN
 
 Moment = Literal["before", "loaded", "after"]
+EnergyRecord = Annotated[Energy, Field(discriminator="status"), WITH_UNKNOWN]
+ConditionsRecord = Annotated[Conditions, WITH_UNKNOWN]
 
 
 class Load(Record):
@@ -58,14 +61,14 @@ class Window(Record):
     """of the window's inferences; from the scheduled start for paced loads"""
     cpu_s: float
     """CPU time of the worker, all threads"""
-    conditions: Conditions | None = None
+    conditions: ConditionsRecord | None = None
     """what else happened meanwhile"""
     disturbed: str = ""
     """the recorded cause for which the whole block is to be repeated; empty for a window like any other"""
     outlier: bool = False
     """beyond 3.5 MAD of its cell; flagged, and never a reason to leave it out"""
     flags: tuple[str, ...] = ()
-    energy: tuple[Annotated[Energy, Field(discriminator="status")], ...] = ()
+    energy: tuple[EnergyRecord, ...] = ()
     poller_cpu_s: float = 0.0
     """CPU time that reading the meters took meanwhile, by our own process; 0 without meters"""
 
@@ -83,4 +86,4 @@ class IdleWindow(Record):
     wall_s: float
     foreign_cpu_s: float | None
     """CPU time of everything on the machine: how idle it was"""
-    energy: tuple[Annotated[Energy, Field(discriminator="status")], ...]
+    energy: tuple[EnergyRecord, ...]

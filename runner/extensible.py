@@ -1,0 +1,17 @@
+"""What dataclasses inherit that a report holds."""
+
+from typing import ClassVar
+
+
+class Extensible:
+    """Base of dataclasses whose values a report keeps together with the fields that only a later version knows.
+
+    pydantic reads the configuration when it loads one from a report: unknown fields go into ``__dict__``, which only
+    this base gives to dataclasses with slots, and no number is infinite. Our own constructors take known fields only.
+    """
+
+    __pydantic_config__: ClassVar = {
+        "extra": "allow",
+        "allow_inf_nan": False,
+        "use_attribute_docstrings": True,
+    }
