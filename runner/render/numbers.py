@@ -163,5 +163,11 @@ def duration(seconds: float) -> str:
 
 
 def moment(iso_text: str) -> str:
-    """Return an ISO 8601 time to the minute in the run's own zone: ``2026-11-23 21:34 +0000``."""
-    return f"{datetime.fromisoformat(iso_text):%Y-%m-%d %H:%M %z}".rstrip()
+    """Return an ISO 8601 time to the minute in the run's own zone: ``2026-11-23 21:34 +0000``.
+
+    ``reports list`` shows the heads of files that nobody has checked: what is no time is shown as it stands there.
+    """
+    try:
+        return f"{datetime.fromisoformat(iso_text):%Y-%m-%d %H:%M %z}".rstrip()
+    except ValueError:
+        return iso_text

@@ -134,11 +134,12 @@ def read_journal(folder: Path) -> Iterator[Line]:
     version = SCHEMA_VERSION
     try:
         with path.open("rb") as stream:
-            for number, raw in enumerate(stream, start=1):
-                if not raw.endswith(b"\n"):
+            for number, written in enumerate(stream, start=1):
+                if not written.endswith(b"\n"):
                     return
+                raw = written
                 if number == 1 or version != SCHEMA_VERSION:
-                    raw, version = _up_to_date(path, number, raw, version)
+                    raw, version = _up_to_date(path, number, written, version)
                 yield _parse(path, number, raw)
     except OSError as error:
         raise FileError(f"Cannot read {path}", expected="a journal", got=str(error)) from error

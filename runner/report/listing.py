@@ -1,9 +1,10 @@
 """The rows of ``reports list``: what the head of each report says, without reading the rest."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import from_json
 
 from runner.report.archive import REPORT_NAME, report_folders
 from runner.report.journal import JOURNAL_NAME, is_being_written
@@ -49,10 +50,10 @@ def _head(folder: Path) -> dict[str, Any]:
     """Return the fields that a journal's first line and a report share."""
     journal = folder / JOURNAL_NAME
     if not journal.exists():
-        head = json.loads((folder / REPORT_NAME).read_bytes())
+        head = from_json((folder / REPORT_NAME).read_bytes())
     else:
         with journal.open("rb") as stream:
-            head = json.loads(stream.readline())
+            head = from_json(stream.readline())
     if not isinstance(head, dict):
         raise TypeError(folder)
     return head

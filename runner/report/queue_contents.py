@@ -30,6 +30,8 @@ class QueueContents:
         """
         match line:
             case QueueCellLine(entry=cell):
+                if cell.key not in self.cells:
+                    raise unfit("planned cells of the queue", f"one of {cell.key}")
                 self.cells[cell.key] = cell
             case QueueWindowLine(entry=window):
                 self.pairing.add(window, self.cells.get(window.cell))

@@ -179,7 +179,8 @@ class _Found:
 def _tests(evidence: QueueEvidence, metric: QueueMetric, cells: Sequence[QueueCell]) -> Iterator[_Found]:
     columns = [_by_block(evidence, metric, cell) for cell in cells]
     blocks = sorted(set.intersection(*(set(column) for column in columns)))
-    table = np.array([[column[block][0] for column in columns] for block in blocks]).reshape(len(blocks), -1)
+    figures = [[column[block][0] for column in columns] for block in blocks]
+    table = np.array(figures).reshape(len(blocks), len(columns))
     if blocks and (overall := friedman(table)):
         yield _Found("friedman", cells, len(blocks), overall)
     found = []

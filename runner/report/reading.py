@@ -11,6 +11,7 @@ from runner.report.schema import Report
 from runner.report.validation import said
 from runner.report.versions import check_version, upgraded_report, version_of
 
+
 def read_report(path: Path, fix: str) -> tuple[Report, int]:
     """Return the report in a file, and the schema version that it was written in.
 
