@@ -1,8 +1,9 @@
 """What the reader of reports makes of files that no run wrote: ``python -m benchmarks.fuzz --cases 100000``.
 
 Every case is a small report, or its journal, with one to three things done to it, and follows from its seed alone. The
-file is read as by ``reports show`` and ``reports list``; what can be read is shown in every data format and as Markdown,
-and parts of it as tables and verified. Anything but a report or a typed error is a crash: it is printed with its seed.
+file is read as by ``reports show`` and ``reports list``; what can be read is shown in every data format and as
+Markdown, and parts of it as tables and verified. Anything but a report or a typed error is a crash, which is printed
+with its seed.
 """
 
 import argparse

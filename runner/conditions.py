@@ -18,7 +18,7 @@ _ROUNDING_S = 2 * TICK_S
 """of a difference of two readings of /proc/stat, user and system time each"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MachineState(Extensible):
     """The machine at one moment; None where it does not say."""
 
@@ -30,7 +30,7 @@ class MachineState(Extensible):
     gpus: tuple[GpuState, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Conditions(Extensible):
     """Evidence of one window; None where the machine does not say, and never 0 instead."""
 

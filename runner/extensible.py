@@ -6,8 +6,9 @@ from typing import ClassVar
 class Extensible:
     """Base of dataclasses whose values a report keeps together with the fields that only a later version knows.
 
-    pydantic reads the configuration when it loads one from a report: unknown fields go into ``__dict__``, which only
-    this base gives to dataclasses with slots, and no number is infinite. Our own constructors take known fields only.
+    pydantic reads the configuration when it loads one from a report: unknown fields go into ``__dict__``, and no number
+    is infinite. These dataclasses have no slots, because with slots pydantic sets attribute by attribute, and a file
+    may name one ``__class__``. Our own constructors take known fields only.
     """
 
     __pydantic_config__: ClassVar = {

@@ -30,9 +30,22 @@ TOKENS = (
     b",",
 )
 FOREIGN = (
-    b"", b"\n", b"null", b"[]", b"{}", b"0", b'"report"', b"[" * 9999, b'{"schema_version": 1}', b'{"schema_version": [0]}',
-    b'{"schema_version": 1e999}', b"\x00" * 64, b"\xff\xfe{}", b"PAR1", b'{"kind": "header"}\n', b"9" * 5000,
-)  # fmt: skip
+    b"",
+    b"\n",
+    b"null",
+    b"[]",
+    b"{}",
+    b'"report"',
+    b"[" * 9999,
+    b"9" * 5000,
+    b"\x00" * 64,
+    b"PAR1",
+    b"\xff\xfe{}",
+    b'{"kind": "header"}\n',
+    b'{"schema_version": 1}',
+    b'{"schema_version": [0]}',
+    b'{"schema_version": 1e999}',
+)
 
 
 def damaged(data: bytes, rng: Random) -> bytes:

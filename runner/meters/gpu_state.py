@@ -35,7 +35,7 @@ _REASONS: Mapping[int, str] = {
 """by bit. Source: NVML API reference, NvmlClocksEventReasons (nvml.h); numbers, as older pynvml lack some names"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GpuState(Extensible):
     """A GPU at one moment; None where it does not say."""
 

@@ -9,7 +9,7 @@ Domain = Literal["cpu_package", "dram", "gpu"]
 DOMAINS: tuple[Domain, ...] = ("cpu_package", "dram", "gpu")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Measured(Extensible):
     """Energy of one domain in one window, from counters or sampled power."""
 
@@ -28,7 +28,7 @@ class Measured(Extensible):
     status: Literal["measured"] = "measured"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Estimated(Extensible):
     """Energy computed from CPU utilisation because the user gave idle and full power."""
 
@@ -40,7 +40,7 @@ class Estimated(Extensible):
     status: Literal["estimated"] = "estimated"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unavailable(Extensible):
     """Why there is no figure; never a zero."""
 

@@ -21,6 +21,8 @@ from tests.variants import split_variants
 
 GOLDEN = Path(__file__).parent / "reports"
 """a folder per version"""
+_VERSION = "0.1.0+golden"
+"""that no installed joulebatch has: as of any other version, wording is not compared"""
 _MODEL = "shufflenet_v2_x0_5"
 _ENERGIES: tuple[Energy, ...] = (
     Estimated("cpu_package", "--cpu-watts 20:65", 1.5, 0.5, 2.5),
@@ -65,7 +67,9 @@ def golden_journal() -> tuple[Line, ...]:
         outcomes={"timeout:2@50ms": ("overloaded", "a request had waited 10 s")},
     )
     return tuple(
-        line.model_copy(update={"name": "Golden report"}) if isinstance(line, HeaderLine) else line
+        line.model_copy(update={"name": "Golden report", "joulebatch": _VERSION})
+        if isinstance(line, HeaderLine)
+        else line
         for line in queued
     )
 

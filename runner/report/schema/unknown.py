@@ -23,7 +23,10 @@ def known_names(value: Record | Extensible) -> tuple[str, ...]:
 
 def unknown_of(value: Record | Extensible) -> Mapping[str, object]:
     """Return the fields that this version does not know, by name."""
-    return (value.model_extra or {}) if isinstance(value, Record) else vars(value)
+    if isinstance(value, Record):
+        return value.model_extra or {}
+    known = known_names(value)
+    return {name: each for name, each in vars(value).items() if name not in known}
 
 
 def _write(value: object, write: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401 - what pydantic passes on
@@ -34,7 +37,7 @@ def _restored(value: object, written: Any) -> Any:  # noqa: ANN401 - the same
     """Return what was written of a value, with the unknown fields of every dataclass within it."""
     if isinstance(value, Extensible):
         known = {name: _restored(getattr(value, name), each) for name, each in written.items()}
-        return known | unknown_of(value)
+        return {**known, **unknown_of(value)}
     if isinstance(value, tuple):
         return type(written)(_restored(*pair) for pair in zip(value, written, strict=True))
     return written

@@ -157,7 +157,6 @@ def _net(data: dict[str, Any]) -> dict[str, Any]:
     ("field", "change"),
     [
         ("windows[5].wall_s", lambda data: data["windows"][5].update(wall_s=0.25)),
-        ("windows[5].wall_s", lambda data: data["windows"][5].update(wall_s=0.0)),
         ("windows[5].cell", lambda data: data["windows"][5].update(cell=data["cells"][0]["key"])),
         ("windows[5].paired", lambda data: data["windows"][5].update(paired=False)),
         ("windows[5].energy[0].energy_j", lambda data: data["windows"][5]["energy"][0].update(energy_j=1.0)),
