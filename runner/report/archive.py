@@ -8,13 +8,14 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from runner.errors import FileError, UsageError, nearest
 from runner.modelfile import hash_file
 from runner.report.assemble import assemble
-from runner.report.disk import replace_file
+from runner.report.disk import locked, replace_file
 from runner.report.journal import JOURNAL_NAME, is_being_written, read_journal
 from runner.report.reading import read_report
 from runner.report.samples import SAMPLES_NAME, write_samples
@@ -64,7 +65,8 @@ def create(reports_dir: Path, name: str | None, now: datetime) -> Path:
 def finish(folder: Path, renderings: Mapping[str, Callable[[Report], str]]) -> Report:
     """Return the report of a run that has ended, after writing it: samples, renderings, checksums, itself last.
 
-    Each is written whole or not at all. The journal must be closed by its ``EndLine``: its checksum is taken here.
+    Each is written whole or not at all, and all of them or none: what cannot be finished leaves the folder as it was.
+    The journal must be closed by its ``EndLine``: its checksum is taken here.
 
     Args:
         folder: of the report.
@@ -73,6 +75,18 @@ def finish(folder: Path, renderings: Mapping[str, Callable[[Report], str]]) -> R
     Raises:
         FileError: the report is complete already, or the disk refuses.
     """
+    try:
+        with locked(folder):
+            return _finish(folder, renderings)
+    except OSError as error:
+        raise FileError(
+            f"Cannot finish the report in {folder}",
+            got=str(error),
+            fix="Free some space; the journal there keeps what was measured",
+        ) from error
+
+
+def _finish(folder: Path, renderings: Mapping[str, Callable[[Report], str]]) -> Report:
     if (folder / REPORT_NAME).exists():
         raise FileError(
             f"Cannot write {folder / REPORT_NAME}",
@@ -81,6 +95,7 @@ def finish(folder: Path, renderings: Mapping[str, Callable[[Report], str]]) -> R
         )
     report = assemble(read_journal(folder))
     data = (report.model_dump_json(indent=1) + "\n").encode()
+    made = (SAMPLES_NAME, *renderings, CHECKSUMS_NAME)
     try:
         write_samples(folder, [window.paired for window in report.windows])
         for name, render in renderings.items():
@@ -91,12 +106,12 @@ def finish(folder: Path, renderings: Mapping[str, Callable[[Report], str]]) -> R
         sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
         replace_file(folder / CHECKSUMS_NAME, sums.encode())
         replace_file(folder / REPORT_NAME, data)
-    except OSError as error:
-        raise FileError(
-            f"Cannot finish the report in {folder}",
-            got=str(error),
-            fix="Free some space; the journal there keeps what was measured",
-        ) from error
+    except BaseException:
+        if not (folder / REPORT_NAME).exists():  # its name is there from the moment on that all is written
+            for name in made:
+                with suppress(OSError):
+                    (folder / name).unlink()
+        raise
     return report
 
 
@@ -147,7 +162,16 @@ def load(folder: Path) -> Report:
     except FileNotFoundError:
         # Whatever its last line says: a run that ended while its report was written did not complete it.
         status = "running" if is_being_written(folder) else "interrupted"
-        return assemble(read_journal(folder)).model_copy(update={"status": status})
+        return _assembled(folder).model_copy(update={"status": status})
+
+
+def _assembled(folder: Path) -> Report:
+    try:
+        return assemble(read_journal(folder))
+    except (ArithmeticError, LookupError, ValueError) as error:  # what was edited need not make sense
+        raise FileError(
+            f"Cannot read {folder / JOURNAL_NAME}", expected="windows that give figures", got=str(error)
+        ) from error
 
 
 def load_with_version(folder: Path) -> tuple[Report, int]:

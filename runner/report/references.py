@@ -1,9 +1,21 @@
 """What the parts of a report say of each other: every name that one uses is given by another."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TypeVar
 
-from runner.report.schema import Report
+from runner.report.schema import (
+    BackendChoice,
+    BestSet,
+    Cell,
+    QueueCell,
+    Report,
+    SessionEntry,
+    SupplementaryTest,
+)
 
+AnyPart = TypeVar("AnyPart")
+Parts = tuple[tuple[str, Sequence[AnyPart]], ...]
+"""parts of a report by the field that holds them"""
 _TEXT_LENGTH = 60
 """of a name in an error"""
 
@@ -25,7 +37,7 @@ def _broken(report: Report) -> Iterator[str]:
     yield from _doubles("queue.cells", [cell.key for cell in queue.cells] if queue else [])
     if report.cells and not any(cell.backend == report.baseline_label for cell in report.cells):
         yield _text("provenance.baseline", report.provenance.baseline, "a backend with cells")
-    parts = (
+    parts: Parts[SessionEntry | Cell | QueueCell] = (
         ("sessions", report.sessions),
         ("cells", report.cells),
         ("queue.cells", queue.cells if queue else ()),
@@ -76,7 +88,11 @@ def _broken_models(report: Report) -> Iterator[str]:
     names, labels = {entry.name for entry in report.models}, {entry.label for entry in report.backends}
     for place, idle in enumerate(report.idle):
         yield from _missing(f"idle[{place}].model", filter(None, (idle.model,)), names, "a model")
-    parts = (("best_sets", report.best_sets), ("choices", report.choices), ("tests", report.tests))
+    parts: Parts[BestSet | BackendChoice | SupplementaryTest] = (
+        ("best_sets", report.best_sets),
+        ("choices", report.choices),
+        ("tests", report.tests),
+    )
     for part, entries in parts:
         for place, entry in enumerate(entries):
             yield from _missing(f"{part}[{place}].model", [entry.model], names, "a model")

@@ -163,7 +163,7 @@ def _samples(report: Report, journaled: Assembled, samples: Sequence[SampledWind
         recomputed: Any = {name: getattr(window, name) for name in names}
         archived["latencies_s"] = list(sampled.latencies_s) if sampled else []
         recomputed["latencies_s"] = list(latencies_s)
-        found = ((f"window {place}.{name}", *both) for name, *both in pairs(archived, recomputed))
+        found = ((f"window {place}.{name}", one, other) for name, one, other in pairs(archived, recomputed))
         differing += differences(SAMPLES_NAME, found, tolerance_ratio=0)
         if sampled and place < len(report.windows):
             mean_s = report.windows[place].latency_mean_s

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from runner.meters.interface import Domain
-from runner.report.schema.record import Count, NotNegative, Record, Timestamp
+from runner.report.schema.record import AboveZero, Count, NotNegative, Positive, Record, Timestamp
 
 
 class Gpu(Record):
@@ -33,9 +33,9 @@ class Environment(Record):
     kernel: str
     python: str
     cpu: str
-    cores: Count
+    cores: Positive
     """logical processors of the machine"""
-    usable_cores: NotNegative
+    usable_cores: AboveZero
     """what affinity and the cgroup's quota leave"""
     memory_bytes: Count
     governor: str | None

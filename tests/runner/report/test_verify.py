@@ -12,9 +12,10 @@ from runner.errors import FileError
 from runner.render.archived import RENDERINGS
 from runner.render.markdown import to_markdown
 from runner.report import archive
+from runner.report.differences import Difference
 from runner.report.journal import Journal
 from runner.report.schema import Report
-from runner.report.verify import Check, Difference, verify
+from runner.report.verify import Check, verify
 from tests.fakes import make_journal
 
 CELL = "cells[alexnet/fp32/torch/b4/host]"

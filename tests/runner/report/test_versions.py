@@ -3,11 +3,10 @@
 import io
 import json
 import shutil
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # it has no stubs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +20,7 @@ from runner.report import archive
 from runner.report.journal import JOURNAL_NAME, Journal, read_journal
 from runner.report.lines import HeaderLine, NoteLine, ResumeLine
 from runner.report.listing import listing
-from runner.report.schema import SCHEMA_VERSION, Record, Report, Resume, unknown_of
+from runner.report.schema import SCHEMA_VERSION, Record, Report, Resume, known_names, unknown_of
 from runner.report.verify import verify
 from runner.report.versions import STEPS
 from tests.golden.write import GOLDEN, write_golden
@@ -163,14 +162,9 @@ def test_nothing_that_we_write_ourselves_is_unknown(tmp_path: Path) -> None:
 def _within(value: object) -> list[Record | Extensible]:
     """Return every record and dataclass within a value."""
     found: list[Record | Extensible] = []
-    if isinstance(value, Record):
-        found = [
-            value,
-            *(each for name in type(value).model_fields for each in _within(getattr(value, name))),
-        ]
-    elif isinstance(value, Extensible):
-        assert is_dataclass(value)
-        found = [value, *(each for field in fields(value) for each in _within(getattr(value, field.name)))]
+    if isinstance(value, Record | Extensible):
+        inner = (getattr(value, name) for name in known_names(value))
+        found = [value, *(each for part in inner for each in _within(part))]
     elif isinstance(value, tuple):
         found = [each for item in value for each in _within(item)]
     return found
