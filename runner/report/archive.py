@@ -8,7 +8,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -162,12 +162,19 @@ def load(folder: Path) -> Report:
     except FileNotFoundError:
         # Whatever its last line says: a run that ended while its report was written did not complete it.
         status = "running" if is_being_written(folder) else "interrupted"
-        return _assembled(folder).model_copy(update={"status": status})
+        with making_sense(folder):
+            return assemble(read_journal(folder)).model_copy(update={"status": status})
 
 
-def _assembled(folder: Path) -> Report:
+@contextmanager
+def making_sense(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong with the figures of a journal into an error of its file.
+
+    Raises:
+        FileError: its windows give no figures.
+    """
     try:
-        return assemble(read_journal(folder))
+        yield
     except (ArithmeticError, LookupError, ValueError) as error:  # what was edited need not make sense
         raise FileError(
             f"Cannot read {folder / JOURNAL_NAME}", expected="windows that give figures", got=str(error)
