@@ -20,9 +20,8 @@ from tests.hostile import FOREIGN
 
 KNOWN_SEEDS = (83, 1208, 1445, 1481, 2537, 100695, 103530, 106919)
 """of cases that crashed before they were mended"""
-WHILE_READING = settings(
-    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+QUIET = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
+WHILE_READING = settings(max_examples=300, suppress_health_check=QUIET)
 
 
 @pytest.fixture(scope="module")
