@@ -15,6 +15,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -33,7 +35,7 @@ from tests.queues import with_queue
 _VERIFIED_SHARE = 0.05
 _DETAILED_SHARE = 0.7
 _TABLE_SHARE = 0.1
-_SHOWN_CRASHES = 20
+_CASES_A_LINE = 5000
 
 
 def write_small(folder: Path) -> None:
@@ -133,33 +135,47 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0, help="of the first case; the next has the next")
     asked = parser.parse_args()
-    outcomes: Counter[str] = Counter()
-    crashes: Counter[str] = Counter()
-    began_s = time.monotonic()
-    with tempfile.TemporaryDirectory() as scratch:
+    tally, done, began_s = Tally(), 0, time.monotonic()
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        suppress(KeyboardInterrupt),
+    ):  # what was tried so far counts
         write_small(Path(scratch, "whole"))
         reader = Reader(Path(scratch, "whole"), Path(scratch, "reports", "2026-11-23T21-34-05-k3f9"))
         for seed in range(asked.seed, asked.seed + asked.cases):
-            try:
-                outcomes[reader.read(Random(seed))] += 1  # noqa: S311 - no secrets here
-            except Exception as error:  # noqa: BLE001 - every crash is what is looked for
-                last = traceback.extract_tb(error.__traceback__)[-1]
-                where = f"{type(error).__name__} in {Path(last.filename).name}:{last.lineno}"
-                crashes[where] += 1
-                if crashes[where] == 1 and len(crashes) <= _SHOWN_CRASHES:
-                    own = [
-                        f"{Path(f.filename).name}:{f.lineno}"
-                        for f in traceback.extract_tb(error.__traceback__)
-                    ]
-                    print(f"seed {seed}: {where}: {error!s:.200} via {' > '.join(own[-5:])}", flush=True)
-    took_s = time.monotonic() - began_s
-    for outcome, count in sorted(outcomes.items()):
+            tally.add(reader, seed)
+            done += 1
+            if done % _CASES_A_LINE == 0:
+                print(f"{done} cases, {sum(tally.crashes.values())} crashes", file=sys.stderr, flush=True)
+    for outcome, count in sorted(tally.outcomes.items()):
         print(f"{outcome:32}{count:>9}")
-    done = asked.cases
-    print(f"{done} cases from seed {asked.seed} in {took_s:.0f} s, {sum(crashes.values())} crashes")
-    for where, count in crashes.most_common():
+    crashed, took_s = sum(tally.crashes.values()), time.monotonic() - began_s
+    print(f"{done} cases in {took_s:.0f} s, {crashed} crashes; go on with --seed {asked.seed + done}")
+    for where, count in tally.crashes.most_common():
         print(f"  {count:>6} {where}")
-    return 1 if crashes else 0
+    return 1 if crashed else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many cases came to what."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    crashes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, reader: Reader, seed: int) -> None:
+        """Try one case; print the first crash of every kind."""
+        try:
+            self.outcomes[reader.read(Random(seed))] += 1  # noqa: S311 - no secrets here
+        except Exception as error:  # noqa: BLE001 - every crash is what is looked for
+            frames = [
+                f"{Path(each.filename).name}:{each.lineno}"
+                for each in traceback.extract_tb(error.__traceback__)
+            ]
+            where = f"{type(error).__name__} in {frames[-1]}"
+            self.crashes[where] += 1
+            if self.crashes[where] == 1:
+                print(f"seed {seed}: {where}: {error!s:.200} via {' > '.join(frames[-5:])}", flush=True)
 
 
 if __name__ == "__main__":

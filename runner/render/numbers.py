@@ -63,7 +63,7 @@ def digits(value: float, half: float | None = None) -> str:
         return "0"
     leading = math.floor(math.log10(abs(value)))
     wanted = _DEFAULT_DIGITS - 1 - leading
-    if half and math.isfinite(half):
+    if half and 0 < half < math.inf:  # limits in a file may be exchanged
         wanted = max(1 - leading, min(-math.floor(math.log10(half)), wanted + 1))
     return f"{value:.{min(max(wanted, 0), _MAX_DECIMALS)}f}"
 

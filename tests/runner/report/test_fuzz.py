@@ -18,8 +18,6 @@ from runner.report.journal import JOURNAL_NAME
 from runner.report.listing import listing
 from tests.hostile import FOREIGN
 
-KNOWN_SEEDS = (83, 1208, 1445, 1481, 2537, 100695, 103530, 106919)
-"""of cases that crashed before they were mended"""
 QUIET = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
 WHILE_READING = settings(max_examples=300, suppress_health_check=QUIET)
 
@@ -41,11 +39,6 @@ def _figures_of_nonsense() -> None:
 @given(rng=st.randoms(use_true_random=False))
 def test_whatever_was_done_to_a_file_there_is_a_report_or_a_typed_error(reader: Reader, rng: Random) -> None:
     assert reader.read(rng).partition(":")[0] in {"report", "journal"}
-
-
-@pytest.mark.parametrize("seed", KNOWN_SEEDS)
-def test_what_crashed_once_does_not_again(reader: Reader, seed: int) -> None:
-    assert reader.read(Random(seed))
 
 
 def test_some_of_what_was_changed_can_still_be_shown_and_verified(reader: Reader) -> None:
