@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.extensible import Extensible
 from runner.machine.cpu import TICK_S, CpuCounters, CpuTimes, allowed_cores
 from runner.machine.kernel import ROOT
 from runner.machine.sensors import CpuSensors
@@ -17,8 +18,8 @@ _ROUNDING_S = 2 * TICK_S
 """of a difference of two readings of /proc/stat, user and system time each"""
 
 
-@dataclass(frozen=True, slots=True)
-class MachineState:
+@dataclass(frozen=True)
+class MachineState(Extensible):
     """The machine at one moment; None where it does not say."""
 
     temperature_celsius: float | None = None
@@ -29,8 +30,8 @@ class MachineState:
     gpus: tuple[GpuState, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
+@dataclass(frozen=True)
+class Conditions(Extensible):
     """Evidence of one window; None where the machine does not say, and never 0 instead."""
 
     before: MachineState

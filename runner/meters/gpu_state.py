@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from runner.extensible import Extensible
 from runner.meters.interface import MeterFault
 from runner.meters.nvml_library import Handle, Nvml, ask, ask_or_none, handles, opened, power_limit_w
 
@@ -34,8 +35,8 @@ _REASONS: Mapping[int, str] = {
 """by bit. Source: NVML API reference, NvmlClocksEventReasons (nvml.h); numbers, as older pynvml lack some names"""
 
 
-@dataclass(frozen=True, slots=True)
-class GpuState:
+@dataclass(frozen=True)
+class GpuState(Extensible):
     """A GPU at one moment; None where it does not say."""
 
     uuid: str

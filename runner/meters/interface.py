@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from runner.extensible import Extensible
+
 Domain = Literal["cpu_package", "dram", "gpu"]
 DOMAINS: tuple[Domain, ...] = ("cpu_package", "dram", "gpu")
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+@dataclass(frozen=True)
+class Measured(Extensible):
     """Energy of one domain in one window, from counters or sampled power."""
 
     domain: Domain
@@ -26,8 +28,8 @@ class Measured:
     status: Literal["measured"] = "measured"
 
 
-@dataclass(frozen=True, slots=True)
-class Estimated:
+@dataclass(frozen=True)
+class Estimated(Extensible):
     """Energy computed from CPU utilisation because the user gave idle and full power."""
 
     domain: Domain
@@ -38,8 +40,8 @@ class Estimated:
     status: Literal["estimated"] = "estimated"
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+@dataclass(frozen=True)
+class Unavailable(Extensible):
     """Why there is no figure; never a zero."""
 
     domain: Domain

@@ -63,7 +63,7 @@ def digits(value: float, half: float | None = None) -> str:
         return "0"
     leading = math.floor(math.log10(abs(value)))
     wanted = _DEFAULT_DIGITS - 1 - leading
-    if half and math.isfinite(half):
+    if half and 0 < half < math.inf:  # limits in a file may be exchanged
         wanted = max(1 - leading, min(-math.floor(math.log10(half)), wanted + 1))
     return f"{value:.{min(max(wanted, 0), _MAX_DECIMALS)}f}"
 
@@ -168,5 +168,11 @@ def duration(seconds: float) -> str:
 
 
 def moment(iso_text: str) -> str:
-    """Return an ISO 8601 time to the minute in the run's own zone: ``2026-11-23 21:34 +0000``."""
-    return f"{datetime.fromisoformat(iso_text):%Y-%m-%d %H:%M %z}".rstrip()
+    """Return an ISO 8601 time to the minute in the run's own zone: ``2026-11-23 21:34 +0000``.
+
+    ``reports list`` shows the heads of files that nobody has checked: what is no time is shown as it stands there.
+    """
+    try:
+        return f"{datetime.fromisoformat(iso_text):%Y-%m-%d %H:%M %z}".rstrip()
+    except ValueError:
+        return iso_text

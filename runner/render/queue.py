@@ -141,7 +141,8 @@ class _ModelQueue:
             return NOTHING
         if not prediction.stable:
             return "overloaded"
-        return f"{numbers.ratio(prediction.response_mean_s.mean / summary.response.mean_s.mean)}"
+        live_s = summary.response.mean_s.mean
+        return numbers.ratio(prediction.response_mean_s.mean / live_s) if live_s else NOTHING
 
     def _costs(self, cell: QueueCell) -> tuple[str, ...]:
         summary, head = cell.summary, self._head(cell)

@@ -5,23 +5,22 @@ Whether a report is running, interrupted or complete follows from the folder alo
 """
 
 import hashlib
-import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from runner.errors import FileError, UsageError, nearest
 from runner.hashing import hash_file
 from runner.report.assemble import assemble
-from runner.report.disk import replace_file
+from runner.report.disk import locked, replace_file
 from runner.report.folders import JOURNAL_NAME, REPORT_NAME, is_report, report_folders, status_of
 from runner.report.journal import read_journal
+from runner.report.reading import read_report
 from runner.report.samples import SAMPLES_NAME, write_samples
-from runner.report.schema import SCHEMA_VERSION, Report
+from runner.report.schema import Report
 
 __all__ = [
     "CHECKSUMS_NAME",
@@ -77,7 +76,8 @@ def create(reports_dir: Path, name: str | None, now: datetime) -> Path:
 def finish(folder: Path, renderings: Mapping[str, Callable[[Report], str]]) -> Report:
     """Return the report of a run that has ended, after writing it: samples, renderings, checksums, itself last.
 
-    Each is written whole or not at all. The journal must be closed by its ``EndLine``: its checksum is taken here.
+    Each is written whole or not at all, and all of them or none: what cannot be finished leaves the folder as it was.
+    The journal must be closed by its ``EndLine``: its checksum is taken here.
 
     Args:
         folder: of the report.
@@ -86,6 +86,18 @@ def finish(folder: Path, renderings: Mapping[str, Callable[[Report], str]]) -> R
     Raises:
         FileError: the report is complete already, or the disk refuses.
     """
+    try:
+        with locked(folder):
+            return _finish(folder, renderings)
+    except OSError as error:
+        raise FileError(
+            f"Cannot finish the report in {folder}",
+            got=str(error),
+            fix="Free some space; the journal there keeps what was measured",
+        ) from error
+
+
+def _finish(folder: Path, renderings: Mapping[str, Callable[[Report], str]]) -> Report:
     if (folder / REPORT_NAME).exists():
         raise FileError(
             f"Cannot write {folder / REPORT_NAME}",
@@ -94,6 +106,7 @@ def finish(folder: Path, renderings: Mapping[str, Callable[[Report], str]]) -> R
         )
     report = assemble(read_journal(folder))
     data = (report.model_dump_json(indent=1) + "\n").encode()
+    made = (SAMPLES_NAME, *renderings, CHECKSUMS_NAME)
     try:
         write_samples(folder, [window.paired for window in report.windows])
         for name, render in renderings.items():
@@ -104,12 +117,12 @@ def finish(folder: Path, renderings: Mapping[str, Callable[[Report], str]]) -> R
         sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
         replace_file(folder / CHECKSUMS_NAME, sums.encode())
         replace_file(folder / REPORT_NAME, data)
-    except OSError as error:
-        raise FileError(
-            f"Cannot finish the report in {folder}",
-            got=str(error),
-            fix="Free some space; the journal there keeps what was measured",
-        ) from error
+    except BaseException:
+        if not (folder / REPORT_NAME).exists():  # its name is there from the moment on that all is written
+            for name in made:
+                with suppress(OSError):
+                    (folder / name).unlink()
+        raise
     return report
 
 
@@ -153,41 +166,40 @@ def load(folder: Path) -> Report:
     """Return the report of a folder; one that is not complete is assembled from its journal.
 
     Raises:
-        FileError: it cannot be read, is none of ours, or has another schema version.
+        FileError: it cannot be read, is none of ours, or is of a newer schema version.
     """
-    path = folder / REPORT_NAME
     try:
-        text = path.read_bytes()
+        return load_with_version(folder)[0]
     except FileNotFoundError:
         # Whatever its last line says: a run that ended while its report was written did not complete it.
-        return assemble(read_journal(folder)).model_copy(update={"status": status_of(folder)})
-    except OSError as error:
-        raise FileError(f"Cannot read {path}", got=str(error.strerror)) from error
-    try:
-        return Report.model_validate_json(text)
-    except ValidationError as error:
-        raise _not_a_report(path, text, error) from error
+        with making_sense(folder):
+            return assemble(read_journal(folder)).model_copy(update={"status": status_of(folder)})
 
 
-def _not_a_report(path: Path, text: bytes, error: ValidationError) -> FileError:
-    """Return what is wrong with a file that is no report of this version."""
+@contextmanager
+def making_sense(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong with the figures of a journal into an error of its file.
+
+    Raises:
+        FileError: its windows give no figures.
+    """
     try:
-        data = json.loads(text)
-    except ValueError as broken:
-        return FileError(f"Cannot read {path}", expected="JSON", got=f"{broken}", fix=_rebuild(path))
-    version = data.get("schema_version") if isinstance(data, dict) else None
-    if version != SCHEMA_VERSION and version is not None:
-        return FileError(
-            f"Cannot read {path}",
-            expected=f"schema version {SCHEMA_VERSION}",
-            got=str(version),
-            fix="Upgrade joulebatch",
-        )
-    detail = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in detail["loc"])
-    return FileError(
-        f"Cannot read {path}", expected="a report", got=f"{where}: {detail['msg']}", fix=_rebuild(path)
-    )
+        yield
+    except (ArithmeticError, LookupError, ValueError) as error:  # what was edited need not make sense
+        raise FileError(
+            f"Cannot read {folder / JOURNAL_NAME}", expected="windows that give figures", got=str(error)
+        ) from error
+
+
+def load_with_version(folder: Path) -> tuple[Report, int]:
+    """Return the report of a folder that is complete, and the schema version that it was written in.
+
+    Raises:
+        FileNotFoundError: it is not complete.
+        FileError: as of ``load``.
+    """
+    path = folder / REPORT_NAME
+    return read_report(path, _rebuild(path))
 
 
 def _rebuild(path: Path) -> str:

@@ -25,6 +25,7 @@ from runner.report.lines import (
 )
 from runner.report.pairing import Pairing, unfit
 from runner.report.queue_contents import QueueContents
+from runner.report.references import broken_reference
 from runner.report.schema import Cell, IdleWindow, Load, Report, Resume, SessionEntry, Window
 from runner.report.walltime import WallTime
 from runner.stats.queueing import Replay
@@ -52,12 +53,16 @@ class _Contents:
         self.time.add(line)
         match line:
             case HeaderLine():
+                if self.header:
+                    raise unfit("a journal with one header", "a second")
                 self.header = line
                 self.cells |= {cell.key: cell for cell in line.cells}
                 self.queue.cells |= {cell.key: cell for cell in line.queue_cells or ()}
             case SessionLine(entry=session):
                 self.sessions[session.model, session.contender] = session
             case CellLine(entry=cell):
+                if cell.key not in self.cells:
+                    raise unfit("planned cells", f"one of {cell.key}")
                 self.cells[cell.key] = cell
             case WindowLine(entry=window):
                 self.pairing.add(window, self.cells.get(window.cell))
@@ -145,6 +150,8 @@ def collect(lines: Iterable[Line]) -> Assembled:
         minimum_detectable_ratio=None,
         notes=tuple(dict.fromkeys(contents.notes)),  # a run that goes on may say again what holds
     )
+    if broken := broken_reference(report):
+        raise unfit("a journal whose lines fit its header", broken)
     notes = (*report.notes, *_baseline_notes(report))
     return Assembled(
         report.model_copy(update={"notes": notes}), tuple(contents.latencies_s), tuple(contents.queue.replays)

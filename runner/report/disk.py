@@ -1,6 +1,10 @@
-"""Files and names that outlast a power cut."""
+"""Files and names that outlast a power cut, and are whole whoever else writes."""
 
+import fcntl
 import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -14,9 +18,31 @@ def sync(path: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that its name holds the old content or the whole new one, also after a power cut."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(data)
-    sync(temporary)
-    temporary.replace(path)
+    """Write a file so that its name holds the old content or the whole new one, also after a power cut.
+
+    Raises:
+        OSError: the disk refuses; nothing is left of what was written.
+    """
+    # A name of its own, or two processes would write into one file before either gives it its name.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     sync(path.parent)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time into a folder; others wait. The kernel ends the lock with the process."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -13,11 +13,15 @@ from types import TracebackType
 from typing import Annotated, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
 
 from runner.errors import FileError
 from runner.report.disk import sync
 from runner.report.folders import JOURNAL_NAME, is_being_written
 from runner.report.lines import Line
+from runner.report.schema import SCHEMA_VERSION
+from runner.report.validation import said
+from runner.report.versions import check_version, upgraded_line, version_of
 
 __all__ = ["JOURNAL_NAME", "Journal", "is_being_written", "read_journal", "torn_bytes"]
 
@@ -110,27 +114,49 @@ def _whole_bytes(stream: FileIO) -> int:
 def read_journal(folder: Path) -> Iterator[Line]:
     """Yield the lines of a journal; a torn last line is dropped, as a killed run leaves one.
 
+    Lines of an older version are brought up to date; a run that a newer joulebatch resumed has both.
+
     Raises:
-        FileError: no journal, or a line before the last that is none of ours.
+        FileError: no journal, one of a newer version, or a line before the last that is none of ours.
     """
     path = folder / JOURNAL_NAME
+    version = SCHEMA_VERSION
     try:
         with path.open("rb") as stream:
-            for number, raw in enumerate(stream, start=1):
-                if not raw.endswith(b"\n"):
+            for number, written in enumerate(stream, start=1):
+                if not written.endswith(b"\n"):
                     return
+                raw = written
+                if number == 1 or version != SCHEMA_VERSION:
+                    raw, version = _up_to_date(path, number, written, version)
                 yield _parse(path, number, raw)
     except OSError as error:
         raise FileError(f"Cannot read {path}", expected="a journal", got=str(error)) from error
+
+
+def _up_to_date(path: Path, number: int, raw: bytes, version: int) -> tuple[bytes, int]:
+    """Return a line as this version writes it, and the version that it and those behind it have."""
+    try:
+        data = from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
+        raise _not_a_line(path, number, str(error)) from error
+    version = version_of(data, default=version)
+    check_version(f"Cannot read {path}", version)
+    if version == SCHEMA_VERSION or not isinstance(data, dict):
+        return raw, version
+    return to_json(upgraded_line(data, version)), version
 
 
 def _parse(path: Path, number: int, raw: bytes) -> Line:
     try:
         return _LINE.validate_json(raw)
     except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        raise FileError(
-            f"Cannot read {path}",
-            expected="a journal line of schema version 0",
-            got=f"line {number}: {detail['msg']}",
-        ) from error
+        raise _not_a_line(path, number, said(error)) from error
+
+
+def _not_a_line(path: Path, number: int, got: str) -> FileError:
+    return FileError(
+        f"Cannot read {path}",
+        expected=f"a journal line of schema version {SCHEMA_VERSION}",
+        got=f"line {number}: {got}",
+    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.errors import FileError
-from runner.report.archive import REPORT_NAME, load
+from runner.report.archive import REPORT_NAME, load, making_sense
 from runner.report.assemble import collect
 from runner.report.derive import derive
 from runner.report.journal import is_being_written, read_journal
@@ -20,8 +20,9 @@ def load_with_latencies(folder: Path) -> tuple[Report, Sequence[Numbers]]:
         FileError: a file cannot be read, is none of ours, or the samples are not those of the report's windows.
     """
     if not (folder / REPORT_NAME).exists():
-        assembled = collect(read_journal(folder))
-        report = derive(assembled.report, assembled.latencies_s, assembled.replays)
+        with making_sense(folder):
+            assembled = collect(read_journal(folder))
+            report = derive(assembled.report, assembled.latencies_s, assembled.replays)
         status = "running" if is_being_written(folder) else "interrupted"
         return report.model_copy(update={"status": status}), assembled.latencies_s
     report, samples = load(folder), read_samples(folder)

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from runner.report.schema import (
+    SCHEMA_VERSION,
     BackendEntry,
     Cell,
     Environment,
@@ -17,16 +18,17 @@ from runner.report.schema import (
     SessionEntry,
     Window,
 )
+from runner.report.schema.record import AboveZero, Count, NotNegative, Positive, Timestamp
 
 
 class HeaderLine(Record):
     """The first line: what is measured, where and how."""
 
     kind: Literal["header"] = "header"
-    schema_version: Literal[0] = 0
+    schema_version: Literal[1] = SCHEMA_VERSION
     report_id: str
     name: str | None
-    started_at: str
+    started_at: Timestamp
     joulebatch: str
     provenance: Provenance
     environment: Environment
@@ -58,7 +60,7 @@ class WindowLine(Record):
 
     kind: Literal["window"] = "window"
     entry: Window
-    latencies_s: tuple[float, ...]
+    latencies_s: tuple[AboveZero, ...]
 
 
 class BlockLine(Record):
@@ -68,7 +70,7 @@ class BlockLine(Record):
     model: str
     variant: str | None = None
     """the only one of the model, in journals that kept variants apart; so are the next two"""
-    block: int
+    block: Count
     repeats: int | None = None
     """the disturbed block that this one stands in for"""
 
@@ -85,14 +87,14 @@ class QueueWindowLine(Record):
 
     kind: Literal["queue_window"] = "queue_window"
     entry: QueueWindow
-    arrivals_s: tuple[float, ...]
+    arrivals_s: tuple[NotNegative, ...]
     """of every request, ascending; those beyond the served ones were given up"""
-    dispatched_s: tuple[float, ...]
+    dispatched_s: tuple[NotNegative, ...]
     """of every batch, as are the next three"""
-    ready_s: tuple[float, ...]
+    ready_s: tuple[NotNegative, ...]
     """when its images were decoded; empty without images"""
-    finished_s: tuple[float, ...]
-    counts: tuple[int, ...]
+    finished_s: tuple[NotNegative, ...]
+    counts: tuple[Positive, ...]
 
 
 class QueueBlockLine(Record):
@@ -101,7 +103,7 @@ class QueueBlockLine(Record):
     kind: Literal["queue_block"] = "queue_block"
     model: str
     variant: str | None = None
-    block: int
+    block: Count
     repeats: int | None = None
 
 
@@ -124,6 +126,8 @@ class ResumeLine(Record):
     """The run goes on: windows of a block that was open before this line stay unpaired for ever."""
 
     kind: Literal["resume"] = "resume"
+    schema_version: Literal[1] = SCHEMA_VERSION
+    """of the lines from this one on"""
     entry: Resume
 
 
@@ -139,8 +143,8 @@ class EndLine(Record):
 
     kind: Literal["end"] = "end"
     status: Literal["interrupted", "complete"]
-    ended_at: str
-    measured_s: float
+    ended_at: Timestamp
+    measured_s: NotNegative
 
 
 Line = (

@@ -30,6 +30,8 @@ class QueueContents:
         """
         match line:
             case QueueCellLine(entry=cell):
+                if cell.key not in self.cells:
+                    raise unfit("planned cells of the queue", f"one of {cell.key}")
                 self.cells[cell.key] = cell
             case QueueWindowLine(entry=window):
                 self.pairing.add(window, self.cells.get(window.cell))
@@ -59,7 +61,8 @@ class QueueContents:
 def _replay(line: QueueWindowLine) -> Replay:
     lengths = {len(each) for each in (line.dispatched_s, line.finished_s, line.counts)}
     lengths |= {len(line.ready_s)} if line.ready_s else set()
-    if len(lengths) > 1 or not line.counts or sum(line.counts) != line.entry.served_count:
+    served, arrived = line.entry.served_count, len(line.arrivals_s)
+    if len(lengths) > 1 or not line.counts or sum(line.counts) != served or served > arrived:
         raise unfit("a queue window whose batches are whole", f"another of {line.entry.cell}")
     return Replay(
         arrivals_s=np.array(line.arrivals_s),

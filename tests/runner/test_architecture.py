@@ -102,7 +102,14 @@ def _stray(modules: list[str], *allowed: str) -> dict[str, set[str]]:
 
 
 def test_errors_clock_and_units_are_leaves() -> None:
-    assert _stray(["runner.errors", "runner.clock", "runner.variants", "runner.workers.protocol"]) == {}
+    leaves = (
+        "runner.errors",
+        "runner.clock",
+        "runner.extensible",
+        "runner.variants",
+        "runner.workers.protocol",
+    )
+    assert _stray([*leaves]) == {}
     assert _stray(["runner.units"], "runner.errors") == {}
 
 
@@ -113,7 +120,7 @@ def test_statistics_know_only_numbers() -> None:
 
 
 def test_meters_know_nothing_of_models_backends_and_reports() -> None:
-    allowed = ("runner.meters", "runner.clock", "runner.errors", "runner.units")
+    allowed = ("runner.meters", "runner.clock", "runner.errors", "runner.extensible", "runner.units")
     assert _stray(_modules("runner.meters"), *allowed) == {}
 
 
@@ -216,6 +223,25 @@ def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselv
         "runner.units",
     )
     assert _stray(list(TERMINAL_VIEWS), *facts) == {}
+
+
+def test_the_schema_of_reports_knows_only_what_it_is_made_of() -> None:
+    told = (
+        "runner.backends.interface",
+        "runner.conditions",
+        "runner.contender",
+        "runner.extensible",
+        "runner.meters.interface",
+        "runner.report.schema",
+        "runner.stats.compare",
+    )
+    assert _stray(_modules("runner.report.schema"), *told) == {}
+    assert (
+        _stray(
+            ["runner.report.references", "runner.report.versions"], "runner.report.schema", "runner.errors"
+        )
+        == {}
+    )
 
 
 def test_a_graph_is_counted_without_a_session_or_a_run() -> None:

@@ -24,7 +24,8 @@ def verify(report: str, reports_dir: Path) -> None:
     different = 0
     for check in verify.verify(folder, RENDERINGS):
         found = f"{len(check.differences)} differ" if check.differences else "no difference"
-        click.echo(f"{check.subject}: {check.count} {check.unit}, {found}")
+        remark = f" ({check.remark})" if check.remark else ""
+        click.echo(plain(f"{check.subject}: {check.count} {check.unit}, {found}{remark}"))
         for item in check.differences:
             text = f"  {item.file} {item.field}: archived {item.archived}, recomputed {item.recomputed}"
             click.echo(plain(text))

@@ -1,4 +1,4 @@
-"""What a report holds, as written to ``report.json``; schema version 0 until version 1 is frozen.
+"""What a report holds, as written to ``report.json``: schema version 1, which is frozen (docs/reports.md).
 
 Everything is frozen and in full precision. Units are suffixes. ``null`` means unavailable, never 0. Every summary
 can be recomputed from ``windows`` and, for percentiles, from ``samples.parquet``.
@@ -40,6 +40,7 @@ from runner.report.schema.queue import (
 )
 from runner.report.schema.record import Interval, Limits, RatioLimits, Record
 from runner.report.schema.report import SCHEMA_VERSION, Report
+from runner.report.schema.unknown import known_names, unknown_of
 from runner.report.schema.windows import IdleWindow, Load, Moment, Window
 
 __all__ = [
@@ -91,4 +92,6 @@ __all__ = [
     "SupplementaryTest",
     "Times",
     "Window",
+    "known_names",
+    "unknown_of",
 ]

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from runner.backends.interface import Device, Io
 from runner.contender import Contender
 from runner.meters.interface import Domain
-from runner.report.schema.record import Interval, Limits, Record
+from runner.report.schema.record import Count, Interval, Limits, Positive, Record
 from runner.report.schema.windows import Load
 
 NOT_REACHED: Final = "not reached"
@@ -21,7 +21,7 @@ class EnergySummary(Record):
     domains: tuple[Domain, ...]
     sources: tuple[str, ...]
     status: Literal["measured", "estimated"]
-    window_count: int
+    window_count: Count
     """those in which all these domains were read; the others are left out"""
     per_image_j: Interval
     """for estimates the limits are the error band and no confidence interval"""
@@ -38,8 +38,8 @@ class EnergySummary(Record):
 class CellSummary(Record):
     """What the paired and unpaired windows of a cell say; absolute figures hold for this run only."""
 
-    window_count: int
-    inference_count: int
+    window_count: Count
+    inference_count: Count
     latency_s: Interval
     latency_p50_s: float | None
     """null below 20 inferences (10 / (1 - p))"""
@@ -56,7 +56,7 @@ class CellSummary(Record):
     energy: EnergySummary | None
     variation_ratio: float | None = None
     """standard deviation / mean of its windows' mean latencies; null below two"""
-    outlier_count: int = 0
+    outlier_count: Count = 0
     unstable: str = ""
     """why these windows scatter or drift more than a figure should, with what to do; empty for a steady cell"""
 
@@ -76,11 +76,11 @@ class Cell(Record):
     """from smaller batches, for a cell that was skipped"""
     first_inference_s: float | None = None
     """the first run of this shape: algorithm search and arena growth"""
-    warm_up_inferences: int = 0
-    inferences_per_window: int | None = None
-    peak_memory_bytes: int | None = None
+    warm_up_inferences: Count = 0
+    inferences_per_window: Positive | None = None
+    peak_memory_bytes: Count | None = None
     """of the worker's process once this cell had run; batches run in ascending order"""
-    predicted_memory_bytes: int | None = None
+    predicted_memory_bytes: Count | None = None
     """what this cell would have needed, when it was skipped for memory"""
     summary: CellSummary | None = None
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from runner.backends.interface import Io
-from runner.report.schema.record import RatioLimits, Record
+from runner.report.schema.record import Count, RatioLimits, Record
 from runner.report.schema.windows import Load
 from runner.stats.compare import Verdict
 
@@ -21,7 +21,7 @@ class Comparison(Record):
     """below 1 is less than the baseline"""
     low: float | None
     high: float | None
-    pair_count: int
+    pair_count: Count
     verdict: Verdict
     worker_count: int = 1
     """fresh pairs of workers behind the pairs of windows: from 3 on they are what the interval counts"""
@@ -75,7 +75,7 @@ class SupplementaryTest(Record):
     test: Literal["friedman", "wilcoxon"]
     cells: tuple[str, ...]
     """all of the family for Friedman, a cell and the baseline's for Wilcoxon"""
-    block_count: int
+    block_count: Count
     statistic: float
     p: float
     p_holm: float | None

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from runner.backends.interface import Device
 from runner.contender import Contender
-from runner.report.schema.record import Record
+from runner.report.schema.record import Count, NotNegative, Positive, Record
 
 Quality = Literal["reference", "verified", "unverified", "lost"]
 UNTRUSTED_PLACEMENTS = ("partial-compute", "none")
@@ -33,9 +33,9 @@ class ModelEntry(Record):
     variant: str
     file: str
     sha256: str
-    size_bytes: int
+    size_bytes: Positive
     opset: int | None
-    fixed_batch: int | None
+    fixed_batch: Positive | None
     """the only batch size of a model without a dynamic batch"""
     weights: str
     """one line; says random loudly; "as in the file" without a manifest"""
@@ -43,8 +43,8 @@ class ModelEntry(Record):
     year: int | None
     paper: str | None
     published_accuracy: dict[str, float]
-    parameter_count: int | None
-    multiply_adds: int | None
+    parameter_count: Count | None
+    multiply_adds: Count | None
     quality: Quality = "reference"
     """of a variant: unverified where nothing can tell (random weights), lost where its outputs are too far off"""
     parity: Parity | None = None
@@ -74,10 +74,10 @@ class SessionEntry(Record):
     status: Literal["opened", "failed"]
     reason: str = ""
     placement: Literal["full", "partial-shape-only", "partial-compute", "none"] | None = None
-    nodes_by_provider: dict[str, int] = Field(default_factory=dict)
+    nodes_by_provider: dict[str, Count] = Field(default_factory=dict)
     heavy_on_cpu: tuple[str, ...] = ()
     facts: dict[str, str] = Field(default_factory=dict)
-    open_s: float | None = None
+    open_s: NotNegative | None = None
     parity: Parity | None = None
 
     @property

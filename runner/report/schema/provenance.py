@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from runner.meters.interface import Domain
-from runner.report.schema.record import Record
+from runner.report.schema.record import AboveZero, Count, NotNegative, Positive, Record, Timestamp
 
 
 class Gpu(Record):
@@ -14,7 +14,7 @@ class Gpu(Record):
     uuid: str
     name: str
     driver: str
-    memory_bytes: int
+    memory_bytes: Count
     power_limit_w: float | None
 
 
@@ -33,11 +33,11 @@ class Environment(Record):
     kernel: str
     python: str
     cpu: str
-    cores: int
+    cores: Positive
     """logical processors of the machine"""
-    usable_cores: float
+    usable_cores: AboveZero
     """what affinity and the cgroup's quota leave"""
-    memory_bytes: int
+    memory_bytes: Count
     governor: str | None
     hypervisor: bool
     gpus: tuple[Gpu, ...]
@@ -80,10 +80,9 @@ class Provenance(Record):
 class Resume(Record):
     """The run went on after it had been interrupted or killed."""
 
-    at: str
-    """ISO 8601 with zone"""
+    at: Timestamp
     argv: tuple[str, ...]
-    dropped_bytes: int
+    dropped_bytes: Count
     """of a torn last line"""
-    measured_s: float
+    measured_s: NotNegative
     """wall time of the run up to its interruption"""

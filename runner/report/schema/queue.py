@@ -1,13 +1,11 @@
 """What a report holds of the batching study: policies at request rates, replayed live and by the twin."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from runner.conditions import Conditions
 from runner.contender import Contender
-from runner.meters.interface import Domain, Energy
-from runner.report.schema.record import Interval, Record
+from runner.meters.interface import Domain
+from runner.report.schema.record import AboveZero, Count, Interval, NotNegative, Positive, Record
+from runner.report.schema.windows import ConditionsRecord, EnergyRecord
 from runner.stats.compare import Verdict
 
 QueueMetric = Literal["response", "cpu_s_per_image", "energy_per_image"]
@@ -20,11 +18,11 @@ class QueueLoad(Record):
 
     policy: str
     arrivals: str
-    request_rate_hz: float | None
+    request_rate_hz: AboveZero | None
     """mean arrivals per second; null for a trace and a relative load until they are about to be replayed"""
-    relative_load: float | None = None
+    relative_load: AboveZero | None = None
     """the rate as a share of the backend's capacity, where it was asked for so"""
-    request_count: int
+    request_count: Count
     """of one window"""
     decoded: bool = False
     """whether images are decoded and transformed within the served time"""
@@ -34,31 +32,31 @@ class QueueWindow(Record):
     """One replayed trace: the statistical unit of the study. Its requests are in the journal."""
 
     cell: str
-    block: int
+    block: Count
     paired: bool
     """true for windows of a finished block that no other repeats; figures are made of these where a cell has any"""
     repeated_by: int | None = None
     """the block that stands in for this window's, which was finished and disturbed"""
-    worker: int = 0
+    worker: Count = 0
     """which process of the backend took it: 0 is the first, each fresh one counts on"""
     started_s: float
     """monotonic clock of this machine"""
-    wall_s: float
+    wall_s: AboveZero
     """from the start of the trace to when its last batch was served"""
-    request_count: int
-    served_count: int
+    request_count: Count
+    served_count: Count
     """fewer where the window was given up, because a request had waited too long"""
-    cpu_s: float
+    cpu_s: NotNegative
     """CPU time of the worker, all threads"""
-    busy_cpu_s: float
+    busy_cpu_s: NotNegative
     """of it within services, decoding included"""
     late_s: float
     """how long after the moment that its policy chose a batch was dispatched, on average: the loop's own error"""
-    conditions: Conditions | None = None
+    conditions: ConditionsRecord | None = None
     disturbed: str = ""
     """the recorded cause for which the whole block is to be repeated; empty for a window like any other"""
     flags: tuple[str, ...] = ()
-    energy: tuple[Annotated[Energy, Field(discriminator="status")], ...] = ()
+    energy: tuple[EnergyRecord, ...] = ()
     poller_cpu_s: float = 0.0
     """CPU time that reading the meters took meanwhile, by our own process; 0 without meters"""
 
@@ -79,7 +77,7 @@ class QueueEnergy(Record):
 
     domains: tuple[Domain, ...]
     sources: tuple[str, ...]
-    window_count: int
+    window_count: Count
     per_image_j: Interval
     active_per_image_j: Interval | None
     """above what the idle machine draws with the sessions loaded; null where that was not measured"""
@@ -93,9 +91,9 @@ class QueueEnergy(Record):
 class QueueSummary(Record):
     """What the windows of a queue cell say; absolute figures hold for this run only."""
 
-    window_count: int
-    request_count: int
-    served_count: int
+    window_count: Count
+    request_count: Count
+    served_count: Count
     wait: Times
     """from arrival to dispatch"""
     service: Times
@@ -104,7 +102,7 @@ class QueueSummary(Record):
     """from arrival to the end of its batch"""
     decode_mean_s: Interval | None = None
     """of a batch, weighted by its requests; null without images"""
-    batch_counts: tuple[tuple[int, int], ...]
+    batch_counts: tuple[tuple[Positive, Count], ...]
     """batch size and how many batches were of it, ascending"""
     batch_mean: float
     """requests per batch"""

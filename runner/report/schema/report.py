@@ -9,23 +9,22 @@ from runner.report.schema.contenders import BackendEntry, ModelEntry, Quality, S
 from runner.report.schema.findings import Finding
 from runner.report.schema.provenance import Environment, MeterEntry, Provenance, Resume
 from runner.report.schema.queue import QueueStudy
-from runner.report.schema.record import Record
+from runner.report.schema.record import NotNegative, Record, Timestamp
 from runner.report.schema.windows import IdleWindow, Window
 
-SCHEMA_VERSION: Final = 0
+SCHEMA_VERSION: Final = 1
 
 
 class Report(Record):
     """Everything one run produced."""
 
-    schema_version: Literal[0] = SCHEMA_VERSION
+    schema_version: Literal[1] = SCHEMA_VERSION
     report_id: str
     name: str | None
     status: Literal["running", "interrupted", "complete"]
-    started_at: str
-    """ISO 8601 with zone"""
-    ended_at: str | None
-    measured_s: float
+    started_at: Timestamp
+    ended_at: Timestamp | None
+    measured_s: NotNegative
     """wall time from start to the last window"""
     joulebatch: str
     provenance: Provenance

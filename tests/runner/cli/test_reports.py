@@ -94,10 +94,13 @@ def test_a_report_that_is_not_there_is_one_line(
 
 def test_a_newer_schema_is_one_line_and_4(capsys: pytest.CaptureFixture[str], reports_dir: Path) -> None:
     path = archive.resolve(reports_dir, "latest") / "report.json"
-    path.write_text(path.read_text().replace('"schema_version": 0', '"schema_version": 7', 1))
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 7', 1))
     code, out, err = run(capsys, reports_dir, "show")
     assert (code, out) == (4, "")
-    assert err == f"joulebatch: Cannot read {path}: expected schema version 0, got 7. Upgrade joulebatch.\n"
+    assert (
+        err
+        == f"joulebatch: Cannot read {path}: expected schema version 1 or older, got 7. Upgrade joulebatch.\n"
+    )
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["show"], ["query"], ["prune"]])

@@ -108,6 +108,7 @@ def test_what_is_no_number_is_not_hidden() -> None:
 
 
 def test_sizes_and_moments() -> None:
+    assert numbers.moment("no time\x00") == "no time\x00"
     assert numbers.size(5_520_000) == "5.52 MB"
     assert numbers.size(85_520_809_984) == "85.5 GB"
     assert numbers.moment("2026-11-23T21:34:05+02:00") == "2026-11-23 21:34 +0200"
@@ -126,3 +127,7 @@ def test_points_are_differences_with_their_sign(
     limits: tuple[float | None, float | None, float | None], text: str
 ) -> None:
     assert numbers.points(*limits) == text
+
+
+def test_limits_that_a_file_has_the_wrong_way_round_are_shown_as_they_stand() -> None:
+    assert numbers.interval(2.0, 3.0, 1.0, numbers.scale_for("s", (2.0,))) == "2.00 [3.00, 1.00]"

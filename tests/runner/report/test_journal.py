@@ -123,7 +123,7 @@ def test_a_broken_line_before_the_last_is_named(tmp_path: Path) -> None:
     lines = read_journal(tmp_path)
     assert next(lines) == NoteLine(text="kept")
     with pytest.raises(
-        FileError, match=r"journal\.jsonl: expected a journal line of schema version 0, got line 2:"
+        FileError, match=r"journal\.jsonl: expected a journal line of schema version 1, got line 2:"
     ):
         next(lines)
 

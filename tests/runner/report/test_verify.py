@@ -12,9 +12,11 @@ from runner.errors import FileError
 from runner.render.archived import RENDERINGS
 from runner.render.markdown import to_markdown
 from runner.report import archive
+from runner.report.differences import Difference
+from runner.report.header import own_version
 from runner.report.journal import Journal
 from runner.report.schema import Report
-from runner.report.verify import Check, Difference, verify
+from runner.report.verify import Check, verify
 from tests.fakes import make_journal
 
 CELL = "cells[alexnet/fp32/torch/b4/host]"
@@ -157,8 +159,7 @@ def _net(data: dict[str, Any]) -> dict[str, Any]:
     ("field", "change"),
     [
         ("windows[5].wall_s", lambda data: data["windows"][5].update(wall_s=0.25)),
-        ("windows[5].wall_s", lambda data: data["windows"][5].update(wall_s=0.0)),
-        ("windows[5].cell", lambda data: data["windows"][5].update(cell="nobody")),
+        ("windows[5].cell", lambda data: data["windows"][5].update(cell=data["cells"][0]["key"])),
         ("windows[5].paired", lambda data: data["windows"][5].update(paired=False)),
         ("windows[5].energy[0].energy_j", lambda data: data["windows"][5]["energy"][0].update(energy_j=1.0)),
         ("windows[5].disturbed", lambda data: data["windows"][5].update(disturbed="made up")),
@@ -250,3 +251,91 @@ def test_every_reference_report_is_what_its_windows_say_today(folder: Path) -> N
     checks = list(verify(folder, RENDERINGS))
     assert sum(check.count for check in checks) > 400
     assert [difference for check in checks for difference in check.differences] == []
+
+
+@pytest.fixture
+def older(folder: Path) -> Path:
+    """The report as if another version had written it: a report.json and a journal that say so."""
+    for name in ("report.json", "journal.jsonl"):
+        path = folder / name
+        text = path.read_text().replace('"joulebatch": "0.1.0"', '"joulebatch": "0.0.9"')
+        path.write_text(text.replace('"joulebatch":"0.1.0"', '"joulebatch":"0.0.9"'))
+    cover_up(folder)
+    return folder
+
+
+def test_words_of_another_version_are_no_difference_and_figures_are(older: Path) -> None:
+    def reword(data: dict[str, Any]) -> None:
+        data["notes"].append("said otherwise")
+        for finding in data["findings"]:
+            finding |= {"title": "said otherwise", "detail": "so", "remedy": "do"}
+
+    change_report(older, reword)
+    (older / "report.md").write_text("said otherwise\n")
+    cover_up(older)
+    checks = list(verify(older, RENDERINGS))
+    assert [check.differences for check in checks] == [()] * 5
+    remarks = {check.subject: check.remark for check in checks}
+    assert remarks["report.json"] == remarks["journal.jsonl"] == "wording not compared"
+    versions = f"written by joulebatch 0.0.9 (schema 1), this is {own_version()} (schema 1)"
+    assert remarks["report.md"] == f"only its checksum was checked: {versions}"
+
+    change_report(older, lambda data: data["findings"][0]["figures"][0].update(value=9.5))
+    change_report(older, lambda data: data["comparisons"][1].update(low=0.5))
+    figures = next(check for check in verify(older, RENDERINGS) if check.unit == "figures")
+    assert {item.field for item in figures.differences} == {
+        "findings[0].figures[0].value",
+        "comparisons[1].low",
+    }
+    assert figures.remark == versions
+
+
+def test_a_rendering_that_an_older_report_never_had_is_not_missed_and_one_that_it_lists_is(
+    older: Path,
+) -> None:
+    newer = {**RENDERINGS, "report.txt": to_markdown}
+    assert [each for check in verify(older, newer) for each in check.differences] == []
+    (older / "report.md").unlink()
+    with pytest.raises(FileError, match=r"Cannot read .*report\.md"):
+        list(verify(older, newer))
+
+
+def test_a_rendering_that_a_report_of_this_version_lacks_is_missed(folder: Path) -> None:
+    newer = {**RENDERINGS, "report.txt": to_markdown}
+    differences = [each for check in verify(folder, newer) for each in check.differences]
+    assert differences == [Difference("report.txt", "sha256", "not listed", "cannot be read: no file")]
+
+
+def test_what_a_later_version_finds_and_computes_in_addition_is_no_difference(
+    older: Path, folder: Path
+) -> None:
+    def lack(data: dict[str, Any]) -> None:
+        data["findings"] = []
+        for cell in data["cells"]:
+            if cell["summary"]:
+                del cell["summary"]["variation_ratio"]
+
+    change_report(older, lack)
+    cover_up(older)
+    assert found(older) == []
+    for name in ("report.json", "journal.jsonl"):  # and of this version it is one
+        path = folder / name
+        path.write_text(path.read_text().replace("0.0.9", own_version()))
+    cover_up(folder)
+    fields = {item.field for item in found(folder)}
+    assert {"findings", f"{CELL}.summary.variation_ratio"} <= fields
+
+
+def test_fields_that_only_a_later_version_knows_are_not_compared(folder: Path) -> None:
+    change_report(folder, lambda data: data["windows"][0].update(phase="l1"))
+    change_report(folder, lambda data: data["windows"][0]["energy"][0].update(phase="l1"))
+    cover_up(folder)
+    assert found(folder) == []
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "", ".."])
+def test_checksums_of_files_elsewhere_are_refused(folder: Path, name: str) -> None:
+    with (folder / "SHA256SUMS").open("a") as stream:
+        stream.write(f"{'0' * 64}  {name}\n")
+    with pytest.raises(FileError, match="expected lines as of sha256sum"):
+        found(folder)
