@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from runner.errors import FileError, UsageError
 from runner.report.comparison.evidence import METRICS, CellEvidence, GateMetric
-from runner.report.comparison.rules import IDENTITY, RULES, AnyCell
+from runner.report.comparison.rules import BETWEEN, IDENTITY, RULES, AnyCell
 from runner.report.disk import replace_file
 from runner.report.schema import Record
 from runner.stats.spread import run_spreads
@@ -179,7 +179,7 @@ def _version(text: bytes) -> object:
 
 def _check_alike(key: str, facts: Mapping[str, str]) -> None:
     for name in IDENTITY:
-        if " / " in facts[name]:
+        if BETWEEN in facts[name]:
             raise UsageError(
                 f"Cannot calibrate {key}",
                 expected=f"runs of the same {name}",
