@@ -23,11 +23,7 @@ METRIC_NAMES: Final[Mapping[GateMetric, str]] = {
 HOW_TO_CALIBRATE = (
     "run the same thing five times or more, then: joulebatch reports compare --calibrate RUN RUN RUN RUN RUN"
 )
-_WORDS: Final[Mapping[GateMetric, tuple[str, str]]] = {
-    "latency": ("slower", "faster"),
-    "cpu": ("more CPU time per image", "less CPU time per image"),
-    "energy": ("more energy per image", "less energy per image"),
-}
+_WORDS: Final[Mapping[GateMetric, tuple[str, str]]] = {"latency": ("slower", "faster")}
 _UNITS: Final[Mapping[GateMetric, str]] = {"latency": "s", "cpu": "s", "energy": "J"}
 _SHOWN = 6
 """lines of a summary that people still read"""
@@ -132,10 +128,10 @@ def _limits_lines(figures: Sequence[Figure]) -> Iterator[str]:
 
 
 def _words(cell: AnyCell, figure: Figure) -> str:
-    more, less = _WORDS[figure.metric]
+    more, less = _WORDS.get(figure.metric, ("more", "less"))
     ratio = figure.difference.ratio
     text = numbers.ratio(ratio, figure.low, figure.high)
-    return f"{cell.model} on {cell_text(cell)}: {text} the {METRIC_NAMES[figure.metric]}, {more if ratio > 1 else less}"
+    return f"{cell.model} on {cell_text(cell)}: {METRIC_NAMES[figure.metric]} {text}, {more if ratio > 1 else less}"
 
 
 def _figures(judgements: Judgements, *, details: bool) -> Iterator[Section]:

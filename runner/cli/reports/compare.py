@@ -115,7 +115,7 @@ def _calibrate(reports: tuple[str, ...], asked: _Asked) -> None:
             )
     side = _side(reports, asked.reports_dir)
     path = asked.spread or asked.reports_dir / SPREAD_NAME
-    spread = calibrate(side, version("joulebatch"))
+    spread = calibrate(side, version("joulebatch"), _allowed(asked.allow))
     write_spread(path, spread)
     write_sections(
         (spread_section(rows_of(side, spread), len(spread.runs), str(path)),), sys.stdout, hint="widen it"

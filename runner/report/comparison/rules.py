@@ -13,6 +13,8 @@ from runner.report.schema import BackendEntry, Cell, ModelEntry, QueueCell, Repo
 
 Action = Literal["refuse", "warn"]
 AnyCell = Cell | QueueCell
+BETWEEN: Final = " <> "
+"""between the facts of runs that were to be of one thing and differ; no name of a processor or a file holds it"""
 
 
 @dataclass(frozen=True, slots=True)

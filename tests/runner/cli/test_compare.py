@@ -81,7 +81,7 @@ def shell(archived: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.Captu
 def test_a_comparison_begins_with_words(shell: Shell) -> None:
     code, out, err = shell(0, 6)
     assert (code, err) == (0, "")
-    assert "alexnet on cpu b1: 1.5" in out
+    assert "alexnet on cpu b1: latency 1.5" in out
     assert "slower" in out
     assert "CAUTION" in out
 

@@ -91,6 +91,16 @@ def test_runs_of_two_things_are_refused_by_the_rule() -> None:
         calibrate(make_side((*RUNS[:4], changed(RUNS[4], "models", sha256="1" * 64))), "0.1.0")
 
 
+@pytest.mark.parametrize("part", ["profile", "host"])
+def test_runs_differ_by_rules_that_only_warn_too_but_may_be_of_several_machines(part: str) -> None:
+    facts = {"profile": ("provenance", "quick"), "host": ("environment", "another")}[part]
+    runs = make_side((*RUNS[:4], changed(RUNS[4], facts[0], **{part: facts[1]})))
+    if part == "profile":
+        with pytest.raises(UsageError, match="runs of the same profile"):
+            calibrate(runs, "0.1.0")
+    assert calibrate(runs, "0.1.0", frozenset({"profile"})).cells
+
+
 def test_a_cell_that_one_run_lacks_is_left_out() -> None:
     key = cell_key("alexnet", "cpu", 4)
     runs = (*RUNS[:4], make_run("r9", 9, outcomes={key: ("failed", "crash")}))
