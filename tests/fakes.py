@@ -106,6 +106,7 @@ def make_journal(  # noqa: PLR0913 - each argument is one thing a test varies
     idle_w: Sequence[float] = (),
     workers: int = 1,
     killed_in: int | None = None,
+    written_by: str = "0.1.0",
     seed: int = 0,
 ) -> tuple[Line, ...]:
     """Return the lines of a whole run.
@@ -127,6 +128,7 @@ def make_journal(  # noqa: PLR0913 - each argument is one thing a test varies
         noise_ratio: standard deviation of a window's log latency.
         notes: lines of their own.
         disturbed: cause by block; its first window is twice as slow, and the block is repeated at the end.
+        written_by: the version of joulebatch.
         idle_w: what the processor draws at rest before and, where a second is given, after the run.
         workers: how many processes of each backend take the blocks in turn.
         killed_in: block of the first model that the run was killed in, after half of it, and then resumed.
@@ -144,7 +146,10 @@ def make_journal(  # noqa: PLR0913 - each argument is one thing a test varies
     run = _Run(random.Random(seed), slowness, inferences, energy, noise_ratio)
     moments: tuple[Literal["before", "after"], ...] = ("before", "after")
     idle = [_idle(moment, power_w) for moment, power_w in zip(moments, idle_w, strict=False)]
-    lines: list[Line] = [_header(models, backends, cells, profile=profile, energy=energy, seed=seed)]
+    header = _header(models, backends, cells, profile=profile, energy=energy, written_by=written_by, seed=seed)
+    lines: list[Line] = [header]
+        _header(models, backends, cells, profile=profile, energy=energy, written_by=written_by, seed=seed)
+    ]
     lines += [*(NoteLine(text=text) for text in notes), *idle[:1]]
     for model in models:
         own = [cell for cell in cells if cell.model == model]
@@ -325,13 +330,14 @@ def _header(  # noqa: PLR0913 - what a header is made of
     *,
     profile: Profile,
     energy: EnergyKind,
+    written_by: str,
     seed: int,
 ) -> HeaderLine:
     return HeaderLine(
         report_id="2026-11-23T21-34-05-k3f9",
         name=None,
         started_at="2026-11-23T21:34:05+00:00",
-        joulebatch="0.1.0",
+        joulebatch=written_by,
         provenance=Provenance(
             argv=("joulebatch", "run"),
             seed=seed,

@@ -9,6 +9,7 @@ import pytest
 from runner.cli import main
 from runner.render.archived import RENDERINGS
 from runner.report import archive
+from runner.report.header import own_version
 from runner.report.journal import Journal
 from runner.report.schema import Report
 from tests.fakes import make_journal
@@ -22,7 +23,7 @@ def reports_dir(tmp_path: Path) -> Path:
     for day, ending in enumerate((None, "complete")):
         folder = archive.create(tmp_path, "night", NOW + timedelta(days=day))
         with Journal(folder) as journal:
-            for line in make_journal(ending="complete" if ending else None):
+            for line in make_journal(ending="complete" if ending else None, written_by=own_version()):
                 journal.write(line)
         if ending:
             archive.finish(folder, RENDERINGS)
