@@ -24,7 +24,8 @@ from runner.errors import JoulebatchError
 from runner.render import FORMATS, render
 from runner.render.archived import RENDERINGS
 from runner.report import archive
-from runner.report.journal import JOURNAL_NAME, Journal
+from runner.report.folders import JOURNAL_NAME, REPORT_NAME
+from runner.report.journal import Journal
 from runner.report.listing import listing
 from runner.report.schema import Report
 from runner.report.verify import verify
@@ -65,20 +66,20 @@ class Reader:
         """Args: the report as it was written; the folder of the copies, which is not there yet."""
         shutil.copytree(whole, folder)
         self._folder = folder
-        self._bytes = {name: (whole / name).read_bytes() for name in (archive.REPORT_NAME, JOURNAL_NAME)}
-        self._tree = json.loads(self._bytes[archive.REPORT_NAME])
+        self._bytes = {name: (whole / name).read_bytes() for name in (REPORT_NAME, JOURNAL_NAME)}
+        self._tree = json.loads(self._bytes[REPORT_NAME])
         self._lines = [json.loads(line) for line in self._bytes[JOURNAL_NAME].splitlines()]
 
     def read(self, rng: Random) -> str:
         """Read one damaged copy and return what came of it; whatever is no typed error passes through."""
-        report_path, journal_path = (self._folder / name for name in (archive.REPORT_NAME, JOURNAL_NAME))
+        report_path, journal_path = (self._folder / name for name in (REPORT_NAME, JOURNAL_NAME))
         is_journal = rng.random() < 0.3  # noqa: PLR2004 - a third: a journal has fewer readers
         if is_journal:
             report_path.unlink(missing_ok=True)
             journal_path.write_bytes(self._journal(rng))
         else:
             broken = rng.random() < 0.2  # noqa: PLR2004 - most bytes that are hit give no JSON, which is soon known
-            data = self._bytes[archive.REPORT_NAME]
+            data = self._bytes[REPORT_NAME]
             report_path.write_bytes(damaged(data, rng) if broken else edited(self._tree, rng))
             journal_path.write_bytes(self._bytes[JOURNAL_NAME])
         listing(self._folder.parent)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from runner.config import RunConfig
 from runner.errors import FileError, UsageError
-from runner.report.archive import LATEST, REPORT_NAME, report_folders, resolve
-from runner.report.journal import JOURNAL_NAME, is_being_written, read_journal, torn_bytes
+from runner.report.archive import LATEST, resolve
+from runner.report.folders import JOURNAL_NAME, REPORT_NAME, is_being_written, report_folders
+from runner.report.journal import read_journal, torn_bytes
 from runner.report.lines import HeaderLine
 from runner.report.schema import Gpu, SessionEntry
 from runner.so_far import SoFar, so_far_of

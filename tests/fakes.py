@@ -146,10 +146,10 @@ def make_journal(  # noqa: PLR0913 - each argument is one thing a test varies
     run = _Run(random.Random(seed), slowness, inferences, energy, noise_ratio)
     moments: tuple[Literal["before", "after"], ...] = ("before", "after")
     idle = [_idle(moment, power_w) for moment, power_w in zip(moments, idle_w, strict=False)]
-    header = _header(models, backends, cells, profile=profile, energy=energy, written_by=written_by, seed=seed)
+    header = _header(
+        models, backends, cells, profile=profile, energy=energy, written_by=written_by, seed=seed
+    )
     lines: list[Line] = [header]
-        _header(models, backends, cells, profile=profile, energy=energy, written_by=written_by, seed=seed)
-    ]
     lines += [*(NoteLine(text=text) for text in notes), *idle[:1]]
     for model in models:
         own = [cell for cell in cells if cell.model == model]

@@ -22,17 +22,6 @@ from runner.report.reading import read_report
 from runner.report.samples import SAMPLES_NAME, write_samples
 from runner.report.schema import Report
 
-__all__ = [
-    "CHECKSUMS_NAME",
-    "LATEST",
-    "REPORT_NAME",
-    "create",
-    "finish",
-    "load",
-    "report_folders",
-    "resolve",
-]
-
 CHECKSUMS_NAME = "SHA256SUMS"
 LATEST = "latest"
 

@@ -17,13 +17,11 @@ from pydantic_core import from_json, to_json
 
 from runner.errors import FileError
 from runner.report.disk import sync
-from runner.report.folders import JOURNAL_NAME, is_being_written
+from runner.report.folders import JOURNAL_NAME
 from runner.report.lines import Line
 from runner.report.schema import SCHEMA_VERSION
 from runner.report.validation import said
 from runner.report.versions import check_version, upgraded_line, version_of
-
-__all__ = ["JOURNAL_NAME", "Journal", "is_being_written", "read_journal", "torn_bytes"]
 
 _TAIL_BYTES = 1 << 16
 """read at a time in search of the last newline; a line of 1000 latencies has a third of it"""

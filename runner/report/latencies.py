@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.errors import FileError
-from runner.report.archive import REPORT_NAME, load, making_sense
+from runner.report.archive import load, making_sense
 from runner.report.assemble import collect
 from runner.report.derive import derive
-from runner.report.journal import is_being_written, read_journal
+from runner.report.folders import REPORT_NAME, is_being_written
+from runner.report.journal import read_journal
 from runner.report.samples import SAMPLES_NAME, read_samples
 from runner.report.schema import Report
 from runner.stats.summary import Numbers

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner.errors import FileError
 from runner.report.disk import sync
-from runner.report.journal import JOURNAL_NAME
+from runner.report.folders import JOURNAL_NAME
 
 SAMPLES_NAME = "samples.parquet"
 

@@ -14,12 +14,13 @@ from typing import Any, Final
 
 from runner.errors import FileError
 from runner.hashing import hash_file
-from runner.report.archive import CHECKSUMS_NAME, REPORT_NAME, load_with_version
+from runner.report.archive import CHECKSUMS_NAME, load_with_version
 from runner.report.assemble import Assembled, collect
 from runner.report.derive import derive, without_figures
 from runner.report.differences import Difference, Pair, Wanted, differences, pairs, shown
+from runner.report.folders import JOURNAL_NAME, REPORT_NAME, is_being_written
 from runner.report.header import own_version
-from runner.report.journal import JOURNAL_NAME, is_being_written, read_journal
+from runner.report.journal import read_journal
 from runner.report.samples import SAMPLES_NAME, SampledWindow, read_samples
 from runner.report.schema import SCHEMA_VERSION, Report
 from runner.stats.queueing import Replay

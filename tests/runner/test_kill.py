@@ -31,8 +31,9 @@ from runner.errors import FileError
 from runner.experiment import run_experiment
 from runner.policies.registry import parse_policy
 from runner.progress import Progress
-from runner.report.archive import REPORT_NAME, load
-from runner.report.journal import JOURNAL_NAME, torn_bytes
+from runner.report.archive import load
+from runner.report.folders import JOURNAL_NAME, REPORT_NAME
+from runner.report.journal import torn_bytes
 from runner.report.schema import Cell, QueueWindow, Report, Window
 from runner.resume import read_so_far
 from runner.selection import Selection, select

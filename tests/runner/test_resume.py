@@ -10,9 +10,10 @@ import pytest
 from runner.config import RunConfig
 from runner.contender import Contender
 from runner.errors import FileError, UsageError
-from runner.report.archive import REPORT_NAME, finish
+from runner.report.archive import finish
 from runner.report.assemble import assemble
-from runner.report.journal import JOURNAL_NAME, Journal
+from runner.report.folders import JOURNAL_NAME, REPORT_NAME
+from runner.report.journal import Journal
 from runner.report.lines import (
     BlockLine,
     CellLine,

@@ -13,7 +13,7 @@ import pytest
 from runner.cli.run import run
 from runner.errors import UsageError
 from runner.report.archive import load
-from runner.report.journal import JOURNAL_NAME
+from runner.report.folders import JOURNAL_NAME
 from runner.report.schema import Report
 from tests.photographs import write_plain
 from tests.processes import joulebatch, start, wait_for_windows

@@ -16,7 +16,8 @@ from runner.errors import UsageError
 from runner.inputs import make_inputs
 from runner.model_diagnosis import model_facts
 from runner.onnxfile import open_onnx
-from runner.report.archive import load, report_folders
+from runner.report.archive import load
+from runner.report.folders import report_folders
 from runner.shapes import Size
 from runner.workers.protocol import Opened
 from tests.processes import joulebatch

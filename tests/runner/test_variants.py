@@ -14,7 +14,7 @@ from runner.contender import Contender
 from runner.errors import JoulebatchError
 from runner.prepare import open_sessions, prepare_cells
 from runner.report.archive import load
-from runner.report.journal import JOURNAL_NAME
+from runner.report.folders import JOURNAL_NAME
 from runner.variants import CLOSENESS
 from runner.workers.child import Worker as Child
 from runner.workers.protocol import Check, Checked, Open

@@ -13,7 +13,8 @@ import pytest
 from runner.errors import FileError, JoulebatchError, UsageError
 from runner.render.archived import RENDERINGS
 from runner.report import archive
-from runner.report.journal import JOURNAL_NAME, Journal, is_being_written
+from runner.report.folders import JOURNAL_NAME, is_being_written
+from runner.report.journal import Journal
 from runner.report.lines import Line
 from runner.report.listing import Listed, listing
 from tests.fakes import make_journal

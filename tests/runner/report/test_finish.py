@@ -13,7 +13,8 @@ import pytest
 from runner.errors import FileError
 from runner.render.archived import RENDERINGS
 from runner.report import archive
-from runner.report.journal import JOURNAL_NAME, Journal
+from runner.report.folders import JOURNAL_NAME, report_folders
+from runner.report.journal import Journal
 from runner.report.listing import listing
 from runner.report.schema import Report
 from runner.report.verify import verify
@@ -87,7 +88,7 @@ def test_of_processes_that_finish_one_report_one_does_and_the_others_say_so(tmp_
 
 def test_processes_that_archive_into_one_folder_leave_whole_reports(tmp_path: Path) -> None:
     assert at_once(ARCHIVE, tmp_path, 2) == [(0, ""), (0, "")]
-    folders = list(archive.report_folders(tmp_path))
+    folders = list(report_folders(tmp_path))
     assert len(folders) == 20
     assert {row.status for row in listing(tmp_path)} == {"complete"}
     for folder in folders:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from benchmarks.fuzz import Reader, write_small
 from runner.errors import FileError
 from runner.report import archive
-from runner.report.journal import JOURNAL_NAME
+from runner.report.folders import JOURNAL_NAME, REPORT_NAME
 from runner.report.listing import listing
 from tests.hostile import FOREIGN
 
@@ -47,7 +47,7 @@ def test_some_of_what_was_changed_can_still_be_shown_and_verified(reader: Reader
     assert "report: shown, differs" in outcomes
 
 
-@pytest.mark.parametrize("name", [archive.REPORT_NAME, JOURNAL_NAME])
+@pytest.mark.parametrize("name", [REPORT_NAME, JOURNAL_NAME])
 @pytest.mark.parametrize("data", FOREIGN, ids=range(len(FOREIGN)))
 def test_a_foreign_file_is_one_line_and_unreadable(tmp_path: Path, name: str, data: bytes) -> None:
     folder = tmp_path / "2026-11-23T21-34-05-k3f9"
@@ -61,7 +61,7 @@ def test_a_foreign_file_is_one_line_and_unreadable(tmp_path: Path, name: str, da
 
 def test_a_report_cut_anywhere_is_one_line(reader: Reader, tmp_path: Path) -> None:
     write_small(tmp_path / "whole")
-    path = tmp_path / "whole" / archive.REPORT_NAME
+    path = tmp_path / "whole" / REPORT_NAME
     data = path.read_bytes()
     for length in {
         *range(0, len(data) - 2, 211),

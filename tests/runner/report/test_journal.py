@@ -7,7 +7,8 @@ from typing import get_args
 import pytest
 
 from runner.errors import FileError
-from runner.report.journal import JOURNAL_NAME, Journal, is_being_written, read_journal, torn_bytes
+from runner.report.folders import JOURNAL_NAME, is_being_written
+from runner.report.journal import Journal, read_journal, torn_bytes
 from runner.report.lines import Line, NoteLine
 from tests.fakes import cell_key, make_journal
 from tests.queues import with_queue

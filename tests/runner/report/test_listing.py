@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from runner.errors import UsageError
 from runner.report.filters import SORTS, Filters, in_order, parse_since, started
-from runner.report.folders import report_folders
-from runner.report.journal import JOURNAL_NAME, Journal
+from runner.report.folders import JOURNAL_NAME, report_folders
+from runner.report.journal import Journal
 from runner.report.lines import HeaderLine
 from runner.report.listing import Listed, listed, listing
 from tests.fakes import make_journal

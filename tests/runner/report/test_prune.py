@@ -15,8 +15,8 @@ from runner.errors import FileError
 from runner.render.archived import RENDERINGS
 from runner.report import archive, prune
 from runner.report.filters import Filters
-from runner.report.folders import report_folders
-from runner.report.journal import JOURNAL_NAME, Journal
+from runner.report.folders import JOURNAL_NAME, report_folders
+from runner.report.journal import Journal
 from runner.report.listing import Listed, listing
 from runner.report.prune import LEFTOVER_PREFIX, Fate, Rules, delete, fates, leftovers, remove
 from runner.report.samples import SAMPLES_NAME

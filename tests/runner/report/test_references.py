@@ -10,7 +10,8 @@ import pytest
 from runner.errors import FileError
 from runner.report import archive
 from runner.report.assemble import assemble
-from runner.report.journal import JOURNAL_NAME, Journal
+from runner.report.folders import JOURNAL_NAME
+from runner.report.journal import Journal
 from runner.report.lines import CellLine, HeaderLine, QueueCellLine, QueueWindowLine
 from runner.report.references import broken_reference
 from runner.report.schema import SCHEMA_VERSION

@@ -8,7 +8,7 @@ import pytest
 
 from runner.errors import FileError
 from runner.report.assemble import assemble
-from runner.report.journal import JOURNAL_NAME
+from runner.report.folders import JOURNAL_NAME
 from runner.report.lines import Line, WindowLine
 from runner.report.samples import read_samples, write_samples
 from tests.fakes import make_journal

@@ -17,7 +17,8 @@ from runner.extensible import Extensible
 from runner.render import FORMATS, render
 from runner.render.archived import RENDERINGS
 from runner.report import archive
-from runner.report.journal import JOURNAL_NAME, Journal, read_journal
+from runner.report.folders import JOURNAL_NAME
+from runner.report.journal import Journal, read_journal
 from runner.report.lines import HeaderLine, NoteLine, ResumeLine
 from runner.report.listing import listing
 from runner.report.schema import SCHEMA_VERSION, Record, Report, Resume, known_names, unknown_of
