@@ -52,7 +52,10 @@ BUILT_IN = {
         "runner.cli.recommend:recommend",
         "Recommend a backend and a batching policy for a request rate and a latency limit.",
     ),
-    "reports": _BuiltIn("runner.cli.reports:reports", "List, show and verify archived reports."),
+    "reports": _BuiltIn(
+        "runner.cli.reports:reports",
+        "List, show, compare, verify, query, convert and prune archived reports.",
+    ),
     "doctor": _BuiltIn(
         "runner.cli.doctor:doctor", "Say what this machine can measure, or what is in an ONNX file."
     ),

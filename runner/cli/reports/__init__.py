@@ -1,4 +1,4 @@
-"""``joulebatch reports``: what was archived, listed, shown and verified; a file per command."""
+"""``joulebatch reports``: what was archived; a file per command."""
 
 import click
 
@@ -16,10 +16,10 @@ COMMANDS = (list_, show, compare, verify, query, convert, prune)
 @click.group(
     no_args_is_help=False,
     epilog="\b\nExamples:\n  joulebatch reports list\n  joulebatch reports show latest --details\n"
-    "  joulebatch reports show latest -f csv > cells.csv\n  joulebatch reports verify latest",
+    "  joulebatch reports compare 2026-11-23 latest\n  joulebatch reports verify latest",
 )
 def reports() -> None:
-    """List, show and verify archived reports."""
+    """List, show, compare, verify, query, convert and prune archived reports."""
 
 
 for _command in COMMANDS:
