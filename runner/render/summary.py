@@ -32,7 +32,7 @@ def summary_section(report: Report) -> Section:
         *_claims(report),
         *_cost_lines(report),
         *doubt_lines(report),
-        *_meter_lines(report),
+        *meter_lines(report),
         *remark_lines(report),
         *report.notes,
     )
@@ -93,7 +93,7 @@ def _claims(report: Report) -> tuple[str, ...]:
     )
 
 
-def _meter_lines(report: Report) -> tuple[str, ...]:
+def meter_lines(report: Report) -> tuple[str, ...]:
     """Return one line per cause for which energy is unavailable, with its remedy; nothing of a GPU that none has."""
     causes: dict[tuple[str, str], list[str]] = {}
     gpu = bool(report.environment.gpus) or any(backend.device == "gpu" for backend in report.backends)
