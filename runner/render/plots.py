@@ -83,7 +83,7 @@ class _ModelPlots:
         measured = [cell for cell in cells if cell.summary]
         has_limits = any(cell.summary and cell.summary.latency_s.low is not None for cell in measured)
         notes = (
-            *(("bars: 95 % limits of means over windows, where they are known",) if has_limits else ()),
+            *(("bars: 95 % limits, unless shorter than a letter; letters of one batch size stand side by side where there is room",) if has_limits else ()),
             *_unmeasured_lines(cells),
             *self._energy_notes(measured),
             *left_out,
@@ -128,7 +128,7 @@ class _ModelPlots:
         places = {series: number for number, series in enumerate(self._series)}
         return Plot(
             f"{what}, {scale.unit}",
-            "batch size",
+            "batch size, log axis",
             self._series,
             tuple(
                 Point(places[_series_name(cell)], cell.load.batch_size, scaled(figure, scale))

@@ -12,6 +12,10 @@ from runner.report.schema import Cell
 from runner.units import duration_text
 
 
+_DUMB_EVERY_S = 10.0
+"""between two lines on a terminal that cannot draw one over the other (TERM=dumb)"""
+
+
 class TerminalProgress(Progress):
     """A line with the time so far, the model, the block and the cell.
 
@@ -21,7 +25,8 @@ class TerminalProgress(Progress):
     """
 
     def __init__(self, console: Console, budget_s: float | None) -> None:
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._console, self._live = console, Live(console=console, auto_refresh=False, transient=True)
+        self._printed_s = -_DUMB_EVERY_S
         self._budget_s, self._began_s, self._model = budget_s, monotonic(), ""
 
     def begin_model(self, name: str, number: int, models: int) -> None:
@@ -44,7 +49,12 @@ class TerminalProgress(Progress):
         self._live.stop()
 
     def _draw(self, text: str) -> None:
-        self._live.start()
-        spent = duration(monotonic() - self._began_s)
+        spent_s = monotonic() - self._began_s
         of = f" of {duration(self._budget_s)}" if self._budget_s else ""
-        self._live.update(Text(f"[{spent}{of}]  {text}", overflow="ellipsis", no_wrap=True), refresh=True)
+        line = Text(f"[{duration(spent_s)}{of}]  {text}", overflow="ellipsis", no_wrap=True)
+        if not self._console.is_dumb_terminal:
+            self._live.start()
+            self._live.update(line, refresh=True)
+        elif spent_s - self._printed_s >= _DUMB_EVERY_S:
+            self._printed_s = spent_s
+            self._console.print(line)

@@ -41,6 +41,7 @@ def _plots(cells: Sequence[QueueCell], known: Sequence[QueueCell], series: tuple
     rates = {
         rate_hz: rate_text(cell.load) for cell in cells if (rate_hz := cell.load.request_rate_hz) is not None
     }
+    is_log = max(rates) > _WIDE * min(rates)
     places = {name: number for number, name in enumerate(series)}
     for name, _, pick in _PERCENTILES:
         found = [
@@ -54,14 +55,14 @@ def _plots(cells: Sequence[QueueCell], known: Sequence[QueueCell], series: tuple
         scale = scale_for("s", tuple(value_s for _, _, value_s in found))
         yield Plot(
             f"response {name}, {scale.unit}",
-            "requests/s",
+            "requests/s, log axis" if is_log else "requests/s",
             series,
             tuple(
                 Point(places[_series_name(cell)], rate_hz, Limited(value_s / scale.base))
                 for cell, rate_hz, value_s in found
             ),
             rates,
-            is_place_log=max(rates) > _WIDE * min(rates),
+            is_place_log=is_log,
         )
 
 

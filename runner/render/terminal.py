@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from runner.encodable import encodable
 from runner.render.document import document
 from runner.render.layout import Section, Table, plain
 from runner.render.text_plot import Characters, characters_for, draw
@@ -70,14 +71,14 @@ def _width_of(stream: TextIO, piped_width: int) -> int:
 
 
 def _print_section(console: Console, section: Section, hint: str, characters: Characters) -> None:
-    console.print(Text(plain(section.title), style=_HEADER_STYLE))
+    console.print(Text(_shown(section.title, console), style=_HEADER_STYLE))
     for line in section.lines:
-        console.print(_indented(line))
+        console.print(_indented(line, console))
     for index, table in enumerate(section.tables):
         if index:
             console.print()
         fitting = _fit(table, console)
-        console.print(_rich_table(fitting, 1 if _width(fitting, 1, console) <= console.width else 0))
+        console.print(_rich_table(fitting, 1 if _width(fitting, 1, console) <= console.width else 0, console))
         gone = [
             column.header.split("\n")[0].rstrip(",")
             for column in table.columns
@@ -85,24 +86,27 @@ def _print_section(console: Console, section: Section, hint: str, characters: Ch
         ]
         if gone:
             text = f"not shown at this width: {', '.join(gone)}; {hint}"
-            console.print(_indented(text, style=_NOTE_STYLE))
+            console.print(_indented(text, console, style=_NOTE_STYLE))
     for plot in section.plots:
         drawing = draw(plot, console.width - _INDENT, characters)
         console.print()
-        console.print(_indented(drawing.title))
-        for line in drawing.lines:
-            console.print(_indented(line))
+        for line in (drawing.title, *drawing.lines):
+            console.print(_indented(line, console))
         for remark in drawing.remarks:
-            console.print(_indented(remark, style=_NOTE_STYLE))
+            console.print(_indented(remark, console, style=_NOTE_STYLE))
     if section.plots and section.notes:
         console.print()
     for note in section.notes:
-        console.print(_indented(note, style=_NOTE_STYLE))
+        console.print(_indented(note, console, style=_NOTE_STYLE))
     console.print()
 
 
-def _indented(line: str, style: str = "") -> RenderableType:
-    return Padding(Text(plain(line), style=style), (0, 0, 0, _INDENT))
+def _shown(text: str, console: Console) -> str:
+    return encodable(plain(text), console.encoding)
+
+
+def _indented(line: str, console: Console, style: str = "") -> RenderableType:
+    return Padding(Text(_shown(line, console), style=style), (0, 0, 0, _INDENT))
 
 
 def _fit(table: Table, console: Console) -> Table:
@@ -126,15 +130,15 @@ def _candidates(table: Table) -> Iterator[Table]:
 
 def _width(table: Table, room: int, console: Console) -> int:
     """Return the width that the table would like."""
-    return console.measure(_rich_table(table, room), options=console.options.update(width=_UNLIMITED)).maximum
+    return console.measure(_rich_table(table, room, console), options=console.options.update(width=_UNLIMITED)).maximum
 
 
-def _rich_table(table: Table, room: int) -> RichTable:
+def _rich_table(table: Table, room: int, console: Console) -> RichTable:
     built = RichTable(
         box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, room, 0, 0), header_style=_HEADER_STYLE
     )
     for column in table.columns:
-        built.add_column(Text(plain(column.header)), justify=column.align, overflow="fold", no_wrap=False)
+        built.add_column(Text(_shown(column.header, console)), justify=column.align, overflow="fold", no_wrap=False)
     for row in table.rows:
-        built.add_row(*(Text(plain(cell), overflow="fold") for cell in row))
+        built.add_row(*(Text(_shown(cell, console), overflow="fold") for cell in row))
     return built

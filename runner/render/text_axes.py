@@ -11,7 +11,7 @@ _REACH = 2.0
 _LARGEST, _SMALLEST = 1e300, 1e-300
 """beyond these, sums and quotients of floats leave their range"""
 _ROUND = (1.0, 2.0, 5.0, 10.0)
-_ROWS_PER_TICK = 3
+_ROWS_PER_TICK, _ROWS_PER_LOG_TICK = 3, 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def value_axis(figures: Iterable[Limited], rows: int) -> Axis:
     smallest, largest = min(values), max(values)
     if smallest > _SMALLEST and largest / smallest >= _WIDE:
         return _log_axis(
-            max(smallest / _REACH, min((x for x in (*limits, smallest) if x > 0), default=smallest)),
+            max(smallest / _REACH, min((*limits, smallest))),
             min(largest * _REACH, max((*limits, largest))),
             rows,
         )
@@ -83,7 +83,7 @@ def _log_axis(smallest: float, largest: float, rows: int) -> Axis:
     low = max(tick for tick in ladder if tick <= smallest * (1 + 1e-9))
     high = min((tick for tick in ladder if tick >= largest * (1 - 1e-9)), default=10.0**last)
     ticks = [tick for tick in ladder if low <= tick <= high]
-    if len(ticks) * _ROWS_PER_TICK > rows * 1.5:
+    if len(ticks) * _ROWS_PER_LOG_TICK > rows:
         every = math.ceil((last - first + 1) * _ROWS_PER_TICK / rows)
         ticks = [10.0**power for power in range(first, last + 1, every) if low <= 10.0**power <= high]
     return Axis(math.log2(low), math.log2(high), True, tuple(ticks))

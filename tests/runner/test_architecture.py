@@ -146,7 +146,7 @@ def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
 
 
 def test_renderers_receive_a_report_and_never_measure() -> None:
-    allowed = ("runner.render", "runner.report.schema", "runner.units")
+    allowed = ("runner.render", "runner.report.schema", "runner.units", "runner.encodable")
     others = (*TERMINAL_VIEWS, *ANSWER_VIEWS, *TIMELINE_VIEWS)
     assert _stray(_modules("runner.render", but=others), *allowed) == {}
     assert _stray(list(ANSWER_VIEWS), *allowed, "runner.twin.answers") == {}
