@@ -1,11 +1,11 @@
-"""Text for streams whose encoding lacks some of its characters, as under LANG=C: others in their place, never an error."""
+"""Text for streams whose encoding lacks some of its characters, as under LANG=C: others in their place, no error."""
 
 import codecs
 from typing import TextIO
 
 ERRORS = "joulebatch"
 """the name of our error handler, for ``str.encode`` and ``reconfigure``"""
-_INSTEAD = {"±": "+-", "…": "...", "×": "x", "─": "-"} | dict(zip("▁▂▃▄▅▆▇█", "12345678", strict=True))
+_INSTEAD = {"±": "+-", "…": "...", "─": "-"} | dict(zip("▁▂▃▄▅▆▇█", "12345678", strict=True))
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:

@@ -18,6 +18,10 @@ from runner.render.text_plot import Plot, Point, mark_of
 from runner.report.schema import UNTRUSTED_PLACEMENTS, Cell, Interval, Report
 from runner.units import duration_text
 
+_BARS = (
+    "bars: 95 % limits, unless shorter than a letter; "
+    "letters of one batch size stand side by side where there is room"
+)
 _Kind = tuple[float | None, float]
 """pace and gap: cells of one kind differ in contender and batch size only"""
 
@@ -83,7 +87,7 @@ class _ModelPlots:
         measured = [cell for cell in cells if cell.summary]
         has_limits = any(cell.summary and cell.summary.latency_s.low is not None for cell in measured)
         notes = (
-            *(("bars: 95 % limits, unless shorter than a letter; letters of one batch size stand side by side where there is room",) if has_limits else ()),
+            *((_BARS,) if has_limits else ()),
             *_unmeasured_lines(cells),
             *self._energy_notes(measured),
             *left_out,
@@ -116,7 +120,11 @@ class _ModelPlots:
             plots.append(self._plot("energy per image", "J", energies, cells))
         if len(energies) < len(known):
             is_occupancy = any(each.cpu_occupancy for _, each in known)
-            what = "CPU occupancy per image, threads x latency, no cost" if is_occupancy else "CPU time per image"
+            what = (
+                "CPU occupancy per image, threads x latency, no cost"
+                if is_occupancy
+                else "CPU time per image"
+            )
             costs = [(cell, each.cpu_s_per_image) for cell, each in known]
             plots.append(self._plot(what, "s", costs, cells))
         return tuple(plots)

@@ -130,7 +130,9 @@ def _candidates(table: Table) -> Iterator[Table]:
 
 def _width(table: Table, room: int, console: Console) -> int:
     """Return the width that the table would like."""
-    return console.measure(_rich_table(table, room, console), options=console.options.update(width=_UNLIMITED)).maximum
+    return console.measure(
+        _rich_table(table, room, console), options=console.options.update(width=_UNLIMITED)
+    ).maximum
 
 
 def _rich_table(table: Table, room: int, console: Console) -> RichTable:
@@ -138,7 +140,9 @@ def _rich_table(table: Table, room: int, console: Console) -> RichTable:
         box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, room, 0, 0), header_style=_HEADER_STYLE
     )
     for column in table.columns:
-        built.add_column(Text(_shown(column.header, console)), justify=column.align, overflow="fold", no_wrap=False)
+        built.add_column(
+            Text(_shown(column.header, console)), justify=column.align, overflow="fold", no_wrap=False
+        )
     for row in table.rows:
         built.add_row(*(Text(_shown(cell, console), overflow="fold") for cell in row))
     return built

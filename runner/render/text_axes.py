@@ -74,7 +74,9 @@ def _linear_axis(smallest: float, largest: float, rows: int) -> Axis:
         smallest, largest = 0.0, 1.0
     step = _round_up((largest - smallest) * _ROWS_PER_TICK / rows)
     first, last = math.floor(smallest / step), math.ceil(largest / step)
-    return Axis(first * step, last * step, False, tuple(i * step for i in range(first, last + 1)))
+    return Axis(
+        first * step, last * step, is_log=False, ticks=tuple(i * step for i in range(first, last + 1))
+    )
 
 
 def _log_axis(smallest: float, largest: float, rows: int) -> Axis:
@@ -86,7 +88,7 @@ def _log_axis(smallest: float, largest: float, rows: int) -> Axis:
     if len(ticks) * _ROWS_PER_LOG_TICK > rows:
         every = math.ceil((last - first + 1) * _ROWS_PER_TICK / rows)
         ticks = [10.0**power for power in range(first, last + 1, every) if low <= 10.0**power <= high]
-    return Axis(math.log2(low), math.log2(high), True, tuple(ticks))
+    return Axis(math.log2(low), math.log2(high), is_log=True, ticks=tuple(ticks))
 
 
 def _round_up(step: float) -> float:

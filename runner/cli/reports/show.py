@@ -68,7 +68,9 @@ def show(  # noqa: PLR0913 - one for each flag
             "Cannot use --plot",
             expected="the format table, and no --timeline beside it",
             got="--timeline" if as_timeline else f"-f {format_name}",
-            fix="Draw a timeline with: --timeline --plot-file FILE.svg" if as_timeline else "Drop one of them",
+            fix="Draw a timeline with: --timeline --plot-file FILE.svg"
+            if as_timeline
+            else "Drop one of them",
         )
     if as_timeline:
         from runner.cli.reports.timeline import show_timeline  # noqa: PLC0415 - the same
