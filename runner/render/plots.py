@@ -1,6 +1,7 @@
 """What ``reports show --plot`` draws instead of the tables: figures over batch sizes, and of a queue over rates."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TextIO
 
 from runner.render.document import head_section
@@ -47,7 +48,11 @@ def plot_document(report: Report, *, details: bool) -> tuple[Section, ...]:
         if details or not is_queue
         for section in _ModelPlots(report, model, details=details).sections()
     ]
-    return (head_section(report), *batches, *queue_plot_sections(report))
+    head = head_section(report)
+    if report.cells and not batches:
+        hint = "What calibrated the twin, over batch sizes: --details draws it"
+        head = replace(head, lines=(*head.lines, hint))
+    return (head, *batches, *queue_plot_sections(report))
 
 
 class _ModelPlots:

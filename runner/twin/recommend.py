@@ -42,7 +42,6 @@ _MOST_REQUESTS = 20_000
 
 Say = Callable[[str, float | None], None]
 """told what is done now, and how much of the steps like it is done, where that is known"""
-"""tells what is done now"""
 
 
 @dataclass(frozen=True, slots=True)

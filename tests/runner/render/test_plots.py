@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_regressions.file_regression import FileRegressionFixture
 
-from runner.render.plots import write_plots
+from runner.render.plots import plot_document, write_plots
 from runner.render.text_axes import Limited, is_drawable, value_axis
 from runner.render.text_plot import ASCII, UNICODE, Characters, Plot, Point, draw, mark_of
 from runner.report.assemble import assemble
@@ -55,8 +55,8 @@ def test_plots_in_ascii(report: Report, file_regression: FileRegressionFixture) 
 
 def test_plots_of_a_queue(queue: Report, file_regression: FileRegressionFixture) -> None:
     file_regression.check(shown(queue), extension=".txt", encoding="utf-8")
-    assert "batch size" not in shown(queue)
-    assert "batch size" in shown(queue, details=True)
+    assert "batch size, log axis" not in shown(queue)
+    assert "batch size, log axis" in shown(queue, details=True)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -97,6 +97,21 @@ def test_the_terminal_obeys_no_name(report: Report) -> None:
     text = shown(report)
     assert "\x1b" not in text
     assert HOSTILE_BACKEND in text
+
+
+@pytest.mark.parametrize("report", RUNS, indirect=True)
+def test_every_cell_with_figures_is_a_point_and_the_others_are_named(report: Report) -> None:
+    sections = plot_document(report, details=True)
+    latencies = [plot for section in sections for plot in section.plots if plot.title.startswith("latency")]
+    known = [cell for cell in report.cells if cell.summary]
+    assert sum(len(plot.points) for plot in latencies) == len(known)
+    costs = [plot for section in sections for plot in section.plots if not plot.title.startswith("latency")]
+    by_energy = sum(len(plot.points) for plot in costs if plot.title.startswith("energy"))
+    assert by_energy == sum(cell.summary.energy is not None for cell in known if cell.summary)
+    assert sum(len(plot.points) for plot in costs) >= len(known)
+    notes = "\n".join(note for section in sections for note in section.notes)
+    for cell in report.cells:
+        assert cell.summary or f"{cell.contender} b{cell.load.batch_size}" in notes
 
 
 PLACES = st.sampled_from([1.0, 2.0, 3.0, 4.0, 16.0, 1024.0])
