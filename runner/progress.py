@@ -11,8 +11,13 @@ class Progress:
     def begin_model(self, name: str, number: int, models: int) -> None:
         """Turn to a model."""
 
-    def say(self, text: str) -> None:
-        """Tell what is done now."""
+    def say(self, text: str, share: float | None = None) -> None:
+        """Tell what is done now.
+
+        Args:
+            text: what.
+            share: how much of the steps like this one is done; the first of them is told 0.
+        """
 
     def visit(self, cell: Cell, block: int) -> None:
         """Tell which cell's window comes next."""
@@ -31,8 +36,9 @@ class LineProgress(Progress):
         """Turn to a model."""
         self._model = f"{number}/{models} {name}"
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, share: float | None = None) -> None:
         """Tell what is done now."""
+        del share
         print(f"{self._model}: {text}" if self._model else text, file=self._stream, flush=True)
 
     def visit(self, cell: Cell, block: int) -> None:

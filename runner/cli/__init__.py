@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.encodable import never_fail
 from runner.errors import SIGNALLED, AbsentError, FileError, JoulebatchError, UsageError, nearest
 
 if TYPE_CHECKING:  # importing importlib.metadata costs 25 ms; only --help and added commands pay it
@@ -207,6 +208,8 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        never_fail(stream)
     arguments = list(sys.argv[1:] if args is None else args) or ["--help"]
     try:
         code = _invoke(arguments)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.cli.progress import progress_on_stderr
 from runner.errors import SIGNALLED, AbsentError
 
 if TYPE_CHECKING:
@@ -27,20 +28,23 @@ REPLAY_ALLOWANCE = 2
 """times that the replays fit into the rest of the budget: disturbed blocks are repeated"""
 
 
-def check_recommendation(answer: "Recommendation", archived: "Report", reports_dir: Path) -> None:
+def check_recommendation(
+    answer: "Recommendation", archived: "Report", reports_dir: Path, *, quiet: bool, verbose: bool
+) -> None:
     """Replay the winner and the naive choice at the rate in question, archive that, and show it beside the twin.
 
     Args:
         answer: with a winner.
         archived: the report that it was searched in: its models, interpreters and backends are run again.
         reports_dir: where the new report goes.
+        quiet: whether to show no progress on stderr.
+        verbose: whether to show a line for every step.
 
     Raises:
         AbsentError, FileError, UsageError: models or backends are not what they were, or not there; or nothing of
             it could be replayed.
     """
     from runner.experiment import run_experiment  # noqa: PLC0415 - only with --verify
-    from runner.progress import Progress  # noqa: PLC0415 - the same
     from runner.render.layout import plain  # noqa: PLC0415 - the same
     from runner.render.terminal import write_sections  # noqa: PLC0415 - the same
     from runner.render.verification import verification_section  # noqa: PLC0415 - the same
@@ -49,7 +53,11 @@ def check_recommendation(answer: "Recommendation", archived: "Report", reports_d
     chosen = to_verify(answer)
     config = verifying_config(answer, archived, chosen, reports_dir)
     click.echo(plain(f"Verifying {' and '.join(each.policy for each in chosen)} live"), err=True)
-    outcome = run_experiment(config, select(config), ("joulebatch", *sys.argv[1:]), Progress())
+    progress = progress_on_stderr(quiet=quiet, verbose=verbose, budget_s=config.time_budget_s)
+    try:
+        outcome = run_experiment(config, select(config), ("joulebatch", *sys.argv[1:]), progress)
+    finally:
+        progress.close()
     write_sections((verification_section(answer, chosen, outcome.report),), sys.stdout)
     click.echo(f"{'Interrupted report' if outcome.interrupted_by else 'Report'}: {outcome.folder}", err=True)
     if outcome.interrupted_by:

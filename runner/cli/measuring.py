@@ -20,6 +20,7 @@ from runner.cli.options import (
     SHAPE,
     format_option,
 )
+from runner.cli.progress import progress_on_stderr
 from runner.cli.settings import CONFIG
 from runner.errors import SIGNALLED, AbsentError
 from runner.variants import REFERENCE_VARIANT, VARIANTS
@@ -217,7 +218,8 @@ def measure(
 
         write_sections((plan_section(config, selection),), sys.stdout)
         return
-    outcome = _measure(config, selection, _progress(config, quiet=shown.quiet, verbose=shown.verbose), folder)
+    progress = progress_on_stderr(quiet=shown.quiet, verbose=shown.verbose, budget_s=config.time_budget_s)
+    outcome = _measure(config, selection, progress, folder)
     from runner.render import render  # noqa: PLC0415 - the same
 
     render(outcome.report, shown.format_name, sys.stdout, details=shown.details)
@@ -240,20 +242,6 @@ def _measure(
         return run_experiment(config, selection, ("joulebatch", *sys.argv[1:]), progress, resume)
     finally:
         progress.close()
-
-
-def _progress(config: "RunConfig", *, quiet: bool, verbose: bool) -> "Progress":
-    from runner.progress import LineProgress, Progress  # noqa: PLC0415 - --help must not pay for it
-
-    if verbose:
-        return LineProgress(sys.stderr)
-    if quiet or not sys.stderr.isatty():
-        return Progress()
-    from rich.console import Console  # noqa: PLC0415 - only for a terminal
-
-    from runner.render.progress import TerminalProgress  # noqa: PLC0415 - the same
-
-    return TerminalProgress(Console(stderr=True), config.time_budget_s)
 
 
 def _warn_of_random_weights(selection: "Selection") -> None:

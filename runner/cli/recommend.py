@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.options import ALLOW_UNVERIFIED, REPORTS_DIR, PolicyCommand, format_option
+from runner.cli.progress import progress_on_stderr
 from runner.errors import GateError, UsageError
 
 if TYPE_CHECKING:  # these load pydantic and scipy, which no help needs
-    from runner.progress import Progress
     from runner.twin.answers import Recommendation
     from runner.twin.recommend import Ask
 
@@ -137,7 +137,7 @@ def recommend(  # noqa: PLR0913 - one for each flag
         )
     loaded, latencies_s = load_with_latencies(resolve(reports_dir, report))
     eligible = find_eligible(loaded, latencies_s, model, backends, allow_unverified=allow_unverified)
-    progress = _progress(quiet=quiet, verbose=verbose)
+    progress = progress_on_stderr(quiet=quiet, verbose=verbose)
     try:
         if specs:
             answer = predict_policies(loaded, eligible, ask, specs, progress.say)
@@ -153,7 +153,7 @@ def recommend(  # noqa: PLR0913 - one for each flag
     if verify:
         from runner.cli.check_recommendation import check_recommendation  # noqa: PLC0415 - measures
 
-        check_recommendation(answer, loaded, reports_dir)
+        check_recommendation(answer, loaded, reports_dir, quiet=quiet, verbose=verbose)
 
 
 def _ask(text: str, rate_hz: float | None, threshold: str | None, percentile: float, seed: int) -> "Ask":
@@ -179,20 +179,6 @@ def _ask(text: str, rate_hz: float | None, threshold: str | None, percentile: fl
     arrivals = parse_arrivals(text)
     arrivals.chunks(rate_hz, 1, 1, default_rng(seed))  # refuses a rate that cannot be at once
     return Ask(arrivals, rate_hz, percentile / 100, limit_s, seed)
-
-
-def _progress(*, quiet: bool, verbose: bool) -> "Progress":
-    from runner.progress import LineProgress, Progress  # noqa: PLC0415 - loads pydantic
-
-    if verbose:
-        return LineProgress(sys.stderr)
-    if quiet or not sys.stderr.isatty():
-        return Progress()
-    from rich.console import Console  # noqa: PLC0415 - only for a terminal
-
-    from runner.render.progress import TerminalProgress  # noqa: PLC0415 - the same
-
-    return TerminalProgress(Console(stderr=True), None)
 
 
 def _write(answer: "Recommendation", format_name: str) -> None:

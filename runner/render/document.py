@@ -20,7 +20,7 @@ def document(report: Report, *, details: bool) -> tuple[Section, ...]:
 
 
 def head_section(report: Report) -> Section:
-    """Return when and where a run was made, and whether it ended."""
+    """Return what was run, when, where and how far it came."""
     environment = report.environment
     runtime = [
         f"{name} {environment.versions[name]}"

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from runner.render.text_plot import Plot
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -52,6 +54,8 @@ class Section:
     lines: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
+    plots: tuple[Plot, ...] = ()
+    """below the tables; in a terminal only"""
 
 
 class Footnotes:

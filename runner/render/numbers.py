@@ -68,6 +68,11 @@ def digits(value: float, half: float | None = None) -> str:
     return f"{value:.{min(max(wanted, 0), _MAX_DECIMALS)}f}"
 
 
+def tick(value: float) -> str:
+    """Return a round number of an axis: ``0.5``, ``200``, ``1e+06``."""
+    return f"{value:g}"
+
+
 def quantity(value: float | None, unit: str, half: float | None = None) -> str:
     """Return a number with its unit and prefix: ``2.31 ms``."""
     if value is None:

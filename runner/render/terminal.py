@@ -11,7 +11,9 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from runner.encodable import encodable
 from runner.render.layout import Section, Table, plain
+from runner.render.text_plot import Characters, characters_for, draw
 
 if TYPE_CHECKING:  # it loads pydantic, which sections do without
     from runner.report.schema import Report
@@ -19,7 +21,9 @@ if TYPE_CHECKING:  # it loads pydantic, which sections do without
 _PIPED_WIDTH = 100  # the width that the tables are made for, where no terminal says another
 _BETWEEN_OPTIONS = re.compile(r"(?<=,)(?=\S)")
 _BEFORE_INTERVAL = re.compile(r" (?=\[[^]]+, )")
+_UNKNOWN_WIDTH = 80  # of a terminal that does not tell, as a serial line
 _UNLIMITED = 10_000
+_INDENT = 2
 _HEADER_STYLE = "bold"
 _NOTE_STYLE = "dim"
 
@@ -37,35 +41,47 @@ def write_sections(
     stream: TextIO,
     width: int | None = None,
     hint: str = "--details and -f csv have them",
+    piped_width: int = _PIPED_WIDTH,
 ) -> None:
     """Write sections one below the other; colours only on a terminal and without NO_COLOR.
 
     Args:
         sections: what to show.
         stream: where to.
-        width: in characters; by default the terminal's, and 100 in a pipe.
+        width: in characters; by default that of COLUMNS or the terminal.
         hint: where to find columns that do not fit.
+        piped_width: where no terminal and no COLUMNS says another.
     """
-    if width is None and not stream.isatty():
-        columns = os.environ.get("COLUMNS", "")
-        width = int(columns) if columns.isdigit() and int(columns) else _PIPED_WIDTH
+    width = width or _width_of(stream, piped_width)
     console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
     # Rendered first and written at once: rich answers a closed pipe by exiting with 1, our code for a gate.
     with console.capture() as capture:
         for section in sections:
-            _print_section(console, section, hint)
+            _print_section(console, section, hint, characters_for(stream))
     stream.write("\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n")
 
 
-def _print_section(console: Console, section: Section, hint: str) -> None:
-    console.print(Text(plain(section.title), style=_HEADER_STYLE))
+def _width_of(stream: TextIO, piped_width: int) -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and int(columns):
+        return int(columns)
+    if not stream.isatty():
+        return piped_width
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _UNKNOWN_WIDTH
+    except OSError:  # a stream of Python's own that says it is a terminal
+        return _UNKNOWN_WIDTH
+
+
+def _print_section(console: Console, section: Section, hint: str, characters: Characters) -> None:
+    console.print(Text(_shown(section.title, console), style=_HEADER_STYLE))
     for line in section.lines:
-        console.print(_indented(line))
+        console.print(_indented(line, console))
     for index, table in enumerate(section.tables):
         if index:
             console.print()
         fitting = _fit(table, console)
-        console.print(_rich_table(fitting, 1 if _width(fitting, 1, console) <= console.width else 0))
+        console.print(_rich_table(fitting, 1 if _width(fitting, 1, console) <= console.width else 0, console))
         gone = [
             column.header.split("\n")[0].rstrip(",")
             for column in table.columns
@@ -73,14 +89,27 @@ def _print_section(console: Console, section: Section, hint: str) -> None:
         ]
         if gone:
             text = f"not shown at this width: {', '.join(gone)}; {hint}"
-            console.print(_indented(text, style=_NOTE_STYLE))
+            console.print(_indented(text, console, style=_NOTE_STYLE))
+    for plot in section.plots:
+        drawing = draw(plot, console.width - _INDENT, characters)
+        console.print()
+        for line in (drawing.title, *drawing.lines):
+            console.print(_indented(line, console))
+        for remark in drawing.remarks:
+            console.print(_indented(remark, console, style=_NOTE_STYLE))
+    if section.plots and section.notes:
+        console.print()
     for note in section.notes:
-        console.print(_indented(note, style=_NOTE_STYLE))
+        console.print(_indented(note, console, style=_NOTE_STYLE))
     console.print()
 
 
-def _indented(line: str, style: str = "") -> RenderableType:
-    return Padding(Text(plain(line), style=style), (0, 0, 0, 2))
+def _shown(text: str, console: Console) -> str:
+    return encodable(plain(text), console.encoding)
+
+
+def _indented(line: str, console: Console, style: str = "") -> RenderableType:
+    return Padding(Text(_shown(line, console), style=style), (0, 0, 0, _INDENT))
 
 
 def _fit(table: Table, console: Console) -> Table:
@@ -104,15 +133,19 @@ def _candidates(table: Table) -> Iterator[Table]:
 
 def _width(table: Table, room: int, console: Console) -> int:
     """Return the width that the table would like."""
-    return console.measure(_rich_table(table, room), options=console.options.update(width=_UNLIMITED)).maximum
+    return console.measure(
+        _rich_table(table, room, console), options=console.options.update(width=_UNLIMITED)
+    ).maximum
 
 
-def _rich_table(table: Table, room: int) -> RichTable:
+def _rich_table(table: Table, room: int, console: Console) -> RichTable:
     built = RichTable(
         box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, room, 0, 0), header_style=_HEADER_STYLE
     )
     for column in table.columns:
-        built.add_column(Text(plain(column.header)), justify=column.align, overflow="fold", no_wrap=False)
+        built.add_column(
+            Text(_shown(column.header, console)), justify=column.align, overflow="fold", no_wrap=False
+        )
     for row in table.rows:
-        built.add_row(*(Text(plain(cell), overflow="fold") for cell in row))
+        built.add_row(*(Text(_shown(cell, console), overflow="fold") for cell in row))
     return built

@@ -40,8 +40,8 @@ _CLOSER = 4
 _MOST_REQUESTS = 20_000
 """of a simulated queue: 64 of them take some seconds per policy"""
 
-Say = Callable[[str], None]
-"""tells what is done now"""
+Say = Callable[[str, float | None], None]
+"""told what is done now, and how much of the steps like it is done, where that is known"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def recommend_policy(report: Report, eligible: Eligible, ask: Ask, say: Say) -> 
         rates_hz = list(rate_grid(_BELOW_CAPACITY * capacity_hz, ask.rate_hz, _RATES))
     trials = []
     for number, each in enumerate(found, start=1):
-        say(f"{number} of {len(found)} policies tried in short: {each}")
+        say(f"{number} of {len(found)} policies tried in short: {each}", (number - 1) / len(found))
         trials.append(trial(each, ask.arrivals, rates_hz, ask.percentile_ratio, ask.seed))
     chosen = [*shortlist(trials, ask.limit_s, 0, _EACH), *_naive_candidates(eligible)]
     predictions = _predictions(ask, list({str(each): each for each in chosen}.values()), say)
@@ -111,7 +111,7 @@ def predict_policies(
 def _predictions(ask: Ask, chosen: Sequence[Candidate], say: Say) -> list[Prediction]:
     predictions = []
     for number, each in enumerate(chosen, start=1):
-        say(f"{number} of {len(chosen)} policies simulated at length: {each}")
+        say(f"{number} of {len(chosen)} policies simulated at length: {each}", (number - 1) / len(chosen))
         predictions.append(
             predict(
                 each.calibration,
@@ -159,7 +159,7 @@ def _other_rates(trials: Sequence[Trial], eligible: Eligible, ask: Ask, say: Say
         return _OtherRates()
 
     def attempt(candidate: Candidate, rates_hz: Sequence[float]) -> Trial:
-        say(f"closing in on {rates_hz[0]:.3g} to {rates_hz[-1]:.3g} requests/s: {candidate}")
+        say(f"closing in on {rates_hz[0]:.3g} to {rates_hz[-1]:.3g} requests/s: {candidate}", None)
         requests = _CLOSER * TRIAL_REQUESTS
         return trial(candidate, ask.arrivals, rates_hz, ask.percentile_ratio, ask.seed, requests=requests)
 

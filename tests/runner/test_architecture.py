@@ -163,7 +163,7 @@ def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
 
 
 def test_renderers_receive_a_report_and_never_measure() -> None:
-    allowed = ("runner.render", "runner.report.schema", "runner.units")
+    allowed = ("runner.render", "runner.report.schema", "runner.units", "runner.encodable")
     pages = _modules("runner.render.html", but=PAGE_FILES)
     others = (
         *TERMINAL_VIEWS,

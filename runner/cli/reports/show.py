@@ -13,6 +13,7 @@ from runner.errors import UsageError
     epilog="\b\nExamples:\n"
     "  joulebatch reports show\n"
     "  joulebatch reports show 2026-11-23T21 --details\n"
+    "  joulebatch reports show latest --plot\n"
     "  joulebatch reports show latest -f csv > cells.csv\n"
     "  joulebatch reports show latest --timeline --plot-file timeline.svg"
 )
@@ -20,6 +21,13 @@ from runner.errors import UsageError
 @REPORTS_DIR
 @format_option()
 @DETAILS
+@click.option(
+    "--plot",
+    "as_plot",
+    is_flag=True,
+    show_default="off",
+    help="Draw latency and cost per image against batch size instead, and responses of a queue against rate.",
+)
 @click.option(
     "--timeline",
     "as_timeline",
@@ -46,6 +54,7 @@ def show(  # noqa: PLR0913 - one for each flag
     reports_dir: Path,
     format_name: str,
     details: bool,
+    as_plot: bool,
     as_timeline: bool,
     backend: str | None,
     plot_file: Path | None,
@@ -54,6 +63,15 @@ def show(  # noqa: PLR0913 - one for each flag
     from runner.render import render  # noqa: PLC0415 - loads pydantic
     from runner.report.archive import load, resolve  # noqa: PLC0415 - the same
 
+    if as_plot and (as_timeline or format_name != "table"):
+        raise UsageError(
+            "Cannot use --plot",
+            expected="the format table, and no --timeline beside it",
+            got="--timeline" if as_timeline else f"-f {format_name}",
+            fix="Draw a timeline with: --timeline --plot-file FILE.svg"
+            if as_timeline
+            else "Drop one of them",
+        )
     if as_timeline:
         from runner.cli.reports.timeline import show_timeline  # noqa: PLC0415 - the same
 
@@ -65,4 +83,9 @@ def show(  # noqa: PLR0913 - one for each flag
             raise UsageError(
                 f"Cannot use {flag}", expected="--timeline beside it", got="none", fix="Add --timeline"
             )
+    if as_plot:
+        from runner.render.plots import write_plots  # noqa: PLC0415 - loads rich
+
+        write_plots(load(resolve(reports_dir, report)), sys.stdout, details=details)
+        return
     render(load(resolve(reports_dir, report)), format_name, sys.stdout, details=details)

@@ -1,11 +1,18 @@
 """``joulebatch reports verify``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.options import REPORTS_DIR
+from runner.cli.progress import progress_on_stderr
 from runner.errors import GateError
+
+if TYPE_CHECKING:  # loads pydantic, which no help needs
+    from collections.abc import Iterator
+
+    from runner.report.verify import Check
 
 
 @click.command(epilog="\b\nExample:\n  joulebatch reports verify latest")
@@ -16,13 +23,12 @@ def verify(report: str, reports_dir: Path) -> None:
 
     Exits with 1 when something differs, and names it; with 4 when a file cannot be read.
     """
-    from runner.render.archived import RENDERINGS  # noqa: PLC0415 - loads pydantic
-    from runner.render.layout import plain  # noqa: PLC0415 - the same
-    from runner.report import archive, verify  # noqa: PLC0415 - the same
+    from runner.render.layout import plain  # noqa: PLC0415 - loads pydantic
+    from runner.report import archive  # noqa: PLC0415 - the same
 
     folder = archive.resolve(reports_dir, report)
     different = 0
-    for check in verify.verify(folder, RENDERINGS):
+    for check in _checks(folder):
         found = f"{len(check.differences)} differ" if check.differences else "no difference"
         remark = f" ({check.remark})" if check.remark else ""
         click.echo(plain(f"{check.subject}: {check.count} {check.unit}, {found}{remark}"))
@@ -34,3 +40,19 @@ def verify(report: str, reports_dir: Path) -> None:
         raise GateError(
             f"Report {folder.name} is not what was measured", expected="no difference", got=str(different)
         )
+
+
+def _checks(folder: Path) -> "Iterator[Check]":
+    """Yield each check with a clear terminal; progress is on it while the next one is made."""
+    from runner.render.archived import RENDERINGS  # noqa: PLC0415 - loads pydantic
+    from runner.report.verify import verify as checks_of  # noqa: PLC0415 - the same
+
+    progress = progress_on_stderr()
+    try:
+        progress.say(f"recomputing {folder.name}")
+        for number, check in enumerate(checks_of(folder, RENDERINGS), start=1):
+            progress.close()
+            yield check
+            progress.say(f"recomputing {folder.name}, {number} checks done")
+    finally:
+        progress.close()

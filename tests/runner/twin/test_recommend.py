@@ -39,7 +39,7 @@ FAST = linear(0.002, 0.001)
 
 def answer(measured: Assembled, question: Ask | None = None) -> Recommendation:
     eligible = find_eligible(measured.report, measured.latencies_s)
-    return recommend_policy(measured.report, eligible, question or ask(), lambda _text: None)
+    return recommend_policy(measured.report, eligible, question or ask(), lambda _text, _share: None)
 
 
 @cache
@@ -203,7 +203,7 @@ def test_above_a_rate_nothing_keeps_the_limit() -> None:
             eligible,
             replace(question, rate_hz=rate_hz),
             [parse_policy("greedy:1")],
-            lambda _text: None,
+            lambda _text, _share: None,
         ).rated
         assert one.kept in kept
 
@@ -312,7 +312,7 @@ def test_a_variant_is_recommended_once_its_quality_lets_it_win() -> None:
         run = _as_variant(measured, quality)
         eligible = find_eligible(run.report, run.latencies_s, allow_unverified=allowed)
         specs = [parse_policy("greedy:8")]
-        found = predict_policies(run.report, eligible, ask(), specs, lambda _text: None)
+        found = predict_policies(run.report, eligible, ask(), specs, lambda _text, _share: None)
         assert found.winner is not None
         assert found.winner.prediction.contender == Contender(wins, "cpu")
         assert found.variant is None, "several were in question"
@@ -334,22 +334,26 @@ def test_policies_that_are_asked_for_are_predicted_and_no_others() -> None:
     measured = plain()
     eligible = find_eligible(measured.report, measured.latencies_s)
     specs = [parse_policy(text) for text in ("fixed:8", "greedy:1")]
-    free = predict_policies(measured.report, eligible, ask(limit_s=None), specs, lambda _text: None)
+    free = predict_policies(measured.report, eligible, ask(limit_s=None), specs, lambda _text, _share: None)
     assert [one.prediction.policy for one in free.rated] == ["fixed:8", "greedy:1"]
     assert (free.winner, free.infeasible, free.naive, free.takeovers) == (None, "", (), ())
-    bound = predict_policies(measured.report, eligible, ask(limit_s=0.1), specs, lambda _text: None)
+    bound = predict_policies(measured.report, eligible, ask(limit_s=0.1), specs, lambda _text, _share: None)
     assert named(bound.winner) == "greedy:1 on cpu"
-    tight = predict_policies(measured.report, eligible, ask(limit_s=0.001), specs, lambda _text: None)
+    tight = predict_policies(measured.report, eligible, ask(limit_s=0.001), specs, lambda _text, _share: None)
     assert (tight.winner, tight.infeasible) == (None, "latency")
     with pytest.raises(AbsentError, match="Cannot predict fixed:9 on cpu"):
-        predict_policies(measured.report, eligible, ask(), [parse_policy("fixed:9")], lambda _text: None)
+        predict_policies(
+            measured.report, eligible, ask(), [parse_policy("fixed:9")], lambda _text, _share: None
+        )
 
 
 def test_a_trace_is_searched_without_other_rates() -> None:
     measured = plain()
     eligible = find_eligible(measured.report, measured.latencies_s)
     trace = Trace("trace:t", np.arange(1, 300) / 40)
-    found = recommend_policy(measured.report, eligible, Ask(trace, None, 0.95, 0.2, 0), lambda _text: None)
+    found = recommend_policy(
+        measured.report, eligible, Ask(trace, None, 0.95, 0.2, 0), lambda _text, _share: None
+    )
     assert found.winner is not None
     assert found.winner.prediction.requests == 299
     assert (found.takeovers, found.searched_hz) == ((), None)
