@@ -97,7 +97,8 @@ def _evidence(report: Report, cells: tuple[Cell, ...]) -> Evidence:
         if window.paired or window.repeated_by is not None:
             finished[window.cell].append(window)
     return Evidence(
-        cells=tuple(cell for cell in cells if exclusions.of(cell) is None),
+        # Measured cells without windows are found only where somebody edited a report.
+        cells=tuple(cell for cell in cells if cell.summary and exclusions.of(cell) is None),
         windows=paired,
         finished=finished,
         devices={backend.label: backend.device for backend in report.backends},

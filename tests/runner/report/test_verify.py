@@ -182,6 +182,15 @@ def test_what_was_measured_is_what_the_journal_says(
     assert [(item.file, item.field) for item in contents.differences] == [("report.json", field)]
 
 
+def test_a_cell_that_lost_its_windows_is_named(folder: Path) -> None:
+    def lose(data: dict[str, Any]) -> None:
+        data["windows"] = [window for window in data["windows"] if f"cells[{window['cell']}]" != CELL]
+
+    change_report(folder, lose)
+    cover_up(folder)
+    assert f"{CELL}.summary" in {item.field for item in found(folder)}
+
+
 def test_changed_markdown_is_named_by_its_lines(folder: Path) -> None:
     path = folder / "report.md"
     lines = path.read_text().split("\n")
