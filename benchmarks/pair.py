@@ -37,7 +37,7 @@ def measure(model: str, models_dir: Path) -> float:
         began_s = monotonic()
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         wall_s = monotonic() - began_s
-        (path,) = Path(folder).iterdir()
+        (path,) = Path(folder).glob("2*")
         (compared,) = load(path).comparisons
     if compared.low is None or compared.high is None:
         sys.exit("fewer than two blocks fitted")

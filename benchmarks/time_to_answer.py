@@ -134,7 +134,7 @@ def run_ours(models_dir: Path, model: str, target_ratio: float, cap_s: float) ->
         wall_s = monotonic() - began_s
         if done.returncode:
             sys.exit(f"{shlex.join(command)} failed with {done.returncode}: {done.stderr}")
-        (path,) = Path(folder).iterdir()
+        (path,) = Path(folder).glob("2*")
         compared = [each for each in load(path).comparisons if each.metric == "latency"]
     return Answer(
         wall_s, {each.cell: Limits(each.low, each.high) for each in compared if each.low and each.high}

@@ -87,7 +87,7 @@ def measure(model: str, models_dir: Path, folder: str, requests: int) -> Path:
     command += ["--models-dir", str(models_dir.resolve()), "--reports-dir", folder]
     print(f"{shlex.join(['joulebatch', *command[3:]])}", flush=True)
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    return max(Path(folder).iterdir(), key=lambda path: path.name)
+    return max(Path(folder).glob("2*"), key=lambda path: path.name)
 
 
 class Judge:

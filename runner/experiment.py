@@ -18,7 +18,7 @@ from runner.prepare import open_sessions, prepare_cells
 from runner.progress import Progress
 from runner.queue.admission import queue_need_s
 from runner.queue.blocks import run_queue
-from runner.render.archived import RENDERINGS
+from runner.render.archived import RENDERINGS, prepare_plots
 from runner.report.archive import create, finish, load
 from runner.report.header import Start, make_header
 from runner.report.journal import Journal
@@ -66,7 +66,8 @@ def run_experiment(
         header = make_header(config, selection, meters, Start(folder.name, now, argv))
         with Journal(folder) as journal:
             so_far = so_far_of(header) if resume is None else read_so_far(folder)
-            begin(journal, header, so_far, selection.notes)
+            plots = prepare_plots(folder.parent)
+            begin(journal, header, so_far, (*selection.notes, plots) if plots else selection.notes)
             gear = Gear(journal, meters, Observer(gpus), interruption, progress)
             bench = equip(config, selection, gear, so_far)
             interrupted_by = measure_models(selection.plan, bench, so_far)

@@ -45,7 +45,7 @@ def start(*arguments: str | Path, cwd: Path) -> subprocess.Popen[str]:
 
 def report_of(home: Path) -> Report:
     """Return the only report that was written below a folder."""
-    (folder,) = (home / "reports").iterdir()
+    (folder,) = (home / "reports").glob("2*")
     return load(folder)
 
 

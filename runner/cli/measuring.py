@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from runner.cli.gates import RUN_GATE, Gated
 from runner.cli.options import (
     ALLOW_UNVERIFIED,
     DETAILS,
@@ -151,7 +152,7 @@ def measuring_options(*own: Callable[[Any], Any]) -> Callable[[_Command], _Comma
     """Return a decorator that adds the shared options, a command's own ones between what is measured and how."""
 
     def decorate(command: _Command) -> _Command:
-        for option in reversed((*_WHAT, *own, *_EFFORT, CONFIG)):
+        for option in reversed((*_WHAT, *own, *_EFFORT, *RUN_GATE, CONFIG)):
             command = option(command)
         return command
 
@@ -169,8 +170,22 @@ class Shown:
     verbose: bool
 
 
+@dataclass(frozen=True, slots=True)
+class After:
+    """The flags that say what becomes of what was measured."""
+
+    shown: Shown
+    gated: Gated
+
+    @classmethod
+    def taken_from(cls, flags: dict[str, Any]) -> "After":
+        """Return them, taken out of the flags of a command: the others say what is measured."""
+        shown = Shown(**{each.name: flags.pop(each.name) for each in fields(Shown)})
+        return cls(shown, Gated(**{each.name: flags.pop(each.name) for each in fields(Gated)}))
+
+
 def measure(
-    ctx: click.Context, read: "Callable[[], RunConfig]", resume: str | None, reports_dir: Path, shown: Shown
+    ctx: click.Context, read: "Callable[[], RunConfig]", resume: str | None, reports_dir: Path, after: After
 ) -> None:
     """Measure what was asked for, or go on with it, archive it and show it; leave with the right exit code.
 
@@ -179,10 +194,11 @@ def measure(
         read: returns the configuration of a new run.
         resume: the report to go on with.
         reports_dir: where reports are.
-        shown: what to show.
+        after: what becomes of what was measured.
     """
     from runner.selection import select  # noqa: PLC0415 - --help must not pay for it
 
+    shown = after.shown
     folder: Path | None = None
     if resume is None:
         config = read()
@@ -192,6 +208,7 @@ def measure(
         folder = folder_to_resume(ctx, resume, reports_dir)
         config = begun_with(folder, quiet=shown.quiet)
     selection = select(config)
+    after.gated.check(selection)
     if not shown.quiet:
         _warn_of_random_weights(selection)
     if shown.explain:
@@ -210,6 +227,7 @@ def measure(
     if not outcome.report.windows:
         reasons = sorted({cell.reason for cell in outcome.report.cells})
         raise AbsentError("Nothing could be measured", got="; ".join(reasons), fix=f"See {outcome.folder}")
+    after.gated.end(outcome.report)
 
 
 def _measure(

@@ -1,12 +1,11 @@
 """``joulebatch queue``: flags and TOML -> configuration -> replayed arrivals -> tables and exit code."""
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from runner.cli.measuring import Shown, measure, measuring_options
+from runner.cli.measuring import After, measure, measuring_options
 from runner.cli.options import FOLDER, PolicyCommand
 from runner.errors import UsageError
 
@@ -106,11 +105,11 @@ def queue(
     arrivals, block by block. Before that, batches are measured back to back and after idle times, which tells the
     capacity and calibrates the twin.
     """
-    shown = Shown(**{each.name: flags.pop(each.name) for each in fields(Shown)})
+    after = After.taken_from(flags)
     if paper:
         _refuse_beside_paper(ctx, calibrate=calibrate)
     reports_dir = flags["reports_dir"]
-    measure(ctx, lambda: _read(flags, paper=paper, calibrate=calibrate), resume, reports_dir, shown)
+    measure(ctx, lambda: _read(flags, paper=paper, calibrate=calibrate), resume, reports_dir, after)
 
 
 def _read(flags: dict[str, Any], *, paper: bool, calibrate: bool) -> "RunConfig":

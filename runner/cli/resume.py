@@ -1,17 +1,21 @@
 """``joulebatch run --resume``: which report goes on, and with what it was begun."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
+from runner.cli.gates import Gated
 from runner.config import RunConfig
 from runner.errors import UsageError
 from runner.render.numbers import duration
 from runner.resume import read_so_far, resumable, resumed_config
 
-_BESIDE_RESUME = {"resume", "reports_dir", "format_name", "details", "quiet", "verbose", "debug"}
-"""flags that shape what is shown, and not what is measured"""
+_BESIDE_RESUME = {"resume", "reports_dir", "format_name", "details", "quiet", "verbose", "debug"} | {
+    each.name for each in fields(Gated)
+}
+"""flags that shape what is shown or judged, and not what is measured"""
 
 
 def folder_to_resume(ctx: click.Context, text: str, reports_dir: Path) -> Path:

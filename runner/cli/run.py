@@ -1,11 +1,10 @@
 """``joulebatch run``: flags and TOML -> configuration -> measured report -> table and exit code."""
 
-from dataclasses import fields
 from typing import Any
 
 import click
 
-from runner.cli.measuring import Shown, measure, measuring_options
+from runner.cli.measuring import After, measure, measuring_options
 
 
 class RunCommand(click.Command):
@@ -38,6 +37,7 @@ Examples:
   joulebatch run -m shufflenet --backend cpu --backend cpu:spin=off --pace 8
   joulebatch run -m shufflenet --backend cpu --backend cpu@old --interpreter old=ENV/bin/python
   joulebatch run --onnx detector.onnx --shape images=3x640x640 --backend A=cpu --backend B=cpu
+  joulebatch run -m shufflenet --backend cpu --backend new=cpu@new --interpreter new=ENV --fail-on-regression 5%
   joulebatch run --profile quick --explain
   joulebatch run --resume latest
 """,
@@ -85,5 +85,5 @@ def run(ctx: click.Context, /, *, resume: str | None, **flags: Any) -> None:  # 
     """
     from runner.config import RunConfig  # noqa: PLC0415 - --help must not pay for it
 
-    shown = Shown(**{each.name: flags.pop(each.name) for each in fields(Shown)})
-    measure(ctx, lambda: RunConfig.read(flags), resume, flags["reports_dir"], shown)
+    after = After.taken_from(flags)
+    measure(ctx, lambda: RunConfig.read(flags), resume, flags["reports_dir"], after)

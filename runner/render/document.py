@@ -15,11 +15,12 @@ def document(report: Report, *, details: bool) -> tuple[Section, ...]:
     extra = detail_sections(report) if details else ()
     # What calibrated a queue's twin is many rows that few readers need.
     measured = comparison_sections(report) if details or not (report.queue and report.queue.cells) else ()
-    parts = (_head(report), *measured, *queue_sections(report), *extra, summary_section(report))
+    parts = (head_section(report), *measured, *queue_sections(report), *extra, summary_section(report))
     return (*parts, *findings_sections(report))
 
 
-def _head(report: Report) -> Section:
+def head_section(report: Report) -> Section:
+    """Return when and where a run was made, and whether it ended."""
     environment = report.environment
     runtime = [
         f"{name} {environment.versions[name]}"

@@ -29,10 +29,10 @@ def summary_section(report: Report) -> Section:
     )
     tables = (Table(columns, rows),) if rows else ()
     lines = (
-        *_claims(report),
-        *_cost_lines(report),
+        *claim_lines(report),
+        *cost_lines(report),
         *doubt_lines(report),
-        *_meter_lines(report),
+        *meter_lines(report),
         *remark_lines(report),
         *report.notes,
     )
@@ -66,7 +66,7 @@ def _chosen(choice: BackendChoice, cell: Cell) -> str:
     return load_text(cell.load) if choice.variant else f"{cell.variant} {load_text(cell.load)}"
 
 
-def _cost_lines(report: Report) -> tuple[str, ...]:
+def cost_lines(report: Report) -> tuple[str, ...]:
     """Return what keeps the question for the least cost from an answer."""
     chosen = [choice for choice in report.choices if choice.least_cost is not None]
     if report.choices and not chosen:
@@ -78,7 +78,7 @@ def _cost_lines(report: Report) -> tuple[str, ...]:
     return ()
 
 
-def _claims(report: Report) -> tuple[str, ...]:
+def claim_lines(report: Report) -> tuple[str, ...]:
     """Return how far the figures carry."""
     smallest = report.minimum_detectable_ratio
     seen = (
@@ -93,7 +93,7 @@ def _claims(report: Report) -> tuple[str, ...]:
     )
 
 
-def _meter_lines(report: Report) -> tuple[str, ...]:
+def meter_lines(report: Report) -> tuple[str, ...]:
     """Return one line per cause for which energy is unavailable, with its remedy; nothing of a GPU that none has."""
     causes: dict[tuple[str, str], list[str]] = {}
     gpu = bool(report.environment.gpus) or any(backend.device == "gpu" for backend in report.backends)

@@ -70,12 +70,15 @@ def verify(folder: Path, renderings: Mapping[str, Callable[[Report], str]]) -> I
     """
     if not (folder / REPORT_NAME).exists():
         raise _not_archived(folder)
-    yield _checksums(folder, (JOURNAL_NAME, REPORT_NAME, SAMPLES_NAME, *renderings))
+    listed = _listed(folder)
+    # What is neither listed nor there was not made by the version that archived the report.
+    held = {name: make for name, make in renderings.items() if name in listed or (folder / name).exists()}
+    yield _checksums(folder, listed, (JOURNAL_NAME, REPORT_NAME, SAMPLES_NAME, *held))
     report, journaled, samples = load(folder), collect(read_journal(folder)), read_samples(folder)
     yield _contents(report, journaled.report)
     yield _samples(report, journaled, samples)
     yield _figures(report, samples, journaled.replays)
-    for name, render in renderings.items():
+    for name, render in held.items():
         yield _rendering(folder / name, render(report))
 
 
@@ -89,8 +92,8 @@ def _not_archived(folder: Path) -> FileError:
     )
 
 
-def _checksums(folder: Path, expected: Iterable[str]) -> Check:
-    """Compare the files with ``SHA256SUMS``."""
+def _listed(folder: Path) -> dict[str, str]:
+    """Return what ``SHA256SUMS`` says, by file."""
     path = folder / CHECKSUMS_NAME
     listed: dict[str, str] = {}
     for line in _read_text(path).splitlines():
@@ -98,6 +101,11 @@ def _checksums(folder: Path, expected: Iterable[str]) -> Check:
         if not separator:
             raise FileError(f"Cannot read {path}", expected="lines as of sha256sum", got=repr(line))
         listed[name] = digest
+    return listed
+
+
+def _checksums(folder: Path, listed: Mapping[str, str], expected: Iterable[str]) -> Check:
+    """Compare the files with ``SHA256SUMS``."""
     names = sorted({*expected} | listed.keys())
     differences = []
     for name in names:

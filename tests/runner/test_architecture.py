@@ -33,6 +33,8 @@ TIMELINE_VIEWS = tuple(
     for name in ("timeline", "timeline_data", "timeline_findings", "timeline_axes", "timeline_plot")
 )
 """They show a timeline, which follows from a report and is computed before they get it."""
+PAGE_FILES = ("runner.render.html.assets", "runner.render.archived")
+"""They put a file beside the reports, which pages draw with."""
 
 WORKER_NEEDS = {"numpy"}
 """All that another interpreter must have, beside the library of the backend it runs."""
@@ -147,11 +149,21 @@ def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
 
 def test_renderers_receive_a_report_and_never_measure() -> None:
     allowed = ("runner.render", "runner.report.schema", "runner.units")
-    others = (*TERMINAL_VIEWS, *ANSWER_VIEWS, *TIMELINE_VIEWS)
+    pages = _modules("runner.render.html", but=PAGE_FILES)
+    others = (*TERMINAL_VIEWS, *ANSWER_VIEWS, *TIMELINE_VIEWS, *PAGE_FILES, *pages)
     assert _stray(_modules("runner.render", but=others), *allowed) == {}
     assert _stray(list(ANSWER_VIEWS), *allowed, "runner.twin.answers") == {}
     timeline = ("runner.report.timeline", "runner.report.timeline_figures", "runner.errors")
     assert _stray(list(TIMELINE_VIEWS), "runner.render", *timeline) == {}
+    # A page shows a timeline and an answer; both follow from its report, and only its front door computes them.
+    assert _stray(pages, *allowed, *timeline, "runner.report.answer") == {}
+    assert _stray(list(PAGE_FILES), *allowed, "runner.errors", "runner.report.disk") == {}
+
+
+def test_an_answer_follows_from_a_report_and_nothing_else() -> None:
+    of_reports = ("runner.report.schema", "runner.report.evidence", "runner.stats.front")
+    facts = ("runner.backends.interface", "runner.meters.interface")
+    assert _stray(["runner.report.answer"], *of_reports, *facts) == {}
 
 
 def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselves() -> None:
@@ -194,7 +206,7 @@ def test_only_the_command_line_renders_and_nothing_imports_the_command_line() ->
     for name in MODULES:
         imported = _ours(name)
         if not _within(name, "runner.cli", "runner.render"):
-            # An archive holds report.md: the main path hands it the renderer.
+            # An archive holds report.md and report.html: the main path hands it the renderers.
             rendered = {each for each in imported if _within(each, "runner.render")}
             assert not rendered or (name, rendered) == ("runner.experiment", {"runner.render.archived"})
         if not _within(name, "runner.cli", "runner.__main__"):
@@ -287,6 +299,6 @@ def test_a_worker_loads_in_an_interpreter_without_our_other_libraries() -> None:
 
 
 def test_no_file_imports_a_heavy_library_before_it_is_needed() -> None:
-    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly", "PIL", "matplotlib")
+    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly", "jinja2", "markupsafe", "PIL", "matplotlib")
     for name, path in MODULES.items():
         assert not any(_within(each, *heavy) for each in _imports(path, at_load=True)), name

@@ -133,7 +133,7 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(home: Path, small: Path) -> 
     assert result.returncode == 4
     (line,) = (line for line in result.stderr.splitlines() if line.startswith("joulebatch: "))
     assert "No space left on device" in line
-    (folder,) = small.iterdir()
+    (folder,) = small.glob("2*")
     windows = load(folder).windows
     assert len(windows) >= 1
 
@@ -157,7 +157,7 @@ def test_a_folder_that_becomes_read_only_costs_the_archive_and_no_window(home: P
         cwd=home, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     wait_for_windows(home / "reports", 1)
-    (folder,) = (home / "reports").iterdir()
+    (folder,) = (home / "reports").glob("2*")
     folder.chmod(0o555)
     _, stderr = process.communicate(timeout=60)
     folder.chmod(0o755)
@@ -191,7 +191,7 @@ def test_a_worker_that_is_stopped_within_a_window_has_its_block_repeated(home: P
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
 
-    (folder,) = (home / "reports").iterdir()
+    (folder,) = (home / "reports").glob("2*")
     report = load(folder)
     stopped = [window for window in report.windows if "stopped the worker once" in window.disturbed]
     assert [window.block for window in stopped] == [0]

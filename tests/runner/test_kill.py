@@ -179,7 +179,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """The report's, once the first stretch has begun."""
-        (folder,) = self._config.reports_dir.iterdir()
+        (folder,) = self._config.reports_dir.glob("2*")
         return folder
 
     def stretch(self, *, kill_after_bytes: int = NEVER, kill_after_events: int = NEVER) -> bool:

@@ -117,9 +117,9 @@ def test_help_has_an_example_and_every_default(
 def test_verify_says_what_it_looked_at(capsys: pytest.CaptureFixture[str], reports_dir: Path) -> None:
     code, out, err = run(capsys, reports_dir, "verify")
     assert (code, err) == (0, "")
-    subjects = ["SHA256SUMS", "journal.jsonl", "samples.parquet", "report.json", "report.md"]
+    subjects = ["SHA256SUMS", "journal.jsonl", "samples.parquet", "report.json", "report.html", "report.md"]
     assert [line.partition(":")[0] for line in out.splitlines()] == subjects
-    assert out.startswith("SHA256SUMS: 4 files, no difference\n")
+    assert out.startswith("SHA256SUMS: 5 files, no difference\n")
     assert all(line.endswith(", no difference") for line in out.splitlines())
 
 

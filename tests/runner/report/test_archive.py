@@ -57,14 +57,14 @@ def test_a_finished_report_loads_as_it_was_written(tmp_path: Path) -> None:
     folder = write(archive.create(tmp_path, None, NOW), make_journal(energy="measured", pace_hz=2))
     report = archive.finish(folder, RENDERINGS)
     assert archive.load(folder) == report
-    names = {JOURNAL_NAME, "report.json", "report.md", "samples.parquet", "SHA256SUMS"}
+    names = {JOURNAL_NAME, "report.json", "report.html", "report.md", "samples.parquet", "SHA256SUMS"}
     assert {path.name for path in folder.iterdir()} == names
 
 
 def test_coreutils_verifies_the_checksums(complete: Path) -> None:
     check = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
     done = subprocess.run(check, cwd=complete, capture_output=True, text=True, check=True)
-    assert done.stdout.count(": OK") == 4
+    assert done.stdout.count(": OK") == 5
     (complete / "report.md").write_text("changed")
     assert subprocess.run(check, cwd=complete, capture_output=True, check=False).returncode == 1
 

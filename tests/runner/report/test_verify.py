@@ -79,9 +79,9 @@ def change_report(folder: Path, change: Callable[[dict[str, Any]], None]) -> Non
 def test_a_report_as_it_was_archived_passes_every_check(folder: Path) -> None:
     checks = list(verify(folder, RENDERINGS))
     report = archive.load(folder)
-    assert [check.differences for check in checks] == [()] * 5
+    assert [check.differences for check in checks] == [()] * 6
     counts = {check.subject: (check.count, check.unit) for check in checks}
-    assert counts["SHA256SUMS"] == (4, "files")
+    assert counts["SHA256SUMS"] == (5, "files")
     assert counts["samples.parquet"] == (sum(w.inference_count for w in report.windows), "inferences")
     assert counts["report.md"] == (to_markdown(report).count("\n") + 1, "lines")
     assert counts["journal.jsonl"][0] > 10 * len(report.windows)

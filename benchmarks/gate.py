@@ -1,0 +1,183 @@
+"""How often the gate of ``reports compare`` fails two runs of one thing, and how often it finds a slowdown.
+
+Run from the checkout: ``python -m benchmarks.gate RECORDING [--runs 40] [--pause 0] [--models-dir models]`` records runs
+of the real command until the file holds so many, then judges them; ``--judge`` only judges. A recording may be
+interrupted at any time and goes on where it stopped; of each run it keeps three numbers per cell and metric.
+
+Live pairs are successive runs, each in one pair only. The spread is calibrated from five runs that are not in the pair,
+drawn by chance; resampled pairs are any two of the recording with any five others. The slowdown is planted by
+arithmetic: every figure of the new run times 1.2. Goals: of live pairs at most 5 % fail; 80 % of the planted ones do.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from math import log
+from pathlib import Path
+from statistics import fmean, median
+from time import sleep
+
+from scipy.stats import binomtest
+
+from runner.report import archive
+from runner.report.comparison.compare import Figure
+from runner.report.comparison.evidence import GateMetric, cell_evidence
+from runner.report.comparison.gate import judge_figure
+from runner.report.comparison.spread import ERROR_SHARE
+from runner.stats.spread import run_spreads
+from runner.stats.unpaired import LEAST_RUNS, LogMean, RunSpread, difference
+
+GOAL_FALSE, GOAL_FOUND = 0.05, 0.8
+PLANTED_RATIO = 1.2
+THRESHOLD_RATIO = 1.05
+RESAMPLES = 2000
+COMMAND = (
+    *("-m", "shufflenet", "--backend", "cpu", "--batch-sizes", "1,8", "--pace", "40@1"),
+    *("--workers", "3", "--meter", "none", "-q", "-f", "json"),
+)
+Run = Mapping[tuple[str, GateMetric], LogMean]
+
+
+def record(recording: Path, runs: int, pause_s: float, options: Sequence[str]) -> None:
+    """Append runs until the recording holds so many."""
+    done = read(recording)
+    recording.parent.mkdir(parents=True, exist_ok=True)
+    if recording.exists():  # what a torn last line has left
+        lines = recording.read_text().splitlines(keepends=True)
+        recording.write_text("".join(line for line in lines if line.endswith("\n")))
+    with recording.open("a") as stream:
+        for number in range(len(done), runs):
+            stream.write(json.dumps(_measure(options)) + "\n")
+            stream.flush()
+            print(f"{number + 1} of {runs}", end="\r", file=sys.stderr)
+            sleep(pause_s if number + 1 < runs else 0)
+
+
+def _measure(options: Sequence[str]) -> dict[str, object]:
+    """Return what one run of the command says, as a line of the recording."""
+    began = datetime.now(UTC).isoformat(timespec="seconds")
+    with tempfile.TemporaryDirectory() as folder:
+        command = (sys.executable, "-m", "runner", "run", *COMMAND, *options, "--reports-dir", folder)
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{done.stderr.strip()}\nThe recording goes on where it stopped.")
+        report = archive.load(archive.resolve(Path(folder), archive.LATEST))
+    figures = [
+        (key, metric, figure.log_mean, figure.log_variance, figure.degrees_of_freedom)
+        for key, cell in cell_evidence(report).items()
+        for metric, figure in cell.figures.items()
+        if not (metric == "cpu" and cell.occupancy)
+    ]
+    return {"at": began, "cpu": report.environment.cpu, "figures": figures}
+
+
+def read(recording: Path) -> list[Run]:
+    """Return the runs of a recording; a torn last line is one that was not finished.
+
+    Only figures that every run has: a busy machine may leave a budget no time for the last cell.
+    """
+    lines = recording.read_text().splitlines(keepends=True) if recording.exists() else []
+    rows = [json.loads(line)["figures"] for line in lines if line.endswith("\n")]
+    runs = [{(key, metric): LogMean(*numbers) for key, metric, *numbers in row} for row in rows]
+    shared = [figure for figure in runs[0] if all(figure in run for run in runs)] if runs else []
+    return [{figure: run[figure] for figure in shared} for run in runs]
+
+
+def fails(reference: Run, new: Run, calibrating: Sequence[Run], threshold_ratio: float) -> tuple[bool, float]:
+    """Return whether the gate fails a pair, and the largest slowdown that it needs to find."""
+    spreads = dict(zip(reference, _spreads(tuple(reference), calibrating), strict=True))
+    judged = []
+    for (key, metric), base in reference.items():
+        found = difference(new[key, metric], base, spreads[key, metric])
+        figure = Figure(key, metric, False, 1.0, 1.0, found, *found.limits(), spreads[key, metric])  # noqa: FBT003 - no occupancy
+        judged.append(judge_figure(figure, threshold_ratio, ERROR_SHARE / len(reference)))
+    detectable = [each.detectable for each in judged if each.detectable is not None]
+    return any(each.verdict == "regression" for each in judged), max(detectable)
+
+
+def _spreads(keys: Sequence[tuple[str, GateMetric]], runs: Sequence[Run]) -> Iterator[RunSpread]:
+    """Yield the spread of each figure, taken over the cells of its metric as the command does."""
+    by_metric: dict[tuple[str, GateMetric], RunSpread] = {}
+    for metric in dict.fromkeys(metric for _, metric in keys):
+        alike = [key for key in keys if key[1] == metric]
+        by_metric |= dict(zip(alike, run_spreads([[run[key] for run in runs] for key in alike]), strict=True))
+    yield from (by_metric[key] for key in keys)
+
+
+def planted(run: Run) -> Run:
+    """Return a run with every figure 1.2 times as large."""
+    return {key: replace(each, log_mean=each.log_mean + log(PLANTED_RATIO)) for key, each in run.items()}
+
+
+def judge(runs: Sequence[Run]) -> bool:
+    """Print how often pairs fail; return whether both goals are met by the live ones."""
+    rng = random.Random("gate")  # noqa: S311 - which runs calibrate, no secret
+    places = range(len(runs))
+    live = list(zip(places[::2], places[1::2], strict=False))
+    drawn = [tuple(rng.sample(places, 2)) for _ in range(RESAMPLES)]
+    print(f"{len(runs)} runs; {LEAST_RUNS} others calibrate each pair; {len(runs[0])} figures a pair")
+    print("pairs       count   false, >1.00x   false, >1.05x   upper 95 %   found 1.20x   needs (median)")
+    met = True
+    for name, pairs in (("live", live), ("resampled", drawn)):
+        strict = _share(runs, pairs, rng, lambda run: run, 1.0)[0]
+        false, needed = _share(runs, pairs, rng, lambda run: run, THRESHOLD_RATIO)
+        found, _ = _share(runs, pairs, rng, planted, THRESHOLD_RATIO)
+        limit = binomtest(round(false * len(pairs)), len(pairs), alternative="less").proportion_ci(0.95).high
+        shown = f"{limit:11.1%}" if name == "live" else " " * 10 + "-"  # resampled pairs share their runs
+        print(f"{name:10} {len(pairs):6} {strict:14.1%} {false:15.1%} {shown} {found:13.1%} {needed:15.2f}x")
+        if name == "live":
+            met = false <= GOAL_FALSE and found >= GOAL_FOUND
+    print(
+        f"goals: of live pairs at most {GOAL_FALSE:.0%} fail, {GOAL_FOUND:.0%} of planted: {'met' if met else 'MISSED'}"
+    )
+    return met
+
+
+def _share(
+    runs: Sequence[Run],
+    pairs: Sequence[tuple[int, ...]],
+    rng: random.Random,
+    change: Callable[[Run], Run],
+    threshold_ratio: float,
+) -> tuple[float, float]:
+    failed, needed = [], []
+    for reference, new in pairs:
+        others = [place for place in range(len(runs)) if place not in {reference, new}]
+        calibrating = [runs[place] for place in rng.sample(others, LEAST_RUNS)]
+        one = fails(runs[reference], change(runs[new]), calibrating, threshold_ratio)
+        failed.append(one[0])
+        needed.append(one[1])
+    return fmean(failed), median(needed)
+
+
+def main() -> None:
+    """Record, judge, and exit with 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recording", type=Path)
+    parser.add_argument("--runs", type=int, default=40)
+    parser.add_argument("--pause", type=float, default=0.0, metavar="SECONDS", help="between two runs")
+    parser.add_argument("--time-budget", default="60s", help="of each run")
+    parser.add_argument("--models-dir", type=Path, default=Path("models"))
+    parser.add_argument("--judge", action="store_true", help="judge what was recorded, record nothing")
+    arguments = parser.parse_args()
+    if not arguments.judge:
+        options = ("--models-dir", str(arguments.models_dir), "--time-budget", arguments.time_budget)
+        record(arguments.recording, arguments.runs, arguments.pause, options)
+    runs = read(arguments.recording)
+    if len(runs) < LEAST_RUNS + 2:
+        sys.exit(
+            f"{arguments.recording} holds {len(runs)} runs; {LEAST_RUNS + 2} are the fewest that can be judged"
+        )
+    sys.exit(0 if judge(runs) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The options of a gate: the same words for ``run``, ``queue`` and ``reports compare``."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.errors import AbsentError, GateError, UsageError
+
+if TYPE_CHECKING:  # these load pydantic, which no help needs
+    from runner.report.comparison.evidence import GateMetric
+    from runner.report.comparison.within import RunGate
+    from runner.report.schema import Report
+    from runner.selection import Selection
+
+FAIL_ON_REGRESSION = click.option(
+    "--fail-on-regression",
+    "regression",
+    multiple=True,
+    metavar="PERCENT|METRIC=PERCENT,...",
+    show_default="off",
+    help="Exit with 1 when a figure is surely worse by more: 5% for all, or latency=5%,energy=3%,cpu=10%.",
+)
+FAIL_ON_PARITY = click.option(
+    "--fail-on-parity",
+    "parity",
+    is_flag=True,
+    show_default="off",
+    help="Exit with 1 when outputs are not those of the reference.",
+)
+STRICT = click.option(
+    "--strict",
+    is_flag=True,
+    show_default="off",
+    help="With --fail-on-regression: exit with 1 also where the gate cannot tell.",
+)
+RUN_GATE = (FAIL_ON_REGRESSION, FAIL_ON_PARITY, STRICT)
+
+
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """The flags of a gate over one run."""
+
+    regression: tuple[str, ...]
+    parity: bool
+    strict: bool
+
+    def check(self, selection: "Selection") -> None:
+        """Refuse what no run could answer, before anything is measured.
+
+        Raises:
+            UsageError: thresholds that cannot be read, or nothing to compare.
+        """
+        thresholds = read_thresholds(self.regression, strict=self.strict)
+        if thresholds and len(selection.specs) * len({file.variant for file in selection.files}) < 2:  # noqa: PLR2004 - two sides
+            raise UsageError(
+                "Cannot use --fail-on-regression",
+                expected="at least two backends or variants in one run",
+                got="one",
+                fix="Add --backend, or hold two reports against each other with joulebatch reports compare",
+            )
+
+    def end(self, report: "Report") -> None:
+        """Say what the gate found in a finished run.
+
+        Raises:
+            GateError: it fails.
+            AbsentError: it could judge nothing.
+        """
+        from runner.report.comparison.within import judge_run  # noqa: PLC0415 - loads pydantic
+
+        thresholds = read_thresholds(self.regression, strict=self.strict)
+        if not thresholds and not self.parity:
+            return
+        gate = judge_run(report, thresholds, parity=self.parity)
+        for line in _lines(gate):
+            click.echo(line, err=True)
+        if gate.failed:
+            raise GateError("The gate failed", expected="no offending cell", got=str(gate.failed))
+        if thresholds and not gate.judged:
+            raise AbsentError(
+                "The gate could judge nothing",
+                expected=f"ratios of {', '.join(thresholds)} to the baseline",
+                got="none",
+                fix="Back to back CPU time is no cost: add --pace; energy needs a meter, see joulebatch doctor",
+            )
+        if self.strict and gate.inconclusive:
+            raise GateError(
+                "The gate cannot tell",
+                expected="a verdict of every cell",
+                got=f"{gate.inconclusive} inconclusive",
+            )
+
+
+def read_thresholds(texts: tuple[str, ...], *, strict: bool) -> "dict[GateMetric, float]":
+    """Return what may grow by how much.
+
+    Raises:
+        UsageError: not of the form, or ``--strict`` by itself.
+    """
+    from runner.report.comparison.gate import parse_thresholds  # noqa: PLC0415 - loads pydantic
+
+    thresholds = parse_thresholds(texts, "--fail-on-regression")
+    if strict and not thresholds:
+        raise UsageError("Cannot use --strict", expected="--fail-on-regression beside it", fix="Add it")
+    return thresholds
+
+
+def _lines(gate: "RunGate") -> list[str]:
+    from runner.render.comparison import run_gate_lines  # noqa: PLC0415 - loads pydantic
+    from runner.render.layout import plain  # noqa: PLC0415 - the same
+
+    return [plain(line) for line in run_gate_lines(gate)]
