@@ -6,7 +6,7 @@ from runner.render import numbers
 from runner.render.layout import Column, Table
 from runner.render.names import load_text
 from runner.render.numbers import NOTHING
-from runner.report.schema import Cell, Comparison, Report, SupplementaryTest
+from runner.report.schema import Cell, Comparison, QueueComparison, Report, SupplementaryTest
 
 METRICS = {"latency": "latency", "cpu_s_per_image": "CPU per image", "energy_per_image": "energy per image"}
 
@@ -54,7 +54,7 @@ def test_table(report: Report, cells: Iterable[Cell]) -> Table:
     return Table(_TEST_COLUMNS, tuple(rows))
 
 
-def verdict_text(comparison: Comparison) -> str:
+def verdict_text(comparison: Comparison | QueueComparison) -> str:
     """Return what may be claimed, in words."""
     if comparison.verdict != "too few workers":
         return comparison.verdict

@@ -166,6 +166,16 @@ def test_an_answer_follows_from_a_report_and_nothing_else() -> None:
     assert _stray(["runner.report.answer"], *of_reports, *facts) == {}
 
 
+def test_converters_receive_a_report_and_never_compute_statistics() -> None:
+    words = ("runner.render", "runner.report.schema", "runner.errors")
+    assert _stray(_modules("runner.convert"), "runner.convert", *words, "runner.report.evidence") == {}
+    # Which windows count is asked where it is decided; the registry costs the help nothing.
+    users = [name for name in _modules("runner.convert") if "runner.report.evidence" in IMPORTS[name]]
+    assert users == ["runner.convert.pyperf_suite"]
+    loaded = set(_imports(MODULES["runner.convert.registry"], at_load=True))
+    assert loaded <= {"dataclasses", "importlib", "typing"}
+
+
 def test_views_of_what_is_no_report_are_given_facts_and_measure_nothing_themselves() -> None:
     facts = (
         "runner.backends.interface",
@@ -202,10 +212,10 @@ def test_a_graph_is_counted_without_a_session_or_a_run() -> None:
     assert _stray(["runner.graph.folding", "runner.graph.contents"]) == {}
 
 
-def test_only_the_command_line_renders_and_nothing_imports_the_command_line() -> None:
+def test_only_the_command_line_and_converters_render_and_nothing_imports_the_command_line() -> None:
     for name in MODULES:
         imported = _ours(name)
-        if not _within(name, "runner.cli", "runner.render"):
+        if not _within(name, "runner.cli", "runner.render", "runner.convert"):
             # An archive holds report.md and report.html: the main path hands it the renderers.
             rendered = {each for each in imported if _within(each, "runner.render")}
             assert not rendered or (name, rendered) == ("runner.experiment", {"runner.render.archived"})
@@ -299,6 +309,7 @@ def test_a_worker_loads_in_an_interpreter_without_our_other_libraries() -> None:
 
 
 def test_no_file_imports_a_heavy_library_before_it_is_needed() -> None:
-    heavy = ("torch", "onnxruntime", "onnx", "duckdb", "plotly", "jinja2", "markupsafe", "PIL", "matplotlib")
+    plots = ("plotly", "jinja2", "markupsafe", "PIL", "matplotlib")
+    heavy = ("torch", "onnxruntime", "onnx", "duckdb", *plots, "pyperf", "mlflow")
     for name, path in MODULES.items():
         assert not any(_within(each, *heavy) for each in _imports(path, at_load=True)), name

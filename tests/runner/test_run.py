@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -70,6 +71,10 @@ def test_a_run_prints_its_table_and_archives_everything(home: Path) -> None:
     assert rows == (sum(window.inference_count for window in report.windows),)
     sums = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=folder, check=True, capture_output=True)
     assert sums.stdout.count(b": OK") == 5
+    drawn_by = re.search(r'src="\.\./(assets/plotly-\d+\.min\.js)"', (folder / "report.html").read_text())
+    assert drawn_by
+    assert (home / "reports" / drawn_by[1]).is_file(), "the page asks for what lies beside the reports"
+    assert "report.html" not in "".join(report.notes)
 
     shown = joulebatch("reports", "show", "latest", cwd=home)
     assert shown.stdout == result.stdout

@@ -179,7 +179,7 @@ def _queue_details(report: Report, cell: QueueCell, metric: str) -> tuple[str, .
         compared = comparison_of(report, cell, metric, "policy" if against == "policy" else "backend")
         if compared:
             ratio = numbers.brief_ratio(compared.ratio, compared.low, compared.high)
-            lines.append(f"{ratio} of {whom}: {compared.verdict}")
+            lines.append(f"{ratio} of {whom}, {verdict_text(compared)}")
     return tuple(lines)
 
 
@@ -203,9 +203,13 @@ def _cells(report: Report) -> Iterator[str]:
 def _queue_cells(report: Report) -> Iterator[str]:
     fates: dict[tuple[str, str], list[str]] = {}
     for cell in report.queue.cells if report.queue else ():
-        if cell.status != "measured":
+        status: str = cell.status
+        reason = cell.reason
+        if cell.summary and cell.summary.doubt:
+            status, reason = "shown and never compared", cell.summary.doubt
+        if status != "measured":
             name = f"{cell.contender} {cell.load.policy} at {rate_text(cell.load)}/s"
-            fates.setdefault((cell.status, cell.reason), []).append(name)
+            fates.setdefault((status, reason), []).append(name)
     for (status, reason), names in fates.items():
         yield f"{_listed(names)}: {status}{f': {reason}' if reason else ''}"
 

@@ -31,9 +31,11 @@ _SYMBOLS = (
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _DIGITS = 6
 """of what is drawn; no screen shows more"""
-_DECADES_WITH_STEPS = 2
+_STEPS = {0: (1, 2, 3, 4, 5, 7), 1: (1, 2, 3, 5), 2: (1, 2, 5)}
+"""marks in each decade of a logarithmic axis, by how many decades it spans"""
 _BESIDE = 0.2
 """decades beside the smallest and the largest batch size"""
+_PLOT_PIXELS, _ENTRY_PIXELS, _ENTRIES_IN_A_ROW = 400, 16, 3
 _ROW_PIXELS, _FRAME_PIXELS = 26, 110
 _LABEL_LENGTH = 46
 """of a row of a plot; what a telephone still shows"""
@@ -78,8 +80,8 @@ class Slots:
 
 
 def text(words: str) -> str:
-    """Return words as Plotly shows them: what it would read as HTML stays text."""
-    return html.escape(plain(words), quote=False)
+    """Return words as Plotly shows them: what it would read as HTML or as a variable of its own stays text."""
+    return html.escape(plain(words), quote=False).replace("%{", "%&#123;")
 
 
 def short(words: str) -> str:
@@ -156,6 +158,11 @@ def rows_height(count: int) -> int:
     return max(260, _FRAME_PIXELS + _ROW_PIXELS * count)
 
 
+def plot_height(entries: int) -> int:
+    """Return the height of a plot in pixels, with room for the legend's entries above it."""
+    return _PLOT_PIXELS + _ENTRY_PIXELS * max(0, entries - _ENTRIES_IN_A_ROW)
+
+
 def log_ticks(batch_sizes: Sequence[int]) -> dict[str, object]:
     """Return an axis of batch sizes: each doubling is as far, and only those of the run are named."""
     sizes = sorted(set(batch_sizes))
@@ -167,14 +174,14 @@ def log_ticks(batch_sizes: Sequence[int]) -> dict[str, object]:
 
 
 def log_axis(shown: Sequence[float | None]) -> dict[str, object]:
-    """Return a logarithmic axis whose marks are 1, 2 and 5 of each decade; powers of ten alone where these are many.
+    """Return a logarithmic axis whose marks are as close as they can be read.
 
     Args:
         shown: what is drawn along it; what is not positive has no place there.
     """
     sizes = [value for value in shown if value is not None and value > 0]
     first, last = (math.floor(math.log10(each)) for each in (min(sizes), max(sizes)))
-    steps = (1, 2, 5) if last - first <= _DECADES_WITH_STEPS else (1,)
+    steps = next((each for decades, each in _STEPS.items() if last - first <= decades), (1,))
     # A decade more on each side, for limits and for readers who zoom out.
     marks = [step * 10.0**power for power in range(first - 1, last + 2) for step in steps]
     return {

@@ -1,6 +1,6 @@
 """Latency, images per second and cost of a model's cells against the batch size, and what idle power takes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +17,7 @@ from runner.render.html.figures import (
     layout,
     log_axis,
     log_ticks,
+    plot_height,
     rounded,
     rows_axis,
     rows_height,
@@ -37,6 +38,8 @@ _ENERGY_NOTES = {
 }
 
 Pair = tuple[Cell, CellSummary]
+Contender = tuple[str, str]
+"""variant and backend"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,14 @@ _CPU = _Quantity(
 )
 
 
-def batch_figures(cells: Sequence[Cell], slots: Slots) -> Iterator[Figure]:
-    """Yield the plots of a model's cells against the batch size; mixed loads have no batch size."""
+def batch_figures(cells: Sequence[Cell], slots: Slots, doubts: Mapping[Contender, str]) -> Iterator[Figure]:
+    """Yield the plots of a model's cells against the batch size; mixed loads have no batch size.
+
+    Args:
+        cells: of one model.
+        slots: how each contender looks.
+        doubts: by variant and backend, why its figures are shown and never compared.
+    """
     pairs = [(cell, cell.summary) for cell in cells if cell.summary and not cell.load.mixed]
     quantities = [_LATENCY, _RATE, *_energies(pairs), _CPU]
     if not any(summary.energy for _, summary in pairs):
@@ -92,7 +101,7 @@ def batch_figures(cells: Sequence[Cell], slots: Slots) -> Iterator[Figure]:
     for quantity in quantities:
         found = [(cell, figure) for cell, summary in pairs if (figure := quantity.figure(summary))]
         if found:
-            yield _against_batch(quantity, found, slots)
+            yield _against_batch(quantity, found, slots, doubts)
 
 
 def split_figure(cells: Sequence[Cell]) -> Figure | None:
@@ -164,7 +173,9 @@ def _joules(kind: tuple[object, object], summary: CellSummary) -> Interval | Non
     return energy.per_image_j if energy and (energy.status, energy.domains) == kind else None
 
 
-def _against_batch(quantity: _Quantity, found: Sequence[tuple[Cell, Interval]], slots: Slots) -> Figure:
+def _against_batch(
+    quantity: _Quantity, found: Sequence[tuple[Cell, Interval]], slots: Slots, doubts: Mapping[Contender, str]
+) -> Figure:
     means = tuple(figure.mean for _, figure in found)
     rate = quantity.unit == "/s"
     scale = Scale("/s", 1.0) if rate else numbers.scale_for(quantity.unit, means)
@@ -175,10 +186,11 @@ def _against_batch(quantity: _Quantity, found: Sequence[tuple[Cell, Interval]], 
         )
     kinds = list(dict.fromkeys(key[1:] for key in series))
     middle = (len(series) - 1) / 2
-    data = tuple(
-        _line(quantity, members, scale, slots, (place - middle, DASHES[kinds.index(key[1:]) % len(DASHES)]))
-        for place, (key, members) in enumerate(series.items())
-    )
+    data = []
+    for place, (key, members) in enumerate(series.items()):
+        dash = DASHES[kinds.index(key[1:]) % len(DASHES)]
+        look = (place - middle, dash, doubts.get(members[0][0].contender))
+        data.append(_line(quantity, members, scale, slots, look))
     y = (
         log_axis([mean / scale.base for mean in means])
         if is_wide(means, _WIDE_RATIO)
@@ -187,11 +199,11 @@ def _against_batch(quantity: _Quantity, found: Sequence[tuple[Cell, Interval]], 
     return Figure(
         quantity.title,
         quantity.caption,
-        data,
+        tuple(data),
         layout(
             axis("batch size", **log_ticks([cell.load.batch_size for cell, _ in found])),
             axis(f"{quantity.axis}{'' if rate else ', '}{scale.unit}", **y),
-            height=420,
+            height=plot_height(len(data)),
         ),
     )
 
@@ -201,16 +213,16 @@ def _line(
     members: Sequence[tuple[Cell, Interval]],
     scale: Scale,
     slots: Slots,
-    look: tuple[float, str],
+    look: tuple[float, str, str | None],
 ) -> Trace:
-    place, dash = look
+    place, dash, doubt = look
     members = sorted(members, key=lambda member: member[0].load.batch_size)
     first, figures = members[0][0], [figure for _, figure in members]
     hollow = "-open" if first.io == "device" else ""
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": text(series_name(first)),
+        "name": text(_series_name(first, doubt)),
         "meta": {"slot": slots.colour(first.contender)},
         "x": [rounded(cell.load.batch_size * _SIDE_STEP**place, Scale("", 1.0)) for cell, _ in members],
         "y": values(figures, scale),
@@ -220,16 +232,22 @@ def _line(
         **hover(
             [
                 f"{cell.contender} {load_text(cell.load)}{_device(cell)}\n{quantity.mark}{_words(figure, scale)}"
+                f"{_fate(cell)}"
                 for cell, figure in members
             ]
         ),
     }
 
 
-def series_name(cell: Cell) -> str:
-    """Return what a line of a plot is called: the contender, and what its load has beside the batch size."""
+def _series_name(cell: Cell, doubt: str | None) -> str:
+    """Return what a line of a plot is called: the contender, what its load has beside the batch size, and doubts."""
     kind = load_text(cell.load).partition(" ")[2]
-    return " ".join(filter(None, (str(cell.contender), kind))) + _device(cell)
+    name = " ".join(filter(None, (str(cell.contender), kind))) + _device(cell)
+    return f"{name} ({doubt})" if doubt else name
+
+
+def _fate(cell: Cell) -> str:
+    return "" if cell.status == "measured" else f"\n{cell.status}: {cell.reason}"
 
 
 def _device(cell: Cell) -> str:

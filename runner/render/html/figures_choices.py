@@ -13,6 +13,7 @@ from runner.render.html.figures import (
     is_wide,
     layout,
     log_axis,
+    plot_height,
     rows_axis,
     rows_height,
     text,
@@ -72,17 +73,18 @@ def front_figure(basis: Basis, choices: Sequence[Choice], slots: Slots, *, title
     time = numbers.scale_for("s", tuple(choice.time_s.mean for choice in choices))
     joules = basis.metric == "energy_per_image"
     cost = numbers.scale_for("J" if joules else "s", tuple(choice.cost_per_image.mean for choice in choices))
-    what = f"energy per image ({domains_text(basis.domains)})" if joules else "CPU time per image"
+    what = "energy per image" if joules else "CPU time per image"
+    counted = f" Counted: {domains_text(basis.domains)}." if joules else ""
     response = isinstance(choices[0].cell, QueueCell)
     groups: dict[object, list[Choice]] = {}
     for choice in choices:
         groups.setdefault(choice.cell.contender, []).append(choice)
     front = sorted((choice for choice in choices if choice.on_front), key=lambda choice: choice.time_s.mean)
-    data = [_staircase(front, time, cost)]
+    data = [_staircase(front, time, cost)] if len(front) > 1 else []
     data += [_cloud(members, time, cost, slots) for members in groups.values()]
     return Figure(
         title,
-        "Filled: no other choice takes less time for less cost (the Pareto front, by means). Bars: 95 % intervals.",
+        f"Filled: no other choice takes less time for less cost (the Pareto front, by means).{counted}",
         tuple(data),
         layout(
             axis(
@@ -90,7 +92,7 @@ def front_figure(basis: Basis, choices: Sequence[Choice], slots: Slots, *, title
                 rangemode="tozero",
             ),
             axis(f"{what}, {cost.unit}", rangemode="tozero"),
-            height=420,
+            height=plot_height(len(data)),
         ),
     )
 
@@ -173,8 +175,9 @@ def _row_name(cell: AnyCell) -> str:
 
 
 def _ratio_words(label: str, row: Comparison | QueueComparison) -> str:
-    verdict = verdict_text(row) if isinstance(row, Comparison) else row.verdict
-    return f"{label}\n{numbers.ratio(row.ratio, row.low, row.high)}\n{verdict}, {row.pair_count} pairs"
+    return (
+        f"{label}\n{numbers.ratio(row.ratio, row.low, row.high)}\n{verdict_text(row)}, {row.pair_count} pairs"
+    )
 
 
 def _staircase(front: Sequence[Choice], time: Scale, cost: Scale) -> Trace:

@@ -12,6 +12,7 @@ from runner.render.html.figures import (
     hover,
     layout,
     log_axis,
+    plot_height,
     rounded,
     rows_axis,
     rows_height,
@@ -183,7 +184,7 @@ def _batches(rate: str, pairs: Sequence[Pair], slots: Slots) -> Figure:
             axis("batch size", range=span, **ticks),
             axis("batches", rangemode="tozero"),
             barmode="group",
-            height=400,
+            height=plot_height(len(data)),
         ),
     )
 
@@ -215,7 +216,7 @@ def _lengths(rate: str, pairs: Sequence[Pair], slots: Slots) -> Figure:
         layout(
             axis("part of the window", ticksuffix=" %", range=[0, 100]),
             axis("requests that wait", rangemode="tozero"),
-            height=400,
+            height=plot_height(len(data)),
         ),
     )
 

@@ -24,7 +24,7 @@ from runner.render.summary import claim_lines, summary_section
 from runner.render.tables import cells_of, comparison_sections
 from runner.render.timeline import timeline_sections
 from runner.report.answer import Answer, QueueAnswer
-from runner.report.schema import Report
+from runner.report.schema import UNTRUSTED_PLACEMENTS, Report
 from runner.report.timeline import Timeline
 
 
@@ -111,7 +111,10 @@ _Place = tuple[Slots, str, Section, tuple[Section, ...]]
 def _model_part(report: Report, views: Views, name: str, place: _Place) -> Part:
     slots, anchor, own, folded = place
     cells = cells_of(report, name)
-    figures = [*batch_figures(cells, slots), *ratio_figures(cells, report.comparisons, slots)]
+    figures = [
+        *batch_figures(cells, slots, _doubts(report, name)),
+        *ratio_figures(cells, report.comparisons, slots),
+    ]
     (answer,) = (each for each in views.answers if each.model == name)
     for basis, choices in answer.choices:
         pace = "" if basis.pace_hz is None else f" at {basis.pace_hz:g} images/s"
@@ -123,6 +126,19 @@ def _model_part(report: Report, views: Views, name: str, place: _Place) -> Part:
     return Part(
         anchor, model_text(report, name), tuple(figures), sections, folded, "Intervals, sessions, conditions"
     )
+
+
+def _doubts(report: Report, model: str) -> dict[tuple[str, str], str]:
+    """Return, by variant and backend, why figures of a model are shown and never compared or best."""
+    doubts: dict[tuple[str, str], str] = {}
+    for session in (each for each in report.sessions if each.model == model):
+        if quality := report.barred.get((model, session.variant)):
+            doubts[session.contender] = f"quality {quality}"
+        elif session.parity and session.parity.status == "failed":
+            doubts[session.contender] = "parity FAILED"
+        elif session.placement in UNTRUSTED_PLACEMENTS:
+            doubts[session.contender] = "placement PARTIAL or NONE"
+    return doubts
 
 
 def _queue_part(report: Report, views: Views, name: str, place: _Place) -> Part:

@@ -15,7 +15,7 @@ from runner.report.assemble import assemble
 from runner.report.schema import Report
 from tests.processes import ROOT
 from tests.runner.render.conftest import RUNS
-from tests.runner.render.html.pages import IMAGE, SCRIPT, hostile, queue
+from tests.runner.render.html.pages import ENTITY, IMAGE, SCRIPT, hostile, queue
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -52,9 +52,13 @@ class Visit:
         self.requests: list[str] = []
         self.page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.complaints.append("a dialog"), dialog.dismiss()))
+        self.page.on("dialog", self._dismiss)
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(path.as_uri())
+
+    def _dismiss(self, dialog: Any) -> None:
+        self.complaints.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
 
     def draw_all(self) -> None:
         """Have every plot drawn, those that are far down included, which wait until they come near."""
@@ -113,6 +117,7 @@ def test_names_that_are_markup_run_nothing_and_are_read_as_they_are(visit: Any) 
     shown.draw_all()
     legends = shown.page.locator(".legendtext").all_text_contents()
     assert any(IMAGE in text for text in legends)
+    assert ENTITY in legends
     assert len(shown.requests) == 2
     page = shown.page
     page.locator(".js-plotly-plot").first.locator(".points path").first.hover(force=True)

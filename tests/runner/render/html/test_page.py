@@ -138,10 +138,20 @@ def test_names_that_are_markup_stay_text(hostile_page: Page) -> None:
     assert all(name in words for name in (SCRIPT, IMAGE, ENTITY))
 
 
+def test_plots_name_what_is_shown_and_never_compared() -> None:
+    for run, mark in (("gpu", "cuda (parity FAILED)"), ("variants", "cpu int8-static (quality lost)")):
+        latency = Page(to_html(assemble(RUNS[run]()))).figures[0]
+        assert mark in [trace["name"] for trace in latency["data"]]
+
+
 def test_plotly_gets_no_markup_from_names(hostile_page: Page) -> None:
     texts = [text.replace("<br>", "") for text in hostile_page.texts_of_figures()]
     assert any("&lt;img src=x" in text for text in texts)
     assert not [text for text in texts if "<" in text.replace("<extra></extra>", "")]
+    variables = [text for text in texts if "%{" in text]
+    assert set(variables) <= {"%{customdata}<extra></extra>"}, (
+        "Plotly would fill in what a name only looks like"
+    )
 
 
 def renamed(name: str) -> Report:
