@@ -1,7 +1,7 @@
 """How often the gate of ``reports compare`` fails two runs of one thing, and how often it finds a slowdown.
 
-Run from the checkout: ``python -m benchmarks.gate RECORDING [--runs 40] [--pause 0] [--models-dir models]`` records runs
-of the real command until the file holds so many, then judges them; ``--judge`` only judges. A recording may be
+Run from the checkout: ``python -m benchmarks.gate RECORDING [--runs 40] [--pause 0] [--models-dir models]`` records
+runs of the real command until the file holds so many, then judges them; ``--judge`` only judges. A recording may be
 interrupted at any time and goes on where it stopped; of each run it keeps three numbers per cell and metric.
 
 Live pairs are successive runs, each in one pair only. The spread is calibrated from five runs that are not in the pair,

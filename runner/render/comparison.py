@@ -23,11 +23,7 @@ METRIC_NAMES: Final[Mapping[GateMetric, str]] = {
 HOW_TO_CALIBRATE = (
     "run the same thing five times or more, then: joulebatch reports compare --calibrate RUN RUN RUN RUN RUN"
 )
-_WORDS: Final[Mapping[GateMetric, tuple[str, str]]] = {
-    "latency": ("slower", "faster"),
-    "cpu": ("more CPU time per image", "less CPU time per image"),
-    "energy": ("more energy per image", "less energy per image"),
-}
+_WORDS: Final[Mapping[GateMetric, tuple[str, str]]] = {"latency": ("slower", "faster")}
 _UNITS: Final[Mapping[GateMetric, str]] = {"latency": "s", "cpu": "s", "energy": "J"}
 _SHOWN = 6
 """lines of a summary that people still read"""
@@ -43,7 +39,7 @@ def comparison_sections(judgements: Judgements, *, details: bool) -> tuple[Secti
 
 
 def cell_text(cell: AnyCell) -> str:
-    """Return a cell without its model: ``cpu:spin=off b4``, ``cpu greedy:8 at 32/s``."""
+    """Return a cell without its model: ``cpu:spin=off b4``, ``cpu greedy:8 at 32.0/s``."""
     return f"{cell.contender} {_load(cell)}"
 
 
@@ -132,10 +128,10 @@ def _limits_lines(figures: Sequence[Figure]) -> Iterator[str]:
 
 
 def _words(cell: AnyCell, figure: Figure) -> str:
-    more, less = _WORDS[figure.metric]
+    more, less = _WORDS.get(figure.metric, ("more", "less"))
     ratio = figure.difference.ratio
     text = numbers.ratio(ratio, figure.low, figure.high)
-    return f"{cell.model} on {cell_text(cell)}: {text} the {METRIC_NAMES[figure.metric]}, {more if ratio > 1 else less}"
+    return f"{cell.model} on {cell_text(cell)}: {METRIC_NAMES[figure.metric]} {text}, {more if ratio > 1 else less}"
 
 
 def _figures(judgements: Judgements, *, details: bool) -> Iterator[Section]:
@@ -164,7 +160,7 @@ def _table(
     columns = [
         Column("backend", "left"),
         Column("load", "left"),
-        Column("io", "left", 2),
+        Column("io", "left", 3),
         Column("metric", "left"),
     ]
     columns.append(Column("reference", "right", 1))
@@ -241,7 +237,8 @@ def _breach_line(action: str, found: Sequence[tuple[Breach, AnyCell]]) -> str:
 def _load(cell: AnyCell) -> str:
     if isinstance(cell, Cell):
         return load_text(cell.load)
-    return f"{cell.load.policy} at {rate_text(cell.load)}/s {cell.load.arrivals}"
+    rate = cell.load.arrivals if cell.load.request_rate_hz is None else f"{rate_text(cell.load)}/s"
+    return f"{cell.load.policy} at {rate}"
 
 
 def _short(each: Comparison) -> str:

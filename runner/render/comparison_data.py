@@ -62,7 +62,7 @@ def _head(cell: AnyCell) -> dict[str, Any]:
 
 
 def _figure(figure: Figure, gate: Gate | None) -> dict[str, Any]:
-    row = {
+    row: dict[str, Any] = {
         "metric": figure.metric,
         "occupancy": figure.occupancy,
         "reference": figure.reference,

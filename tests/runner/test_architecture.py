@@ -35,6 +35,8 @@ TIMELINE_VIEWS = tuple(
 """They show a timeline, which follows from a report and is computed before they get it."""
 PAGE_FILES = ("runner.render.html.assets", "runner.render.archived")
 """They put a file beside the reports, which pages draw with."""
+COMPARISON_VIEWS = ("runner.render.comparison", "runner.render.comparison_data")
+"""They show reports beside each other."""
 
 WORKER_NEEDS = {"numpy"}
 """All that another interpreter must have, beside the library of the backend it runs."""
@@ -151,8 +153,10 @@ def test_renderers_receive_a_report_and_never_measure() -> None:
     allowed = ("runner.render", "runner.report.schema", "runner.units")
     pages = _modules("runner.render.html", but=PAGE_FILES)
     others = (*TERMINAL_VIEWS, *ANSWER_VIEWS, *TIMELINE_VIEWS, *PAGE_FILES, *pages)
+    others = (*TERMINAL_VIEWS, *ANSWER_VIEWS, *TIMELINE_VIEWS, *COMPARISON_VIEWS)
     assert _stray(_modules("runner.render", but=others), *allowed) == {}
     assert _stray(list(ANSWER_VIEWS), *allowed, "runner.twin.answers") == {}
+    assert _stray(list(COMPARISON_VIEWS), *allowed, "runner.report.comparison") == {}
     timeline = ("runner.report.timeline", "runner.report.timeline_figures", "runner.errors")
     assert _stray(list(TIMELINE_VIEWS), "runner.render", *timeline) == {}
     # A page shows a timeline and an answer; both follow from its report, and only its front door computes them.

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -81,13 +81,13 @@ class _Asked:
 )
 @format_option()
 @DETAILS
-def compare(reports: tuple[str, ...], **flags: object) -> None:
+def compare(reports: tuple[str, ...], **flags: Any) -> None:  # noqa: ANN401 - as click makes them
     """Compare archived runs: each NEW with REF, cell by cell, unpaired.
 
     Exits with 1 when a gate that was asked for fails, and with 3 when nothing could be compared. For two commits or
     two builds one run of both is better: joulebatch run --backend old=cpu@old --backend new=cpu@new.
     """
-    asked = _Asked(**flags)  # type: ignore[arg-type] - click makes them as they are declared
+    asked = _Asked(**flags)
     if asked.calibrate:
         _calibrate(reports, asked)
     else:
@@ -115,7 +115,7 @@ def _calibrate(reports: tuple[str, ...], asked: _Asked) -> None:
             )
     side = _side(reports, asked.reports_dir)
     path = asked.spread or asked.reports_dir / SPREAD_NAME
-    spread = calibrate(side, version("joulebatch"))
+    spread = calibrate(side, version("joulebatch"), _allowed(asked.allow))
     write_spread(path, spread)
     write_sections(
         (spread_section(rows_of(side, spread), len(spread.runs), str(path)),), sys.stdout, hint="widen it"

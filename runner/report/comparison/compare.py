@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from runner.report.comparison.evidence import METRICS, NOT_PLANNED, CellEvidence, GateMetric, cell_evidence
-from runner.report.comparison.rules import AnyCell, Breach, breaches, contexts, facts
+from runner.report.comparison.rules import BETWEEN, AnyCell, Breach, breaches, contexts, facts
 from runner.report.comparison.spread import Spread
 from runner.report.schema import Report
 from runner.stats.unpaired import Difference, LogMean, RunSpread, difference, pooled
@@ -182,7 +182,7 @@ def _planned(runs: Iterable[CellEvidence | None]) -> AnyCell:
 
 def _joined(runs: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Return the facts of runs; where they differ, all that are known."""
-    return {name: " / ".join(dict.fromkeys(run[name] for run in runs if run[name])) for name in runs[0]}
+    return {name: BETWEEN.join(dict.fromkeys(run[name] for run in runs if run[name])) for name in runs[0]}
 
 
 def distrusted(report: Report) -> Iterator[str]:

@@ -13,6 +13,8 @@ from runner.report.schema import BackendEntry, Cell, ModelEntry, QueueCell, Repo
 
 Action = Literal["refuse", "warn"]
 AnyCell = Cell | QueueCell
+BETWEEN: Final = " <> "
+"""between the facts of runs that were to be of one thing and differ; no name of a processor or a file holds it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ def contexts(report: Report) -> Iterator[Context]:
     models = {(entry.name, entry.variant): entry for entry in report.models}
     backends = {entry.label: entry for entry in report.backends}
     sessions = {(entry.model, entry.contender): entry for entry in report.sessions}
-    for cell in (*report.cells, *(report.queue.cells if report.queue else ())):
+    cells: tuple[AnyCell, ...] = (*report.cells, *(report.queue.cells if report.queue else ()))
+    for cell in cells:
         model = models.get((cell.model, cell.variant))
         yield Context(report, cell, model, backends[cell.backend], sessions.get((cell.model, cell.contender)))
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from runner.errors import FileError, UsageError
 from runner.report.comparison.evidence import METRICS, CellEvidence, GateMetric
-from runner.report.comparison.rules import IDENTITY, RULES, AnyCell
+from runner.report.comparison.rules import BETWEEN, IDENTITY, RULES, AnyCell
 from runner.report.disk import replace_file
 from runner.report.schema import Record
 from runner.stats.spread import run_spreads
@@ -75,12 +75,14 @@ class Spread(Record):
         return found, ""
 
 
-def calibrate(side: "Side", version: str) -> Spread:
+def calibrate(side: "Side", version: str, allowed: frozenset[str] = frozenset()) -> Spread:
     """Return the spread of runs of one thing.
 
     Args:
         side: the runs.
         version: of joulebatch.
+        allowed: rules that the runs may break among each other; that of the host they always may: their spread then
+            holds what machines of one kind differ by.
 
     Raises:
         UsageError: too few runs, one twice, or runs that differ.
@@ -99,7 +101,7 @@ def calibrate(side: "Side", version: str) -> Spread:
         )
     cells = {}
     for key, evidence in side.cells.items():
-        _check_alike(key, side.facts[key])
+        _check_alike(key, side.facts[key], allowed | {"host"})
         own = [run for run in evidence if run and not run.excluded]
         figures = {
             metric: tuple(_figure(run, metric) for run in own)
@@ -177,14 +179,14 @@ def _version(text: bytes) -> object:
     return data.get("spread_version") if isinstance(data, dict) else None
 
 
-def _check_alike(key: str, facts: Mapping[str, str]) -> None:
-    for name in IDENTITY:
-        if " / " in facts[name]:
+def _check_alike(key: str, facts: Mapping[str, str], allowed: frozenset[str]) -> None:
+    for name in RULES:
+        if name not in allowed and BETWEEN in facts[name]:
             raise UsageError(
                 f"Cannot calibrate {key}",
                 expected=f"runs of the same {name}",
                 got=facts[name],
-                fix="Leave out the runs that differ",
+                fix=f"Leave out the runs that differ, or pass --allow {name}",
             )
 
 
