@@ -6,9 +6,10 @@ from runner.cli.reports.compare import compare
 from runner.cli.reports.convert import convert
 from runner.cli.reports.list import list_
 from runner.cli.reports.show import show
+from runner.cli.reports.site import site
 from runner.cli.reports.verify import verify
 
-COMMANDS = (list_, show, compare, verify, convert)
+COMMANDS = (list_, show, compare, verify, convert, site)
 
 
 @click.group(
