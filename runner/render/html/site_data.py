@@ -52,7 +52,9 @@ class _Packed:
         """Add a cell."""
         cell = own.cell
         on_device = isinstance(cell, Cell) and cell.io == "device"
-        kind = (cell.key, cell.model, f"{cell_text(cell)}{' on the device' if on_device else ''}")
+        contender = str(cell.contender)
+        load = cell_text(cell).removeprefix(f"{contender} ")
+        kind = (cell.key, cell.model, contender, f"{load}{' on the device' if on_device else ''}")
         row = tuple(self.texts.place(own.facts[name]) for name in RULES)
         self.columns["kind"].append(self.kinds.place(kind, cell.key))
         self.columns["facts"].append(self.facts.place(row))

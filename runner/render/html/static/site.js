@@ -220,8 +220,17 @@ addEventListener("DOMContentLoaded", () => {
     return list;
   }
 
-  function named(kind) {
-    return `${kinds[kind][1]} on ${kinds[kind][2]}`;
+  function named([, model, contender, load]) {
+    return `${model} on ${contender} ${load}`;
+  }
+
+  function aloneLines(alone, where) {
+    const loads = new Map();
+    for (const [, model, contender, load] of alone.map((kind) => kinds[kind])) {
+      const whose = `${model} on ${contender}`;
+      loads.set(whose, [...(loads.get(whose) || []), load]);
+    }
+    return [...loads].map(([whose, own]) => `only in ${where}: ${whose}, ${own.join(", ")}`);
   }
 
   // --- state: all of it is in the address, so that what one sees can be sent
@@ -320,11 +329,11 @@ addEventListener("DOMContentLoaded", () => {
 
   function figureRow(figure) {
     const [metric, name, unit] = metrics[figure.metric];
-    const [key, model, text] = kinds[figure.kind];
+    const [key, model, contender, load] = kinds[figure.kind];
     const [said, mood] = figure.occupancy ? ["threads x latency, no cost", ""] : reading(figure);
     const row = element("tr", "");
     Object.assign(row.dataset, { key, metric, ratio: figure.ratio, low: figure.low, high: figure.high });
-    const show = element("button", text, { type: "button", class: "cell", title: "Show its trend" });
+    const show = element("button", `${contender} ${load}`, { type: "button", class: "cell", title: "Show its trend" });
     show.addEventListener("click", () => {
       Object.assign(state, { cell: key, metric });
       remember();
@@ -425,9 +434,9 @@ addEventListener("DOMContentLoaded", () => {
     }
     const broken = [...found.breaches.values()].sort((a, b) => a.action.localeCompare(b.action));
     const apartFrom = [
-      ...found.alone[0].map((kind) => `only in the reference: ${named(kind)}`),
-      ...found.alone[1].map((kind) => `only in the new run: ${named(kind)}`),
-      ...found.excluded.map(([kind, why]) => `${named(kind)}: ${why}`),
+      ...aloneLines(found.alone[0], "the reference"),
+      ...aloneLines(found.alone[1], "the new run"),
+      ...found.excluded.map(([kind, why]) => `${named(kinds[kind])}: ${why}`),
     ];
     for (const [title, said] of [["What differs between the runs", broken.map(breachLine)], ["Not compared", apartFrom]]) {
       if (said.length) {
@@ -438,7 +447,9 @@ addEventListener("DOMContentLoaded", () => {
 
   // --- a cell over time
   const byModel = new Map();
-  kinds.forEach(([key, model, text]) => byModel.set(model, [...(byModel.get(model) || []), { key, text }]));
+  kinds.forEach(([key, model, contender, load]) => {
+    byModel.set(model, [...(byModel.get(model) || []), { key, text: `${contender} ${load}` }]);
+  });
   const kindOf = new Map(kinds.map(([key], kind) => [key, kind]));
 
   function options(select, values, chosen) {
@@ -473,7 +484,7 @@ addEventListener("DOMContentLoaded", () => {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "pentagon", "star", "hexagon", "cross"];
 
-  function trace(host, slot, points, unit) {
+  function trace(host, slot, points, [unit, base]) {
     const shade = colour(`--c${slot % 8}`);
     const hover = points.map((each) =>
       [each.report.id, interval(each.mean, each.low, each.high, unit), ...versions(each.cell)].map(escaped).join("<br>"),
@@ -483,12 +494,12 @@ addEventListener("DOMContentLoaded", () => {
       mode: "lines+markers",
       name: escaped(host),
       x: points.map((each) => new Date(each.at).toISOString().slice(0, -1)),
-      y: points.map((each) => each.mean),
+      y: points.map((each) => each.mean / base),
       error_y: {
         type: "data",
         symmetric: false,
-        array: points.map((each) => each.high - each.mean),
-        arrayminus: points.map((each) => each.mean - each.low),
+        array: points.map((each) => (each.high - each.mean) / base),
+        arrayminus: points.map((each) => (each.mean - each.low) / base),
         color: shade,
         thickness: 1.2,
       },
@@ -514,10 +525,11 @@ addEventListener("DOMContentLoaded", () => {
       return;
     }
     const [, name, unit] = metric;
+    const [base, prefix] = scaleOf(Math.min(...points.map((each) => each.mean)));
     const traces = hosts
       .map((host, slot) => [host, slot, points.filter((each) => each.report.host === host)])
       .filter(([, , own]) => own.length)
-      .map(([host, slot, own]) => trace(host, slot, own, unit));
+      .map(([host, slot, own]) => trace(host, slot, own, [unit, base]));
     const [text, line, card] = ["--text", "--line", "--card"].map(colour);
     const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true };
     const layout = {
@@ -530,7 +542,7 @@ addEventListener("DOMContentLoaded", () => {
       legend: { orientation: "h", y: 1.02, yanchor: "bottom" },
       hovermode: "closest",
       xaxis: { ...axis, type: "date", title: { text: "started (UTC)" } },
-      yaxis: { ...axis, title: { text: name }, ticksuffix: unit, exponentformat: "SI", rangemode: "tozero" },
+      yaxis: { ...axis, title: { text: `${name} (${prefix}${unit})` }, rangemode: "tozero" },
     };
     Plotly.react(place, traces, layout, { displaylogo: false, responsive: true, showSendToCloud: false });
     place.removeAllListeners("plotly_click");
