@@ -450,6 +450,9 @@ addEventListener("DOMContentLoaded", () => {
   kinds.forEach(([key, model, contender, load]) => {
     byModel.set(model, [...(byModel.get(model) || []), { key, text: `${contender} ${load}` }]);
   });
+  const held = kinds.map(() => 0);
+  cells.kind.forEach((kind) => (held[kind] += 1));
+  const usual = kinds[held.indexOf(Math.max(...held))]?.[0]; // the cell that most reports hold
   const kindOf = new Map(kinds.map(([key], kind) => [key, kind]));
 
   function options(select, values, chosen) {
@@ -583,7 +586,7 @@ addEventListener("DOMContentLoaded", () => {
     }
     byId("trend-choices").hidden = false;
     const lost = state.cell && !kindOf.has(state.cell);
-    const key = lost || !state.cell ? kinds[0][0] : state.cell;
+    const key = lost || !state.cell ? usual : state.cell;
     const kind = kindOf.get(key);
     const model = kinds[kind][1];
     const metric = metrics.find(([id]) => id === state.metric) || metrics[0];
@@ -592,7 +595,7 @@ addEventListener("DOMContentLoaded", () => {
     options(byId("trend-metric"), metrics.map(([id, name]) => [id, name]), metric[0]);
     const points = pointsOf(kind, metric[0]);
     drawTrend(points, metric);
-    const all = reports.filter((_, place) => cellsOf(place).has(kind)).length;
+    const all = held[kind];
     const without = all - points.length;
     const said = [
       lost ? `Not in this page: ${state.cell}.` : "",
