@@ -106,7 +106,7 @@ def _write(entries: "list[Entry]", reports_dir: Path, output: Path) -> Path:
             datetime.now().astimezone(),
             version("joulebatch"),
         )
-        replace_file(path, text.encode())
+        replace_file(path, text.encode(errors="replace"))  # a folder's name may be no text
     except OSError as error:
         raise FileError(
             f"Cannot write {path}", got=str(error.strerror), fix="Free some space, or pass another --output"
@@ -120,7 +120,7 @@ def _place(reports_dir: Path, output: Path) -> "Place":
     from runner.render.html.site import Place  # noqa: PLC0415 - loads pydantic
 
     try:
-        scripts = (f"{ASSETS}/{place_plotly(output).name}",)
+        scripts: tuple[str, ...] = (f"{ASSETS}/{place_plotly(output).name}",)
     except AbsentError as error:
         click.echo(f"The page has no plots, and all else. {error}", err=True)
         scripts = ()

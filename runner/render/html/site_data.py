@@ -2,8 +2,10 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
+from os import fsencode
 from posixpath import join
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from runner.render import numbers
@@ -13,6 +15,7 @@ from runner.report.comparison.rules import RULES
 from runner.report.overview import Entry, OverviewCell, OverviewFigure
 from runner.report.schema import Cell
 
+_FIGURE: Final = ("mean", "log_mean", "log_variance", "freedom", "spread")
 _DIGITS = 9
 """significant ones of a figure: a thousandth of what a comparison is held to"""
 
@@ -68,15 +71,14 @@ class _Packed:
         if figure is None:
             return dict.fromkeys(_FIGURE)
         known, spread = figure.known, figure.spread
+        own = (figure.mean, known.log_mean, known.log_variance, known.degrees_of_freedom)
+        if not all(map(isfinite, own)):  # JSON has no word for it, and nobody could compare it
+            return dict.fromkeys(_FIGURE)
         row = spread and tuple(
             map(_short, (spread.variance, spread.degrees_of_freedom, spread.within_variance))
         )
-        numbers_ = (figure.mean, known.log_mean, known.log_variance, known.degrees_of_freedom)
         spread_place = None if row is None else self.spreads.place(row)
-        return dict(zip(_FIGURE, (*map(_short, numbers_), spread_place), strict=True))
-
-
-_FIGURE = ("mean", "log_mean", "log_variance", "freedom", "spread")
+        return dict(zip(_FIGURE, (*map(_short, own), spread_place), strict=True))
 
 
 def site_data(entries: Sequence[Entry], address: str, log_t: Sequence[float]) -> Mapping[str, object]:
@@ -120,8 +122,8 @@ def site_data(entries: Sequence[Entry], address: str, log_t: Sequence[float]) ->
 
 def address_of(entry: Entry, address: str) -> str:
     """Return where a report is shown, relative to the page; nothing where it is not."""
-    # Each part is quoted, as a folder may be named with what means something in an address.
-    return join(quote(address), quote(entry.report_id), entry.page) if entry.page else ""
+    # Each part is quoted, as a folder's name may mean something in an address, or be no text at all.
+    return join(quote(fsencode(address)), quote(fsencode(entry.report_id)), entry.page) if entry.page else ""
 
 
 def started_text(entry: Entry) -> str:

@@ -1,6 +1,7 @@
 """``joulebatch reports site``, as a shell sees it."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,13 @@ def test_a_spread_that_is_none_is_an_error(reports_dir: Path, capsys: pytest.Cap
     (reports_dir / "spread.json").write_text("{}")
     assert main(["reports", "site", "--reports-dir", str(reports_dir)]) == 4
     assert "expected a spread of version 1" in capsys.readouterr().err
+
+
+def test_a_folder_whose_name_is_no_text_or_means_something_in_an_address(reports_dir: Path) -> None:
+    own = next(reports_dir.iterdir())
+    shutil.copytree(own, reports_dir / "a #1?&%41")
+    shutil.copytree(own, Path(os.fsdecode(os.fsencode(reports_dir) + b"/b\xff")))
+    assert main(["reports", "site", "--reports-dir", str(reports_dir)]) == 0
+    text = (reports_dir / "site" / "index.html").read_text()
+    assert 'href="../a%20%231%3F%26%2541/report.json"' in text
+    assert 'href="../b%FF/report.json"' in text

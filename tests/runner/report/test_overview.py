@@ -6,7 +6,6 @@ from runner.report.archive import report_folders
 from runner.report.comparison.compare import make_side
 from runner.report.comparison.spread import calibrate
 from runner.report.journal import Journal
-from runner.report.lines import Line
 from runner.report.overview import Spreads, entry_of
 from runner.report.schema import Report
 from tests.fakes import make_journal
@@ -58,7 +57,7 @@ def test_the_spread_is_of_cells_that_it_was_taken_of(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", [None, "interrupted"])
 def test_what_has_not_ended_shows_what_it_measured(tmp_path: Path, ending: None) -> None:
-    lines: tuple[Line, ...] = make_journal(ending=ending)
+    lines = make_journal(ending=ending)
     with Journal(tmp_path) as journal:
         for line in lines:
             journal.write(line)

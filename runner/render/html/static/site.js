@@ -379,7 +379,10 @@ addEventListener("DOMContentLoaded", () => {
   function sideButtons() {
     const bar = element("p", "");
     const swap = element("button", "Swap", { type: "button" });
-    swap.addEventListener("click", () => pick(state.new, state.ref));
+    swap.addEventListener("click", () => {
+      pick(state.new, state.ref);
+      byId("pair").querySelector("button").focus(); // it was made anew
+    });
     const none = element("button", "Pick none", { type: "button" });
     none.addEventListener("click", () => pick("", ""));
     bar.append(swap, " ", none);
@@ -405,29 +408,32 @@ addEventListener("DOMContentLoaded", () => {
   }
 
   function showComparison() {
-    const box = byId("comparison");
-    const [one, other] = [state.ref, state.new].map((id) => places.get(id));
-    const lost = [state.ref, state.new].filter((id) => id && (!places.has(id) || reports[places.get(id)].status === "unreadable"));
+    const [said, box] = [byId("said"), byId("pair")];
+    const asked = [state.ref, state.new];
+    const [one, other] = asked.map((id) => places.get(id));
+    const lost = asked.filter((id) => id && (!places.has(id) || reports[places.get(id)].status === "unreadable"));
+    box.replaceChildren();
     if (lost.length) {
-      box.replaceChildren(element("p", `Not in this page, or unreadable: ${lost.join(", ")}.`, { class: "callout" }));
+      said.textContent = `Not in this page, or unreadable: ${lost.join(", ")}.`;
       return;
     }
-    if (one === undefined || other === undefined) {
-      const missing = one === undefined && other === undefined ? "a reference and a new run" : one === undefined ? "a reference" : "a new run";
-      box.replaceChildren(element("p", `Pick ${missing} above.`, { class: "soft" }));
+    if (!state.ref || !state.new) {
+      const missing = [state.ref ? "" : "a reference", state.new ? "" : "a new run"].filter(Boolean);
+      said.textContent = `Pick ${missing.join(" and ")} above.`;
       return;
     }
     if (one === other) {
-      box.replaceChildren(element("p", "A report cannot be compared with itself: pick two.", { class: "callout" }));
+      said.textContent = "A report cannot be compared with itself: pick two.";
       return;
     }
     const found = compared(one, other);
     const judged = found.figures.filter((each) => !each.occupancy);
     const apart = judged.filter((each) => reading(each)[1]);
-    const count = judged.length
-      ? `${apart.length} of ${judged.length} figures differ; no difference seen in the others.`
+    const same = judged.length - apart.length;
+    said.textContent = judged.length
+      ? `${apart.length} of ${judged.length} figures differ${same ? `; no difference seen in ${same}` : ""}.`
       : "Nothing could be compared.";
-    box.replaceChildren(sides(reports[one], reports[other]), sideButtons(), element("p", count));
+    box.append(sides(reports[one], reports[other]), sideButtons());
     if (found.figures.length) {
       const columns = [["model"], ["cell"], ["figure"], ["reference", "number"], ["new", "number"], ["ratio, 95 % limits", "number"], ["reading"]];
       box.append(limitsNote(found), makeTable("Figures compared", columns, found.figures.map(figureRow)));
@@ -438,9 +444,9 @@ addEventListener("DOMContentLoaded", () => {
       ...aloneLines(found.alone[1], "the new run"),
       ...found.excluded.map(([kind, why]) => `${named(kinds[kind])}: ${why}`),
     ];
-    for (const [title, said] of [["What differs between the runs", broken.map(breachLine)], ["Not compared", apartFrom]]) {
-      if (said.length) {
-        box.append(element("h3", title), lines(said));
+    for (const [title, told] of [["What differs between the runs", broken.map(breachLine)], ["Not compared", apartFrom]]) {
+      if (told.length) {
+        box.append(element("h3", title), lines(told));
       }
     }
   }

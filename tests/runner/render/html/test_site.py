@@ -111,7 +111,7 @@ def test_it_opens_without_a_complaint_and_asks_for_nothing_but_what_draws(visit:
 
 
 @pytest.mark.parametrize(
-    ("reference", "new"),
+    "pair",
     [
         ("same0", "slow"),
         ("slow", "same0"),
@@ -129,9 +129,9 @@ def test_a_comparison_is_the_one_of_the_command(
     reports_dir: Path,
     ids: dict[str, str],
     capsys: pytest.CaptureFixture[str],
-    reference: str,
-    new: str,
+    pair: tuple[str, str],
 ) -> None:
+    reference, new = pair
     asked = ["reports", "compare", ids[reference], ids[new], "--reports-dir", str(reports_dir), "-f", "json"]
     main(asked)
     (told,) = json.loads(capsys.readouterr().out)["comparisons"]
@@ -186,6 +186,7 @@ def test_cells_of_one_side_are_listed_and_two_that_are_one_are_refused(
     assert "only in the reference: alexnet on cpu, b16" in page.locator("#comparison").inner_text()
     page.get_by_role("button", name="Swap").click()
     assert "only in the new run: alexnet on cpu, b16" in page.locator("#comparison").inner_text()
+    assert page.evaluate("document.activeElement.textContent") == "Swap"
     _pick(page, ids["slow"], ids["slow"])
     assert "cannot be compared with itself" in page.locator("#comparison").inner_text()
     page.goto(f"{page.url.partition('#')[0]}#ref=gone&new={ids['slow']}")
