@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # these load pydantic, which no help needs
 
 _PAGE_NAME = "index.html"
 _FOLDER_NAME = "site"
+_GENERATOR, _HEAD_BYTES = b'<meta name="generator" content="joulebatch">', 2000
+"""by which a page is known as one of ours, and where that stands"""
 
 
 @click.command(
@@ -36,7 +38,7 @@ _FOLDER_NAME = "site"
 def site(*, reports_dir: Path, output: Path | None) -> None:
     """Write the whole archive as one page: filter reports, compare two, follow a cell over time.
 
-    The page opens from disk and asks for nothing. No report is changed. It is as old as its building.
+    The page opens from disk and asks for nothing. It shows the archive as it was when built, and changes no report.
     """
     output = output or reports_dir / _FOLDER_NAME
     _check(reports_dir, output)
@@ -59,10 +61,18 @@ def _check(reports_dir: Path, output: Path) -> None:
             got="a file" if reports_dir.exists() else "nothing",
             fix="Pass another --reports-dir, or run: joulebatch run",
         )
+    page = output / _PAGE_NAME
+    if page.is_file() and _GENERATOR not in page.read_bytes()[:_HEAD_BYTES]:
+        raise FileError(
+            f"Cannot write {page}",
+            expected="none, or one that joulebatch built",
+            got="another page",
+            fix="Move it away, or pass another --output",
+        )
     place = output.resolve()
     if any(place.is_relative_to(folder.resolve()) for folder in report_folders(reports_dir)):
         raise FileError(
-            f"Cannot write {output / _PAGE_NAME}",
+            f"Cannot write {page}",
             expected="a folder that is not archived",
             got="a report's own",
             fix="Pass another --output",

@@ -83,6 +83,17 @@ def test_it_never_writes_into_a_report(reports_dir: Path, capsys: pytest.Capture
     assert [path.name for path in own.iterdir()] == ["report.json"]
 
 
+def test_a_page_that_is_not_ours_is_kept(
+    reports_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "index.html"
+    page.write_text("<title>mine</title>")
+    assert main(["reports", "site", "--reports-dir", str(reports_dir), "-o", str(tmp_path)]) == 4
+    assert "expected none, or one that joulebatch built, got another page" in capsys.readouterr().err
+    assert page.read_text() == "<title>mine</title>"
+    assert not (tmp_path / "assets").exists()
+
+
 def test_where_it_cannot_write_what_was_there_stays(
     reports_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
