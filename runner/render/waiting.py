@@ -19,7 +19,6 @@ def tracked(steps: Sequence[Step], what: str) -> Iterator[Step]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal, expand=False
-    ) as shown:
+    silent = not console.is_terminal or console.is_dumb_terminal  # neither can draw a line anew
+    with Progress(*columns, console=console, transient=True, disable=silent) as shown:
         yield from shown.track(steps, description=what)

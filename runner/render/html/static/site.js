@@ -521,7 +521,7 @@ addEventListener("DOMContentLoaded", () => {
     };
   }
 
-  const hosts = [...new Set(reports.map((each) => each.host))].sort();
+  const hosts = [...new Set(reports.filter((each) => each.status !== "unreadable").map((each) => each.host))].sort();
 
   function drawTrend(points, metric) {
     const place = byId("trend-plot");
