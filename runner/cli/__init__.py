@@ -55,7 +55,7 @@ BUILT_IN = {
     ),
     "reports": _BuiltIn(
         "runner.cli.reports:reports",
-        "List, show, compare, verify, query, convert and prune archived reports.",
+        "List, show, compare, verify, query, convert, publish and prune archived reports.",
     ),
     "doctor": _BuiltIn(
         "runner.cli.doctor:doctor", "Say what this machine can measure, or what is in an ONNX file."

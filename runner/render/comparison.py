@@ -24,7 +24,7 @@ HOW_TO_CALIBRATE = (
     "run the same thing five times or more, then: joulebatch reports compare --calibrate RUN RUN RUN RUN RUN"
 )
 _WORDS: Final[Mapping[GateMetric, tuple[str, str]]] = {"latency": ("slower", "faster")}
-_UNITS: Final[Mapping[GateMetric, str]] = {"latency": "s", "cpu": "s", "energy": "J"}
+METRIC_UNITS: Final[Mapping[GateMetric, str]] = {"latency": "s", "cpu": "s", "energy": "J"}
 _SHOWN = 6
 """lines of a summary that people still read"""
 
@@ -171,7 +171,7 @@ def _table(
     rows = []
     for (key, metric), figures in found.items():
         cell, first = cells[key], next(iter(figures.values()))
-        unit = _UNITS[metric]
+        unit = METRIC_UNITS[metric]
         name = "CPU occupancy" if first.occupancy else METRIC_NAMES[metric]
         row = [str(cell.contender), _load(cell), cell.io if isinstance(cell, Cell) else "", name]
         row.append(numbers.quantity(first.reference, unit))

@@ -37,7 +37,8 @@ COMPARISON_VIEWS = ("runner.render.comparison", "runner.render.comparison_data")
 """They show reports beside each other."""
 PAGE_FILES = ("runner.render.html.assets", "runner.render.archived")
 """They put a file beside the reports, which pages draw with."""
-
+SITE_VIEWS = ("runner.render.html.site", "runner.render.html.site_data")
+"""They show an archive, whose overview is computed before they get it."""
 QUERY_VIEWS = (
     "runner.render.views",
     *(f"runner.render.views.{name}" for name in ("runs", "cells", "windows", "queue")),
@@ -164,16 +165,9 @@ def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
 
 def test_renderers_receive_a_report_and_never_measure() -> None:
     allowed = ("runner.render", "runner.report.schema", "runner.units", "runner.encodable")
-    pages = _modules("runner.render.html", but=PAGE_FILES)
-    others = (
-        *TERMINAL_VIEWS,
-        *ANSWER_VIEWS,
-        *TIMELINE_VIEWS,
-        *COMPARISON_VIEWS,
-        *QUERY_VIEWS,
-        *PAGE_FILES,
-        *pages,
-    )
+    pages = _modules("runner.render.html", but=(*PAGE_FILES, *SITE_VIEWS))
+    views = (*TERMINAL_VIEWS, *ANSWER_VIEWS, *TIMELINE_VIEWS, *COMPARISON_VIEWS, *QUERY_VIEWS)
+    others = (*views, *PAGE_FILES, *SITE_VIEWS, *pages)
     assert _stray(_modules("runner.render", but=others), *allowed) == {}
     assert _stray(list(ANSWER_VIEWS), *allowed, "runner.twin.answers") == {}
     assert _stray(list(COMPARISON_VIEWS), *allowed, "runner.report.comparison") == {}
@@ -183,6 +177,7 @@ def test_renderers_receive_a_report_and_never_measure() -> None:
     assert _stray(list(TIMELINE_VIEWS), "runner.render", *timeline) == {}
     # A page shows a timeline and an answer; both follow from its report, and only its front door computes them.
     assert _stray(pages, *allowed, *timeline, "runner.report.answer") == {}
+    assert _stray(list(SITE_VIEWS), *allowed, "runner.report.overview", "runner.report.comparison") == {}
     assert _stray(list(PAGE_FILES), *allowed, "runner.errors", "runner.report.disk") == {}
 
 

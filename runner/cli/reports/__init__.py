@@ -8,9 +8,10 @@ from runner.cli.reports.list import list_
 from runner.cli.reports.prune import prune
 from runner.cli.reports.query import query
 from runner.cli.reports.show import show
+from runner.cli.reports.site import site
 from runner.cli.reports.verify import verify
 
-COMMANDS = (list_, show, compare, verify, query, convert, prune)
+COMMANDS = (list_, show, compare, verify, query, convert, site, prune)
 
 
 @click.group(
@@ -19,7 +20,7 @@ COMMANDS = (list_, show, compare, verify, query, convert, prune)
     "  joulebatch reports compare 2026-11-23 latest\n  joulebatch reports verify latest",
 )
 def reports() -> None:
-    """List, show, compare, verify, query, convert and prune archived reports."""
+    """List, show, compare, verify, query, convert, publish and prune archived reports."""
 
 
 for _command in COMMANDS:

@@ -42,11 +42,11 @@ def render_page(
     """
     from markupsafe import Markup  # noqa: PLC0415 - comes with jinja2
 
-    script = _static("page.js")
+    script = static_text("page.js")
     texts = (script, *inlined)
     shell = {
         "policy": policy(texts),
-        "style": Markup(_static("page.css").strip()),  # noqa: S704 - our own file
+        "style": Markup(static_text("page.css").strip()),  # noqa: S704 - our own file
         "script": Markup(script),  # noqa: S704 - our own file
         "sources": tuple(sources),
         "inlined": tuple(Markup(text) for text in inlined),  # noqa: S704 - trusted, as said above
@@ -94,7 +94,8 @@ def _json(value: object) -> str:
 
 
 @cache
-def _static(name: str) -> str:
+def static_text(name: str) -> str:
+    """Return a file of ours that pages hold."""
     return (_FOLDER / "static" / name).read_text(encoding="utf-8")
 
 
