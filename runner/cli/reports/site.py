@@ -52,7 +52,7 @@ def site(*, reports_dir: Path, output: Path | None) -> None:
 
 
 def _check(reports_dir: Path, output: Path) -> None:
-    from runner.report.archive import report_folders  # noqa: PLC0415 - loads pydantic
+    from runner.report.folders import report_folders  # noqa: PLC0415 - loads pydantic
 
     if not reports_dir.is_dir():
         raise FileError(
@@ -89,7 +89,7 @@ def _spread(reports_dir: Path) -> "Spread | None":
 def _entries(reports_dir: Path, spread: "Spread | None") -> "list[Entry]":
     """Return all reports, the newest first."""
     from runner.render.waiting import tracked  # noqa: PLC0415 - no help needs it
-    from runner.report.archive import report_folders  # noqa: PLC0415 - loads pydantic
+    from runner.report.folders import report_folders  # noqa: PLC0415 - loads pydantic
     from runner.report.overview import Spreads, entry_of  # noqa: PLC0415 - the same
 
     spreads = Spreads(spread)

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.report.archive import report_folders
 from runner.report.comparison.compare import make_side
 from runner.report.comparison.spread import calibrate
+from runner.report.folders import report_folders
 from runner.report.journal import Journal
 from runner.report.overview import Spreads, entry_of
 from runner.report.schema import Report
