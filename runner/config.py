@@ -200,7 +200,7 @@ class RunConfig(BaseModel):
     ] = None
     target_ci_ratio: Annotated[float, _as_written(lambda text: parse_percent_ratio(text, "--target-ci"))]
     queue: QueueConfig | None = None
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     workers: Annotated[int | None, Field(ge=1)] = None
     meter: str = "auto"
     cpu_watts: str | None = None

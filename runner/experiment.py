@@ -71,8 +71,10 @@ def run_experiment(
             gear = Gear(journal, meters, Observer(gpus), interruption, progress)
             bench = equip(config, selection, gear, so_far)
             interrupted_by = measure_models(selection.plan, bench, so_far)
-        # Still shielded from signals: a report is finished or left to its journal, never torn.
-        report = load(folder) if interrupted_by else finish(folder, RENDERINGS)
+            # Still shielded from signals: a report is finished or left to its journal, never torn. Nor can anybody
+            # resume or prune it meanwhile, as long as the journal is held.
+            finished = None if interrupted_by else finish(folder, RENDERINGS)
+        report = finished or load(folder)
     return Outcome(folder, report, interrupted_by)
 
 

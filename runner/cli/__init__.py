@@ -142,7 +142,7 @@ def _debug_option() -> click.Option:
         is_eager=True,
         expose_value=False,
         callback=_remember_debug,
-        help="Show the trace of an error. May stand before or after the command.  [default: off]",
+        help="Show the trace of an error. May stand before or after the command.  [default: (off)]",
     )
 
 

@@ -102,7 +102,9 @@ _EFFORT = (
         show_default="quick 1, standard 5, publication 10",
         help="Fresh processes per backend that the blocks are spread over: claims of 2 % and less need 3 or more.",
     ),
-    click.option("--seed", type=click.IntRange(0), metavar="N", default=0, help="Of inputs and order."),
+    click.option(
+        "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", default=0, help="Of inputs and order."
+    ),
     click.option(
         "--meter",
         default="auto",

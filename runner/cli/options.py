@@ -11,6 +11,15 @@ FORMATS = ("table", "json", "csv", "md")
 
 FOLDER = click.Path(path_type=Path)
 
+TABLE_ROWS = 100
+"""what people read of a long listing, and a table lays out in a tenth of a second"""
+LIMIT = click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    show_default=f"{TABLE_ROWS} in a table, else all",
+    help="Show the first N rows; 0 shows all.",
+)
 MODELS_DIR = click.option(
     "--models-dir",
     type=FOLDER,

@@ -110,7 +110,8 @@ def recommend(  # noqa: PLR0913 - one for each flag
 ) -> None:
     """Recommend a backend and a batching policy for a request rate and a latency limit.
 
-    A simulation of the queue, calibrated from the windows of REPORT ("latest", an id, or a folder), searches backends,
+    A simulation of the queue, calibrated from the windows of REPORT ("latest", an id, the start of one, or a
+    folder), searches backends,
     policies, batch sizes and delays for the least cost per image whose response percentile stays within the limit.
     Exits with 1 when none does.
     """

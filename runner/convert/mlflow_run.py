@@ -136,6 +136,14 @@ def _log_once(request: Request, uri: str, experiment: str) -> Converted:
     if finished:
         where = _where(uri, experiment_id, finished[0].info.run_id)
         return Converted(where, ("this report was logged before; --force logs one more run",))
+    running = [run for run in runs if run.info.status == "RUNNING"]
+    if running:
+        raise UsageError(
+            f"Cannot log report {request.report.report_id}",
+            expected="no other conversion of it",
+            got=f"one that goes on, or was killed, as run {running[0].info.run_id}",
+            fix="Wait for it, or pass --force to log one more run",
+        )
     run = runs[0] if runs else _create(client, experiment_id, request.report)
     _log(client, run.info.run_id, request)
     notes = ("an earlier attempt was unfinished; this is its run",) if runs else ()

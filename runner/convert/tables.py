@@ -1,5 +1,6 @@
 """CSV and Markdown: what ``reports show`` writes."""
 
+from dataclasses import replace
 from io import StringIO
 
 from runner.convert.interface import Converted, Request
@@ -7,8 +8,13 @@ from runner.render import render
 
 
 def to_csv(request: Request) -> Converted:
-    """Return a row per cell."""
-    return _rendered(request, "csv")
+    """Return a row per cell; of a queue, per policy and rate."""
+    converted, cells = _rendered(request, "csv"), len(request.report.cells)
+    if request.report.queue is None:
+        return converted
+    return replace(
+        converted, notes=(f"{cells} cells besides the queue's are left out; report.json has them",)
+    )
 
 
 def to_markdown(request: Request) -> Converted:

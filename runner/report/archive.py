@@ -66,7 +66,8 @@ def finish(folder: Path, renderings: Mapping[str, Callable[[Report], str]]) -> R
     """Return the report of a run that has ended, after writing it: samples, renderings, checksums, itself last.
 
     Each is written whole or not at all, and all of them or none: what cannot be finished leaves the folder as it was.
-    The journal must be closed by its ``EndLine``: its checksum is taken here.
+    The journal must be closed by its ``EndLine``: its checksum is taken here. Who finishes a report holds the journal
+    while it goes on, so that nobody resumes or prunes it.
 
     Args:
         folder: of the report.
@@ -130,7 +131,12 @@ def resolve(reports_dir: Path, text: str) -> Path:
     folders = {folder.name: folder for folder in report_folders(reports_dir)}
     what = f"Cannot find report {text!r}" if text != LATEST else "Cannot find a report"
     if not folders:
-        raise FileError(what, expected=f"reports in {reports_dir}", got="none", fix="Run: joulebatch run")
+        raise FileError(
+            what,
+            expected=f"reports in {reports_dir}",
+            got="none",
+            fix="Pass another --reports-dir, or run: joulebatch run",
+        )
     if text == LATEST:
         return folders[max(folders)]
     matches = (

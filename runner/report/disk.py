@@ -2,8 +2,9 @@
 
 import fcntl
 import os
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +36,12 @@ def replace_file(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def is_temporary(name: str, targets: Collection[str]) -> bool:
+    """Return whether a file was to become one of these, and is what a killed ``replace_file`` left."""
+    found = re.fullmatch(r"\.(.+)\.\d+-[0-9a-f]{8}\.part", name)
+    return found is not None and found[1] in targets
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def listed(folder: Path) -> Listed:
             measured_s if measured_s is not None and isfinite(measured_s) else None,
             tuple(str(entry["spec"]) for entry in head["backends"]),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return Listed(folder.name, None, "unreadable", (), (), 0, None)
 
 

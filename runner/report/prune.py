@@ -15,7 +15,7 @@ from pathlib import Path
 
 from runner.errors import FileError
 from runner.report.archive import CHECKSUMS_NAME
-from runner.report.disk import sync
+from runner.report.disk import is_temporary, sync
 from runner.report.filters import Filters, started
 from runner.report.folders import JOURNAL_NAME, REPORT_NAME
 from runner.report.listing import Listed
@@ -28,7 +28,7 @@ _FOREIGN_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class Keeps:
     """Which of the considered reports stay; what one rule keeps no other removes."""
 
     last: int = 0
@@ -77,7 +77,7 @@ def fates(  # noqa: PLR0913 - where, which, and what is asked of them
     reports_dir: Path,
     rows: Sequence[Listed],
     filters: Filters,
-    rules: Rules,
+    rules: Keeps,
     *,
     interrupted: bool,
     files: Collection[str],
@@ -125,13 +125,16 @@ def _spared(folder: Path, row: Listed, filters: Filters, interrupted: bool, file
 def _foreign(folder: Path, files: Collection[str]) -> str:
     """Return what a folder holds that no run wrote; whoever put it there may want it."""
     own = {JOURNAL_NAME, REPORT_NAME, CHECKSUMS_NAME, *files}
-    own |= {f".{name}.part" for name in own} | {_SCRATCH_FILE}
+    own |= {_SCRATCH_FILE}
     try:
         with os.scandir(folder) as entries:
             foreign = sorted(
                 entry.name
                 for entry in entries
-                if not (entry.is_file(follow_symlinks=False) and entry.name in own)
+                if not (
+                    entry.is_file(follow_symlinks=False)
+                    and (entry.name in own or is_temporary(entry.name, own))
+                )
                 and not (entry.is_dir(follow_symlinks=False) and entry.name == _SCRATCH_FOLDER)
             )
     except OSError as error:
@@ -140,7 +143,7 @@ def _foreign(folder: Path, files: Collection[str]) -> str:
     return f"holds what no run wrote: {', '.join(foreign[:_FOREIGN_SHOWN])}{more}" if foreign else ""
 
 
-def _kept(newest_first: Sequence[Listed], rules: Rules, latest: str) -> dict[str, str]:
+def _kept(newest_first: Sequence[Listed], rules: Keeps, latest: str) -> dict[str, str]:
     """Return the considered reports that a rule keeps, with that rule."""
     kept: dict[str, str] = {}
     days: set[str] = set()

@@ -17,7 +17,7 @@ from pydantic_core import to_json
 from runner.errors import FileError, JoulebatchError, UsageError
 from runner.report.archive import load
 from runner.report.folders import REPORT_NAME, report_folders
-from runner.report.samples import SAMPLES_NAME
+from runner.report.samples import SAMPLES_NAME, no_pattern
 from runner.report.schema import Report
 from runner.report.views import View
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _WHAT = "Cannot run the query"
 _HELP = "To see views and columns, run: joulebatch reports query"
 _SPILL = "10GB"
+_LARGEST = 2**63 - 1
+"""integer of a column"""
 _ROWS_AT_ONCE = 1000
 """that are held as Python objects"""
 
@@ -76,6 +78,10 @@ def _check(sql: str) -> None:
     """Refuse what is not exactly one SELECT: DuckDB could write files that it may read."""
     import duckdb  # noqa: PLC0415 - costs 0.1 s
 
+    try:
+        sql.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(_WHAT, expected="text in UTF-8", got=error.reason) from error
     statements = duckdb.extract_statements(sql)
     if len(statements) != 1:
         raise UsageError(_WHAT, expected="one statement", got=str(len(statements) or "none"), fix=_HELP)
@@ -126,7 +132,8 @@ def _fill(
             left_out += [each for each in broken if each.report_id not in known]
             connection.execute(_samples_view(view, found))
     for name, value in (
-        ("allowed_paths", [str(path) for path in readable]),
+        # Both are looked up: the pattern before DuckDB finds out what it stands for, and then the file.
+        ("allowed_paths", [text for path in readable for text in {no_pattern(path), str(path)}]),
         ("enable_external_access", False),
         ("lock_configuration", True),
     ):
@@ -156,7 +163,11 @@ def _write_tables(folders: Sequence[Path], views: Sequence[View], home: Path) ->
 def _lines(view: View, report_id: str, report: Report) -> bytes:
     assert view.rows is not None
     # The folder's name, as everywhere a report is asked for: it may be a renamed copy.
-    rows = ({**row, "report_id": report_id} for row in view.rows(report))
+    rows = [{**row, "report_id": report_id} for row in view.rows(report)]
+    for row in rows:
+        for name, value in row.items():
+            if isinstance(value, int) and not -_LARGEST - 1 <= value <= _LARGEST:
+                raise ValueError(f"{name} needs more than 64 bits")
     return b"".join(to_json(row, inf_nan_mode="null") + b"\n" for row in rows)
 
 
@@ -185,7 +196,7 @@ def _samples(
         if not (folder / REPORT_NAME).exists():
             continue
         try:
-            schema = connection.execute("SELECT name FROM parquet_schema($path)", {"path": str(path)})
+            schema = connection.execute("SELECT name FROM parquet_schema($path)", {"path": no_pattern(path)})
             absent = sorted(wanted - {name for (name,) in schema.fetchall()})
             reason = f"{SAMPLES_NAME} has no {', '.join(absent)}" if absent else ""
         except duckdb.Error as error:
@@ -208,7 +219,7 @@ def _samples_view(view: View, paths: Sequence[Path]) -> str:
         "parse_path(filename)[-2] AS report_id" if each.name == "report_id" else _name(each.name)
         for each in view.columns
     )
-    files = _literal([str(path) for path in paths])
+    files = _literal([no_pattern(path) for path in paths])
     return f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet({files}, filename = true)"  # noqa: S608 - ours
 
 
@@ -231,6 +242,17 @@ def _explained() -> Iterator[None]:
         if "interrupted" not in str(error):
             raise
         raise KeyboardInterrupt from error
+    except (OverflowError, ValueError) as error:  # a date or an interval that Python has no value for
+        raise UsageError(_WHAT, got=_first_line(error), fix="Cast it to VARCHAR") from error
+    except duckdb.InvalidInputException as error:
+        if "pytz" not in str(error):
+            raise UsageError(_WHAT, got=_first_line(error), fix=_HELP) from error
+        raise UsageError(
+            _WHAT,
+            expected="times without a zone",
+            got="TIMESTAMP WITH TIME ZONE",
+            fix="Cast it, as in now()::TIMESTAMP",
+        ) from error
     except duckdb.Error as error:
         raise UsageError(_WHAT, got=_first_line(error), fix=_HELP) from error
 

@@ -1,5 +1,6 @@
 """``samples.parquet``: every inference of a run as one row, written and read by duckdb."""
 
+import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def write_samples(folder: Path, paired: Sequence[bool]) -> Path:
     try:
         with journal.open("rb") as lines:
             longest_bytes = max(_LONGEST_LINE_BYTES, max(map(len, lines), default=0))
-        params = {"journal": str(journal), "longest_bytes": longest_bytes, "paired": list(paired)}
+        params = {"journal": no_pattern(journal), "longest_bytes": longest_bytes, "paired": list(paired)}
         with duckdb.connect(config=_settings(folder)) as connection:
             connection.sql(_ROWS, params=params).write_parquet(str(part), compression="zstd")
         sync(part)
@@ -99,7 +100,7 @@ def read_samples(folder: Path) -> tuple[SampledWindow, ...]:
     found: list[SampledWindow] = []
     try:
         with path.open("rb"), duckdb.connect(config=_settings(folder)) as connection:
-            rows = connection.execute(_WINDOWS, {"path": str(path)})
+            rows = connection.execute(_WINDOWS, {"path": no_pattern(path)})
             while chunk := rows.fetchmany(_WINDOWS_AT_ONCE):
                 found += (
                     SampledWindow(cell, block, window, paired, array("d", latencies_s))
@@ -109,6 +110,11 @@ def read_samples(folder: Path) -> tuple[SampledWindow, ...]:
         detail = str(error).splitlines()[0]
         raise FileError(f"Cannot read {path}", expected="samples of a report", got=detail) from error
     return tuple(found)
+
+
+def no_pattern(path: Path) -> str:
+    """Return a path as DuckDB takes it for the one that it is: a star in it would stand for other folders' names."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
 
 
 def _settings(folder: Path) -> dict[str, str | bool | int | float | list[str]]:

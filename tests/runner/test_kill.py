@@ -32,7 +32,7 @@ from runner.experiment import run_experiment
 from runner.policies.registry import parse_policy
 from runner.progress import Progress
 from runner.report.archive import load
-from runner.report.folders import JOURNAL_NAME, REPORT_NAME
+from runner.report.folders import JOURNAL_NAME, REPORT_NAME, status_of
 from runner.report.journal import torn_bytes
 from runner.report.schema import Cell, QueueWindow, Report, Window
 from runner.resume import read_so_far
@@ -284,6 +284,16 @@ def told_by(report: Report) -> dict[str, Any]:
     report = report.model_copy(update={"queue": report.queue.model_copy(update={"windows": tuple(queued)})})
     times = {"report_id", "started_at", "ended_at", "measured_s", "resumes", "provenance"}
     return report.model_copy(update={"windows": tuple(windows)}).model_dump(exclude=times)
+
+
+def test_nobody_can_resume_or_prune_a_report_while_it_is_finished(
+    begin: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin("run")
+    monkeypatch.setattr(experiment, "RENDERINGS", {"report.md": lambda _: status_of(run.folder)})
+    assert run.stretch()
+    assert (run.folder / "report.md").read_text() == "running"
+    assert status_of(run.folder) == "complete"
 
 
 def test_a_run_that_is_killed_anywhere_reports_what_an_undisturbed_run_reports(

@@ -83,7 +83,10 @@ def convert(  # noqa: PLR0913 - one for each flag
     experiment: str | None,
     self_contained: bool | None,
 ) -> None:
-    """Convert REPORT for another tool: "latest" (the default), an id, the start of one, or a folder."""
+    """Convert REPORT for another tool.
+
+    REPORT is "latest" (the default), an id, the start of one, or a folder.
+    """
     given = {"tracking_uri": tracking_uri, "experiment": experiment, "self_contained": self_contained}
     _check_options(converter_name, output=output, **given)
     to_file = output not in {None, _STDOUT}
@@ -92,10 +95,11 @@ def convert(  # noqa: PLR0913 - one for each flag
     from runner.convert.interface import Request  # noqa: PLC0415 - loads pydantic
     from runner.convert.registry import find_converter  # noqa: PLC0415 - nothing else needs it
     from runner.report.archive import load, resolve  # noqa: PLC0415 - loads pydantic
+    from runner.report.folders import is_report  # noqa: PLC0415 - the same
 
     folder = resolve(reports_dir, report)
-    if output and to_file and output.absolute().parent.resolve() == folder.resolve():
-        raise _cannot_write(output, "the report's own", expected="a folder that is not archived")
+    if output and to_file and is_report(output.absolute().parent.resolve()):
+        raise _cannot_write(output, "that of a report", expected="a folder that is not archived")
     loaded = load(folder)
     request = Request(
         folder,

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.options import REPORTS_DIR, format_option
+from runner.cli.options import LIMIT, REPORTS_DIR, TABLE_ROWS, format_option
 from runner.cli.reports.filters import filter_options
 
 if TYPE_CHECKING:  # these load what no help needs
     from runner.report.listing import Listed
 
 _COLUMNS = ("id", "started", "status", "models", "backends", "cells", "name", "host", "measured_s")
-_TABLE_ROWS = 100
-"""what people read, and a table lays out in a tenth of a second"""
 
 
 @click.command(
@@ -60,13 +58,7 @@ _TABLE_ROWS = 100
     help="By started, duration or cells, the largest first; or by id, name, host, status, models or backends.",
 )
 @click.option("--reverse", is_flag=True, show_default="off", help="Turn that order round.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=0),
-    metavar="N",
-    show_default=f"{_TABLE_ROWS} in a table, else all",
-    help="Show the first N; 0 shows all.",
-)
+@LIMIT
 @format_option(("table", "json", "csv"))
 def list_(  # noqa: PLR0913 - one for each flag
     *,
@@ -94,7 +86,7 @@ def list_(  # noqa: PLR0913 - one for each flag
     rows = listing(reports_dir)
     found = in_order(filter(filters.fit, rows), sort, reverse=reverse)
     if limit is None:
-        limit = _TABLE_ROWS if format_name == "table" else 0
+        limit = TABLE_ROWS if format_name == "table" else 0
     shown = _first(found, limit)
     notes = []
     if not rows:
@@ -151,11 +143,13 @@ def _record(row: "Listed") -> dict[str, str | int | float | tuple[str, ...] | No
 
 
 def _print_table(rows: "tuple[Listed, ...]", notes: list[str]) -> None:
-    from runner.render.layout import Column, Section, Table  # noqa: PLC0415 - loads pydantic
+    from runner.render import numbers  # noqa: PLC0415 - loads pydantic
+    from runner.render.layout import Column, Section, Table  # noqa: PLC0415 - the same
     from runner.render.terminal import write_sections  # noqa: PLC0415 - loads rich
 
     several_hosts = len({row.host for row in rows if row.host}) > 1
-    ranks = {"host": 1, "name": 2, "models": 3, "backends": 4, "duration": 5}
+    # The highest goes first where the terminal is narrow; what the id begins with, the start, before models.
+    ranks = {"models": 1, "backends": 2, "host": 3, "name": 4, "cells": 5, "duration": 6, "started": 7}
     headers = (*_COLUMNS[:-1], "duration")
     columns = tuple(
         Column(name, "right" if name in {"cells", "duration"} else "left", ranks.get(name, 0))
@@ -163,6 +157,7 @@ def _print_table(rows: "tuple[Listed, ...]", notes: list[str]) -> None:
     )
     table = Table(columns, tuple(_texts(row) for row in rows))
     table = table.pick([i for i, name in enumerate(headers) if name != "host" or several_hosts])
+    table = table.without_empty_columns(numbers.NOTHING)
     section = Section(
         "Reports",
         lines=() if rows else tuple(notes),

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.options import REPORTS_DIR, format_option
+from runner.cli.options import REPORTS_DIR, TABLE_ROWS, format_option
 from runner.cli.reports.filters import filter_options
 from runner.errors import FileError, UsageError
 
 if TYPE_CHECKING:  # these load what no help needs
-    from runner.report.prune import Fate, Removal, Rules
-
-_TABLE_ROWS = 100
-"""what people read, and a table lays out in a tenth of a second"""
+    from runner.report.prune import Fate, Keeps, Removal
 
 
 @click.command(
@@ -82,7 +79,7 @@ def prune(  # noqa: PLR0913 - one for each flag
 ) -> None:
     """Show which reports would be removed, or with --yes remove them.
 
-    A report stays when any of the --keep rules keeps it; at least one is needed. --model, --backend and --host
+    A report stays when any of the --keep keeps keeps it; at least one is needed. --model, --backend and --host
     choose which reports are considered at all. Never removed are reports of runs that are alive, folders that
     cannot be read or hold what no run wrote, and links.
     """
@@ -93,7 +90,7 @@ def prune(  # noqa: PLR0913 - one for each flag
     from runner.report.listing import listing  # noqa: PLC0415 - the same
     from runner.report.samples import SAMPLES_NAME  # noqa: PLC0415 - the same
 
-    rules = pruning.Rules(
+    keeps = pruning.Keeps(
         last=keep_last or 0,
         daily=keep_daily or 0,
         since=None if keep_since is None else parse_since(keep_since, "--keep-since", datetime.now(UTC)),
@@ -101,11 +98,11 @@ def prune(  # noqa: PLR0913 - one for each flag
         ids=frozenset(_own(resolve(reports_dir, text), reports_dir) for text in keep_ids if text != LATEST),
         latest=LATEST in keep_ids,
     )
-    _check(rules)
+    _check(keeps)
     files = (SAMPLES_NAME, *RENDERINGS)
     rows = listing(reports_dir)
     found = pruning.fates(
-        reports_dir, rows, Filters(models, backends, hosts), rules, interrupted=interrupted, files=files
+        reports_dir, rows, Filters(models, backends, hosts), keeps, interrupted=interrupted, files=files
     )
     left = pruning.leftovers(reports_dir)
     if not yes:
@@ -134,8 +131,8 @@ def _own(folder: Path, reports_dir: Path) -> str:
     return folder.resolve().name
 
 
-def _check(rules: "Rules") -> None:
-    if rules.are_none:
+def _check(keeps: "Keeps") -> None:
+    if keeps.are_none:
         raise UsageError(
             "Cannot prune",
             expected="at least one rule that keeps reports",
@@ -165,26 +162,36 @@ def _show(
     going = [record for record in records if record["fate"] in {"removed", "would go"}]
     total = numbers.size(sum(int(str(record["size_bytes"])) for record in going))
     counted = f"{len(going)} of {len(records)} reports, {total}"
-    lines = [f"removed {counted}" if done else f"would remove {counted}; --yes removes them"]
+    lines = [
+        f"removed {counted}" if done else f"would remove {counted}{'; --yes removes them' if going else ''}"
+    ]
+    if not records:
+        lines = ["no reports yet; joulebatch run makes one"]
     if leftover_count:
         what = "leftover of an earlier prune" if leftover_count == 1 else "leftovers of earlier prunes"
         lines.append(f"{'deleted' if done else 'would delete'} {leftover_count} {what}")
     columns = (Column("id", "left"), Column("size"), Column("fate", "left"), Column("why", "left"))
     shown = records
-    if len(records) > _TABLE_ROWS:
+    if len(records) > TABLE_ROWS:
         staying = [record for record in records if record["fate"] == "stays"]
-        shown = [*going, *staying][:_TABLE_ROWS]
+        shown = [*going, *staying][:TABLE_ROWS]
         lines.append(f"{len(shown):,} of {len(records):,} are shown; -f json has all")
     table = Table(columns, tuple(_texts(record) for record in shown))
     section = Section("Prune", tables=(table,) if records else (), notes=tuple(lines))
     write_sections((section,), sys.stdout, hint="-f json has them")
 
 
-def _record(fate: "Fate", removal: "Removal | None", *, done: bool) -> dict[str, str | int]:
+def _record(fate: "Fate", removal: "Removal | None", *, done: bool) -> dict[str, str | int | None]:
     row = fate.row
     reason = removal.reason if removal else fate.reason
     if reason or not fate.goes:
-        return {"id": row.report_id, "status": row.status, "fate": "stays", "reason": reason, "size_bytes": 0}
+        return {
+            "id": row.report_id,
+            "status": row.status,
+            "fate": "stays",
+            "reason": reason,
+            "size_bytes": None,
+        }
     goes = "removed" if done else "would go"
     return {
         "id": row.report_id,
@@ -195,9 +202,9 @@ def _record(fate: "Fate", removal: "Removal | None", *, done: bool) -> dict[str,
     }
 
 
-def _texts(record: dict[str, str | int]) -> tuple[str, ...]:
+def _texts(record: dict[str, str | int | None]) -> tuple[str, ...]:
     from runner.render import numbers  # noqa: PLC0415 - loads pydantic
 
-    size_bytes = int(record["size_bytes"])
-    size = numbers.size(size_bytes) if size_bytes else numbers.NOTHING
+    size_bytes = record["size_bytes"]
+    size = numbers.size(int(size_bytes)) if size_bytes is not None else numbers.NOTHING
     return str(record["id"]), size, str(record["fate"]), str(record["reason"])

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.options import REPORTS_DIR, format_option
+from runner.cli.options import LIMIT, REPORTS_DIR, TABLE_ROWS, format_option
 from runner.errors import UsageError
 
 if TYPE_CHECKING:  # this loads what no help needs
     from runner.report.query import LeftOut
 
-_TABLE_ROWS = 100
-"""what people read, and a table lays out in a tenth of a second"""
 _NAMED = 3
 """reports that are left out, by their ids"""
 _MEANING_WIDTH = 36
@@ -31,13 +29,7 @@ _MEANING_WIDTH = 36
 )
 @click.argument("sql", required=False, metavar="[SQL]")
 @REPORTS_DIR
-@click.option(
-    "--limit",
-    type=click.IntRange(min=0),
-    metavar="N",
-    show_default=f"{_TABLE_ROWS} in a table, else all",
-    help="Show the first N rows; 0 shows all.",
-)
+@LIMIT
 @format_option(("table", "json", "csv"))
 def query(*, sql: str | None, reports_dir: Path, limit: int | None, format_name: str) -> None:
     """Ask all reports by SQL, in the dialect of DuckDB; without SQL, or with "-" for stdin.
@@ -54,7 +46,7 @@ def query(*, sql: str | None, reports_dir: Path, limit: int | None, format_name:
     from runner.report.query import answer  # noqa: PLC0415 - the same
 
     if limit is None:
-        limit = _TABLE_ROWS if format_name == "table" else 0
+        limit = TABLE_ROWS if format_name == "table" else 0
     with answer(reports_dir, _read_stdin() if sql == "-" else sql, VIEWS) as found:
         if not found.report_count:
             click.echo(f"no reports yet in {reports_dir}; joulebatch run makes one", err=True)

@@ -59,7 +59,10 @@ def show(  # noqa: PLR0913 - one for each flag
     backend: str | None,
     plot_file: Path | None,
 ) -> None:
-    """Show REPORT: "latest" (the default), an id, the start of one, or a folder."""
+    """Show REPORT as tables.
+
+    REPORT is "latest" (the default), an id, the start of one, or a folder.
+    """
     from runner.render import render  # noqa: PLC0415 - loads pydantic
     from runner.report.archive import load, resolve  # noqa: PLC0415 - the same
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:  # loads pydantic, which no help needs
 @click.argument("report", default="latest", metavar="[REPORT]")
 @REPORTS_DIR
 def verify(report: str, reports_dir: Path) -> None:
-    """Recompute every figure of REPORT from its own windows: "latest" (the default), an id, or a folder.
+    """Recompute every figure of REPORT from its own windows.
+
+    REPORT is "latest" (the default), an id, the start of one, or a folder.
 
     Exits with 1 when something differs, and names it; with 4 when a file cannot be read.
     """

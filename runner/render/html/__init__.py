@@ -1,8 +1,8 @@
 """A report as one page that opens from disk, offline: the answer, plots, tables, and how it was made."""
 
 from runner.errors import AbsentError
-from runner.render.html.assets import FOLDER, plotly_name, plotly_text
-from runner.render.html.page import Views, report_page
+from runner.render.html.assets import FOLDER, PLOTLY_NAME, plotly_text
+from runner.render.html.page import Derived, report_page
 from runner.report.answer import answers_of, queue_answers_of
 from runner.report.schema import Report
 from runner.report.timeline import Timeline, timeline_of
@@ -18,10 +18,10 @@ def to_html(report: Report, *, self_contained: bool = False) -> str:
     Raises:
         AbsentError: it is to be in the page, and plotly is not installed.
     """
-    views = Views(answers_of(report), queue_answers_of(report), _timeline(report))
+    views = Derived(answers_of(report), queue_answers_of(report), _timeline(report))
     if self_contained:
         return report_page(report, views, sources=(), inlined=(plotly_text(),))
-    return report_page(report, views, sources=(f"../{FOLDER}/{plotly_name()}",), inlined=())
+    return report_page(report, views, sources=(f"../{FOLDER}/{PLOTLY_NAME}",), inlined=())
 
 
 def _timeline(report: Report) -> Timeline | None:

@@ -5,31 +5,24 @@ the major version: within one, a newer file stands in for an older (semantic ver
 their plots, `reports verify` their text, and a folder of many runs one file.
 """
 
-import os
 import re
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Final
 
 from runner.errors import AbsentError, FileError
-from runner.report.disk import sync
+from runner.report.disk import replace_file
 
 FOLDER: Final = "assets"
 """in the folder of reports"""
-_DEFAULT_MAJOR = 4
-"""in the name that a page asks for where plotly is not installed: of the newest that our pages were tried with"""
+_MAJOR = 4
+"""of plotly.js, that our pages are made for; pyproject.toml holds the package to the versions that bring it"""
 _BANNER = re.compile(rb"plotly\.js v(\d+)\.(\d+)\.(\d+)")
 _BANNER_BYTES = 200
-_INSTALL = "Run: pip install plotly"
-
-
-def plotly_name() -> str:
-    """Return the file name of plotly's JavaScript as pages ask for it."""
-    path = _installed()
-    major = _version(path)[0] if path else _DEFAULT_MAJOR
-    return f"plotly-{major}.min.js"
+PLOTLY_NAME: Final = f"plotly-{_MAJOR}.min.js"
+"""as pages ask for it, whatever is installed: a page follows from its report alone"""
+_INSTALL = "Run: pip install 'plotly>=7,<8'"
 
 
 def plotly_text() -> str:
@@ -51,12 +44,12 @@ def place_plotly(reports_dir: Path) -> Path:
         FileError: the disk refuses; what was there is as it was.
     """
     source = _source()
-    target = reports_dir / FOLDER / plotly_name()
+    target = reports_dir / FOLDER / PLOTLY_NAME
     try:
         data = source.read_bytes()
         if not _is_good(target, source, data):
             target.parent.mkdir(parents=True, exist_ok=True)
-            _replace(target, data)
+            replace_file(target, data)
     except OSError as error:
         raise FileError(
             f"Cannot write {target}",
@@ -78,30 +71,12 @@ def _is_good(target: Path, source: Path, data: bytes) -> bool:
         return False
 
 
-def _replace(target: Path, data: bytes) -> None:
-    with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as temporary:
-        path = Path(temporary.name)
-        try:
-            temporary.write(data)
-            temporary.flush()
-            os.fchmod(temporary.fileno(), 0o644)  # a temporary file is its owner's alone; reports are for all
-            os.fsync(temporary.fileno())
-            path.replace(target)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-    sync(target.parent)
-
-
 def _source() -> Path:
     path = _installed()
-    if path is None:
-        raise AbsentError(
-            "Cannot draw plots",
-            expected="the package plotly",
-            got="none that holds its JavaScript",
-            fix=_INSTALL,
-        )
+    found = _version(path) if path else None
+    if path is None or found is None or found[0] != _MAJOR:
+        got = f"{'.'.join(map(str, found))}" if found else "none"
+        raise AbsentError("Cannot draw plots", expected=f"plotly.js {_MAJOR}", got=got, fix=_INSTALL)
     return path
 
 

@@ -29,7 +29,7 @@ from runner.report.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True)
-class Views:
+class Derived:
     """What follows from a report and is computed before it is shown."""
 
     answers: tuple[Answer, ...]
@@ -50,7 +50,7 @@ class Part:
     more_title: str = ""
 
 
-def report_page(report: Report, views: Views, *, sources: Sequence[str], inlined: Sequence[str]) -> str:
+def report_page(report: Report, views: Derived, *, sources: Sequence[str], inlined: Sequence[str]) -> str:
     """Return the page of a report.
 
     Args:
@@ -80,13 +80,13 @@ def report_page(report: Report, views: Views, *, sources: Sequence[str], inlined
     return render_page("report.html.jinja", context, sources=sources, inlined=inlined)
 
 
-def _cards(report: Report, views: Views) -> tuple[Card, ...]:
+def _cards(report: Report, views: Derived) -> tuple[Card, ...]:
     if report.queue and report.queue.cells:
         return tuple(queue_card(report, answer) for answer in views.queue_answers)
     return tuple(answer_card(report, answer) for answer in views.answers)
 
 
-def _parts(report: Report, views: Views) -> Iterator[Part]:
+def _parts(report: Report, views: Derived) -> Iterator[Part]:
     """Yield a part for each model, one for what the queue found, and one for the timeline."""
     slots = Slots.of(report)
     queue = queue_sections(report)
@@ -108,7 +108,7 @@ def _parts(report: Report, views: Views) -> Iterator[Part]:
 _Place = tuple[Slots, str, Section, tuple[Section, ...]]
 
 
-def _model_part(report: Report, views: Views, name: str, place: _Place) -> Part:
+def _model_part(report: Report, views: Derived, name: str, place: _Place) -> Part:
     slots, anchor, own, folded = place
     cells = cells_of(report, name)
     figures = [
@@ -141,7 +141,7 @@ def _doubts(report: Report, model: str) -> dict[tuple[str, str], str]:
     return doubts
 
 
-def _queue_part(report: Report, views: Views, name: str, place: _Place) -> Part:
+def _queue_part(report: Report, views: Derived, name: str, place: _Place) -> Part:
     slots, anchor, own, folded = place
     cells = queue_cells_of(report, name)
     comparisons = report.queue.comparisons if report.queue else ()

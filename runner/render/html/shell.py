@@ -1,7 +1,8 @@
 """The shell of every page: one file that opens from disk, asks for nothing, and runs only the scripts we wrote.
 
 Names come from files and command lines: the templates escape everything, and what plots are drawn from is JSON in
-which nothing can end its element. A content security policy holds it all together: a script that got in would not run.
+which nothing can end its element. A content security policy holds it all together: a script that got into the text
+would not run.
 """
 
 import hashlib
@@ -55,9 +56,10 @@ def render_page(
 
 
 def policy(scripts: Sequence[str]) -> str:
-    """Return what a page may load: these inline scripts, and files beside it.
+    """Return what a page may load: these inline scripts, and script files of the disk or the server it is on.
 
-    ``file:`` is what 'self' would be for a page opened from disk, where browsers do not agree on it. Plots set styles.
+    ``file:`` is what 'self' would be for a page opened from disk, where browsers do not agree on it. A hash would bind
+    a page to one version of plotly's file. Plots set styles.
     """
     hashes = " ".join(
         f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in scripts

@@ -103,7 +103,10 @@ def test_an_archived_report_is_never_written_into(
     for name in ("report.json", "cells.csv"):
         code, out, err = run(capfdbinary, reports_dir, "--to", "csv", "--force", "-o", folder / name)
         assert (code, out, err.count("\n")) == (4, b"", 1)
-        assert "expected a folder that is not archived, got the report's own" in err
+        assert "expected a folder that is not archived, got that of a report" in err
+    other = min(reports_dir.iterdir()) / "report.json"
+    assert run(capfdbinary, reports_dir, folder.name, "--to", "csv", "--force", "-o", other)[0] == 4
+    assert not other.exists()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

@@ -119,6 +119,19 @@ def test_a_report_is_logged_once_unless_forced(
 
 
 @pytest.mark.live
+def test_a_run_that_another_conversion_may_be_writing_is_left_alone(
+    requested: Requested, server: str, client: Any, experiment: str
+) -> None:
+    request = replace(requested(make_journal()), tracking_uri=server, experiment=experiment)
+    convert(request)
+    (run,) = runs_of(client, experiment)
+    client.update_run(run.info.run_id, status="RUNNING")
+    with pytest.raises(UsageError, match=rf"got one that goes on, or was killed, as run {run.info.run_id}"):
+        convert(request)
+    assert len(runs_of(client, experiment)) == 1
+
+
+@pytest.mark.live
 @pytest.mark.parametrize(
     ("error", "expected", "status"),
     [

@@ -204,7 +204,9 @@ def test_an_unknown_or_ambiguous_id_is_a_usage_error(
 @pytest.mark.parametrize("folder", ["", "missing", "file"])
 def test_an_archive_without_reports_says_how_to_make_one(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(JoulebatchError, match=r"got none\. Run: joulebatch run") as caught:
+    with pytest.raises(
+        JoulebatchError, match=r"got none\. Pass another --reports-dir, or run: joulebatch run"
+    ) as caught:
         archive.resolve(tmp_path / folder, "latest")
     assert caught.value.exit_code == 4
     assert listing(tmp_path / folder) == ()

@@ -1,5 +1,7 @@
 import json
 import os
+import re
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -125,6 +127,14 @@ def test_a_run_has_a_duration_once_its_last_line_is_whole(tmp_path: Path) -> Non
 def test_what_is_no_header_is_unreadable_and_listed(tmp_path: Path, text: str) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / JOURNAL_NAME).write_text(text, encoding="latin-1")
+    assert [(each.report_id, each.status) for each in listing(tmp_path)] == [("x", "unreadable")]
+
+
+def test_a_duration_beyond_all_numbers_is_unreadable_and_listed(tmp_path: Path) -> None:
+    shutil.copytree(min(REFERENCE.glob("*/")), tmp_path / "x")
+    (tmp_path / "x" / JOURNAL_NAME).unlink()
+    path = tmp_path / "x" / "report.json"
+    path.write_text(re.sub(r'("measured_s": )[0-9.]+', rf"\g<1>1{'0' * 400}", path.read_text(), count=1))
     assert [(each.report_id, each.status) for each in listing(tmp_path)] == [("x", "unreadable")]
 
 

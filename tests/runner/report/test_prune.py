@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from runner.errors import FileError
 from runner.render.archived import RENDERINGS
 from runner.report import archive, prune
+from runner.report.disk import replace_file
 from runner.report.filters import Filters
 from runner.report.folders import JOURNAL_NAME, report_folders
 from runner.report.journal import Journal
 from runner.report.listing import Listed, listing
-from runner.report.prune import LEFTOVER_PREFIX, Fate, Rules, delete, fates, leftovers, remove
+from runner.report.prune import LEFTOVER_PREFIX, Fate, Keeps, delete, fates, leftovers, remove
 from runner.report.samples import SAMPLES_NAME
 from tests.fakes import make_journal
 from tests.processes import ROOT
@@ -46,7 +47,7 @@ def reports(tmp_path: Path) -> tuple[Path, Path, Path]:
 
 
 def decide(
-    reports_dir: Path, rules: Rules, filters: Filters | None = None, *, interrupted: bool = False
+    reports_dir: Path, rules: Keeps, filters: Filters | None = None, *, interrupted: bool = False
 ) -> dict[str, Fate]:
     rows = listing(reports_dir)
     found = fates(reports_dir, rows, filters or Filters(), rules, interrupted=interrupted, files=FILES)
@@ -54,7 +55,7 @@ def decide(
     return {each.row.report_id: each for each in found}
 
 
-def prune_all(reports_dir: Path, rules: Rules) -> dict[str, str]:
+def prune_all(reports_dir: Path, rules: Keeps) -> dict[str, str]:
     found = decide(reports_dir, rules).values()
     removals = [remove(each, reports_dir, FILES) for each in found if each.goes]
     return {each.report_id: each.reason for each in removals}
@@ -63,7 +64,7 @@ def prune_all(reports_dir: Path, rules: Rules) -> dict[str, str]:
 def test_what_no_rule_keeps_goes_whole(reports: tuple[Path, Path, Path]) -> None:
     old, new, interrupted = reports
     expected_bytes = sum(path.stat().st_size for path in old.iterdir())
-    found = decide(old.parent, Rules(last=1))
+    found = decide(old.parent, Keeps(last=1))
     assert {name for name, fate in found.items() if fate.goes} == {old.name}
     assert found[old.name].size_bytes == expected_bytes
     assert found[new.name].reason == "--keep-last 1"
@@ -74,12 +75,12 @@ def test_what_no_rule_keeps_goes_whole(reports: tuple[Path, Path, Path]) -> None
 
 
 def test_interrupted_reports_are_considered_when_asked(reports: tuple[Path, Path, Path]) -> None:
-    found = decide(reports[0].parent, Rules(last=1), interrupted=True)
+    found = decide(reports[0].parent, Keeps(last=1), interrupted=True)
     assert [name for name, fate in found.items() if not fate.goes] == [reports[2].name]
 
 
 def test_filters_choose_what_is_considered(reports: tuple[Path, Path, Path]) -> None:
-    found = decide(reports[0].parent, Rules(last=1), Filters(models=("vit",)))
+    found = decide(reports[0].parent, Keeps(last=1), Filters(models=("vit",)))
     assert not any(fate.goes for fate in found.values())
     assert found[reports[0].name].reason == "not what the filters ask for"
 
@@ -87,7 +88,7 @@ def test_filters_choose_what_is_considered(reports: tuple[Path, Path, Path]) -> 
 def test_latest_is_the_newest_that_can_be_read(reports: tuple[Path, Path, Path]) -> None:
     (reports[0].parent / "zz").mkdir()
     (reports[0].parent / "zz" / JOURNAL_NAME).write_text("{")
-    found = decide(reports[0].parent, Rules(latest=True), interrupted=True)
+    found = decide(reports[0].parent, Keeps(latest=True), interrupted=True)
     assert {name: fate.goes for name, fate in found.items()} == {
         "zz": False,
         reports[2].name: False,
@@ -123,7 +124,7 @@ def test_rules_add_up(
     ]
     rows.sort(key=lambda row: row.started_at or "", reverse=True)
     moment = None if since is None else NOW + timedelta(days=since)
-    kept = prune._kept(rows, Rules(last, daily, moment, named), "")
+    kept = prune._kept(rows, Keeps(last, daily, moment, named), "")
     expected = {row.report_id for row in rows[:last]}
     expected |= {row.report_id for row in rows if named and row.name}
     if moment:
@@ -137,16 +138,24 @@ def test_a_folder_with_what_no_run_wrote_stays(reports: tuple[Path, Path, Path])
     old, new, _ = reports
     (old / "notes.txt").write_text("mine")
     (new / "plots").mkdir()
-    found = decide(old.parent, Rules(named=True))
+    found = decide(old.parent, Keeps(named=True))
     assert found[old.name].reason == "holds what no run wrote: notes.txt"
     assert found[new.name].reason == "holds what no run wrote: plots"
 
 
 def test_leavings_of_a_killed_run_are_ours(reports: tuple[Path, Path, Path]) -> None:
-    for name in (".report.json.part", "samples.parquet.part"):
-        (reports[0] / name).touch()
+    def die(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "replace", die)
+        patched.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(SystemExit):
+            replace_file(reports[0] / "report.html", b"half")
+    assert [each.suffix for each in reports[0].glob(".report.html.*")] == [".part"]
+    (reports[0] / "samples.parquet.part").touch()
     (reports[0] / ".duckdb").mkdir()
-    assert prune_all(reports[0].parent, Rules(last=1)) == {reports[0].name: ""}
+    assert prune_all(reports[0].parent, Keeps(last=1)) == {reports[0].name: ""}
 
 
 def test_links_are_neither_followed_nor_removed(reports: tuple[Path, Path, Path], tmp_path: Path) -> None:
@@ -157,7 +166,7 @@ def test_links_are_neither_followed_nor_removed(reports: tuple[Path, Path, Path]
     (tmp_path / "2026-12-link").symlink_to(linked)
     (new / "report.md").unlink()
     (new / "report.md").symlink_to(linked / "report.md")
-    assert prune_all(tmp_path, Rules(named=True)) == {old.name: ""}
+    assert prune_all(tmp_path, Keeps(named=True)) == {old.name: ""}
     assert (tmp_path / "2026-12-link").is_symlink()
     assert (new / "report.md").is_symlink()
     assert (linked / "report.json").exists()
@@ -165,9 +174,9 @@ def test_links_are_neither_followed_nor_removed(reports: tuple[Path, Path, Path]
 
 def test_a_report_that_is_being_written_is_never_touched(reports: tuple[Path, Path, Path]) -> None:
     _, new, interrupted = reports
-    found = decide(new.parent, Rules(named=True), interrupted=True)
+    found = decide(new.parent, Keeps(named=True), interrupted=True)
     with Journal(interrupted), Journal(new):
-        assert decide(new.parent, Rules(named=True), interrupted=True)[interrupted.name].reason == "running"
+        assert decide(new.parent, Keeps(named=True), interrupted=True)[interrupted.name].reason == "running"
         # Even if it was resumed after the decision.
         for folder in (interrupted, new):
             assert remove(found[folder.name], new.parent, FILES).reason == "in use by another process"
@@ -188,7 +197,7 @@ def test_a_run_cannot_resume_what_is_going(
             said.append(str(caught.value))
 
     monkeypatch.setattr(prune, "delete", resume)
-    fate = decide(interrupted.parent, Rules(named=True), interrupted=True)[interrupted.name]
+    fate = decide(interrupted.parent, Keeps(named=True), interrupted=True)[interrupted.name]
     assert remove(fate, interrupted.parent, FILES).reason == ""
     assert "No such file" in said[0]
     assert "another run that is writing it" in said[1]
@@ -196,7 +205,7 @@ def test_a_run_cannot_resume_what_is_going(
 
 def test_what_changed_after_the_decision_stays(reports: tuple[Path, Path, Path]) -> None:
     old, new, interrupted = reports
-    found = decide(old.parent, Rules(named=True), interrupted=True)
+    found = decide(old.parent, Keeps(named=True), interrupted=True)
     (interrupted / "report.json").write_bytes((old / "report.json").read_bytes())
     (new / "mine").touch()
     for path in old.iterdir():
@@ -236,7 +245,7 @@ def test_the_new_name_is_on_the_disk_before_anything_is_deleted(
         real(leftover)
 
     monkeypatch.setattr(prune, "delete", check)
-    assert prune_all(reports[0].parent, Rules(last=1)) == {reports[0].name: ""}
+    assert prune_all(reports[0].parent, Keeps(last=1)) == {reports[0].name: ""}
     assert seen == [(True, True)]
 
 
@@ -283,7 +292,7 @@ def test_a_disk_that_refuses_is_said_and_nothing_is_lost(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "rename", refuse)
-    fate = decide(reports[0].parent, Rules(last=1))[reports[0].name]
+    fate = decide(reports[0].parent, Keeps(last=1))[reports[0].name]
     removal = remove(fate, reports[0].parent, FILES)
     assert (removal.reason, removal.failed, removal.size_bytes) == (
         "cannot be removed: Permission denied",

@@ -153,6 +153,7 @@ def test_a_renamed_copy_is_a_report_of_its_own(copied: Path) -> None:
 def test_any_folder_will_do(tmp_path: Path, name: str) -> None:
     (tmp_path / "sub").mkdir()
     shutil.copytree(REFERENCE, tmp_path / name)
+    shutil.copytree(REFERENCE, tmp_path / "a1b? 'x'")  # what the stars would stand for
     assert rows_of(tmp_path / name, "SELECT count(DISTINCT report_id) FROM inferences") == [(5,)]
 
 
@@ -183,6 +184,27 @@ def test_a_report_that_makes_no_sense_is_left_out_whole(copied: Path) -> None:
     assert [(each.report_id, each.reason[:11]) for each in found.left_out] == [
         (path.parent.name, "Cannot read")
     ]
+
+
+def test_an_integer_that_no_column_holds_leaves_its_report_out(copied: Path) -> None:
+    path = min(copied.glob("*/")) / "report.json"
+    path.write_text(path.read_text().replace('"seed": 0', f'"seed": {2**63}', 1))
+    rows, found = ask(copied, "SELECT count(*) FROM runs")
+    assert rows == [(4,)]
+    assert [each.reason for each in found.left_out] == ["makes no sense: seed needs more than 64 bits"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("SELECT interval 10000000 years", r"Cast it to VARCHAR"),
+        ("SELECT now()", r"expected times without a zone, .* Cast it, as in now\(\)::TIMESTAMP"),
+        ("SELECT '\udcff'", r"expected text in UTF-8"),
+    ],
+)
+def test_what_python_has_no_value_for_is_one_line_that_says_what_to_do(sql: str, message: str) -> None:
+    with pytest.raises(UsageError, match=rf"^Cannot run the query: [^\n]*{message}[^\n]*$"):
+        rows_of(REFERENCE, sql)
 
 
 def test_samples_that_break_while_they_are_read_are_one_line(copied: Path) -> None:

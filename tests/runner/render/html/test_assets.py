@@ -12,13 +12,17 @@ import pytest
 
 from runner.errors import FileError
 from runner.render.archived import prepare_plots
-from runner.render.html import assets
-from runner.render.html.assets import place_plotly, plotly_name, plotly_text
+from runner.render.html import assets, to_html
+from runner.render.html.assets import PLOTLY_NAME, place_plotly, plotly_text
+from runner.report.archive import load
+from tests.processes import ROOT
+
+REFERENCE = ROOT / "reports" / "reference" / "2026-11-24T02-54-50-r2mc"
 
 
 def test_plotly_lies_once_beside_the_reports(tmp_path: Path) -> None:
     path = place_plotly(tmp_path)
-    assert path == tmp_path / "assets" / plotly_name()
+    assert path == tmp_path / "assets" / PLOTLY_NAME
     assert path.read_text(encoding="utf-8") == plotly_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     before = path.stat()
@@ -55,8 +59,8 @@ def test_a_newer_file_stays(tmp_path: Path) -> None:
 def test_processes_at_once_leave_one_whole_file(tmp_path: Path) -> None:
     with get_context("spawn").Pool(3) as pool:
         paths = pool.map(place_plotly, [tmp_path] * 6)
-    assert set(paths) == {tmp_path / "assets" / plotly_name()}
-    assert [each.name for each in (tmp_path / "assets").iterdir()] == [plotly_name()]
+    assert set(paths) == {tmp_path / "assets" / PLOTLY_NAME}
+    assert [each.name for each in (tmp_path / "assets").iterdir()] == [PLOTLY_NAME]
     assert paths[0].read_text(encoding="utf-8") == plotly_text()
 
 
@@ -77,14 +81,14 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_one_line_and_leaves_what_was_there(small: Path) -> None:
     (small / "assets").mkdir()
-    (small / "assets" / plotly_name()).write_bytes(b"an old one")
+    (small / "assets" / PLOTLY_NAME).write_bytes(b"an old one")
     with pytest.raises(
         FileError, match=r"Cannot write .*: expected 5 MB .*No space left.* Free some space"
     ) as caught:
         place_plotly(small)
     assert "\n" not in str(caught.value)
     assert {each.name: each.read_bytes() for each in (small / "assets").iterdir()} == {
-        plotly_name(): b"an old one"
+        PLOTLY_NAME: b"an old one"
     }
     assert prepare_plots(small).startswith("report.html has no plots: Cannot write ")
 
@@ -99,11 +103,22 @@ def test_a_file_in_the_place_of_the_folder_costs_the_plots_and_nothing_else(tmp_
 def test_without_plotly_a_run_is_told_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assets, "_installed", lambda: None)
     assert prepare_plots(tmp_path) == (
-        "report.html has no plots: Cannot draw plots: expected the package plotly, got none that holds its "
-        "JavaScript. Run: pip install plotly"
+        "report.html has no plots: Cannot draw plots: expected plotly.js 4, got none. "
+        "Run: pip install 'plotly>=7,<8'"
     )
     assert list(tmp_path.iterdir()) == []
-    assert plotly_name().startswith("plotly-")
+
+
+def test_another_major_version_is_refused_and_changes_no_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = load(REFERENCE)
+    page = to_html(report)
+    newer = tmp_path / "plotly.min.js"
+    newer.write_text("/**\n* plotly.js v5.0.0\n")
+    monkeypatch.setattr(assets, "_installed", lambda: newer)
+    assert "expected plotly.js 4, got 5.0.0. Run: pip install" in prepare_plots(tmp_path)
+    assert to_html(report) == page
 
 
 def test_no_heavy_library_is_loaded_for_a_page() -> None:

@@ -211,7 +211,7 @@ def test_a_page_asks_for_one_file_beside_the_reports_or_for_none() -> None:
     report = assemble(RUNS["quick"]())
     beside, within = Page(to_html(report)), Page(to_html(report, self_contained=True))
     sources = [attributes["src"] for tag, attributes in beside.elements if "src" in attributes]
-    assert sources == [f"../assets/{assets.plotly_name()}"]
+    assert sources == [f"../assets/{assets.PLOTLY_NAME}"]
     assert not [attributes for _, attributes in within.elements if "src" in attributes]
     assert any(text == assets.plotly_text() for _, text in within.scripts)
     for page in (beside, within):
