@@ -32,10 +32,10 @@ _MEANING_WIDTH = 36
 @LIMIT
 @format_option(("table", "json", "csv"))
 def query(*, sql: str | None, reports_dir: Path, limit: int | None, format_name: str) -> None:
-    """Ask all reports by SQL, in the dialect of DuckDB; without SQL, or with "-" for stdin.
+    """Ask all reports by SQL.
 
-    Without SQL it prints the views that can be asked, with their columns and units; docs/query.md has examples. A
-    query can read the reports and nothing else, and change nothing. Reports that cannot be read are left out, which
+    The dialect is DuckDB's; "-" reads from stdin. Without SQL it prints the views that can be asked, with their columns
+    and units; docs/query.md has examples. A query can read the reports and nothing else, and change nothing. Reports that cannot be read are left out, which
     stderr says.
     """
     if sql is None:

@@ -36,7 +36,9 @@ _GENERATOR, _HEAD_BYTES = b'<meta name="generator" content="joulebatch">', 2000
     help="The folder that gets index.html and what draws its plots.",
 )
 def site(*, reports_dir: Path, output: Path | None) -> None:
-    """Write the whole archive as one page: filter reports, compare two, follow a cell over time.
+    """Write the whole archive as one page.
+
+    There reports are filtered, any two compared, and a cell followed over time.
 
     The page opens from disk and asks for nothing. It shows the archive as it was when built, and changes no report.
     """
