@@ -193,7 +193,8 @@ def test_links_and_hidden_files_stay_here(
     (run,) = runs_of(client, experiment)
     names = {each.path for each in client.list_artifacts(run.info.run_id)}
     assert names == {
-        "SHA256SUMS", "journal.jsonl", "metrics.csv", "report.json", "report.md", "samples.parquet",
+        "SHA256SUMS", "journal.jsonl", "metrics.csv", "report.html", "report.json", "report.md",
+        "samples.parquet",
     }  # fmt: skip
 
 
