@@ -35,8 +35,8 @@ def query(*, sql: str | None, reports_dir: Path, limit: int | None, format_name:
     """Ask all reports by SQL.
 
     The dialect is DuckDB's; "-" reads from stdin. Without SQL it prints the views that can be asked, with their columns
-    and units; docs/query.md has examples. A query can read the reports and nothing else, and change nothing. Reports that cannot be read are left out, which
-    stderr says.
+    and units; docs/query.md has examples. A query can read the reports and nothing else, and change nothing. Reports
+    that cannot be read are left out, which stderr says.
     """
     if sql is None:
         _print_views(format_name)
