@@ -1,30 +1,23 @@
 """A comparison of archived runs as sections: what differs in words, then every cell, then what was not compared."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from runner.render import numbers
+from runner.render.gate import HOW_TO_CALIBRATE, METRIC_NAMES, gate_count_text
 from runner.render.layout import Column, Section, Table
 from runner.render.names import load_text, rate_text
 from runner.report.comparison.compare import Comparison, Figure
 from runner.report.comparison.evidence import GateMetric
 from runner.report.comparison.gate import Gate, Judged
 from runner.report.comparison.rules import AnyCell, Breach
-from runner.report.comparison.within import RunGate
 from runner.report.schema import Cell
 
 Judgements = Sequence[tuple[Comparison, Gate | None]]
-METRIC_NAMES: Final[Mapping[GateMetric, str]] = {
-    "latency": "latency",
-    "cpu": "CPU per image",
-    "energy": "energy per image",
-}
-HOW_TO_CALIBRATE = (
-    "run the same thing five times or more, then: joulebatch reports compare --calibrate RUN RUN RUN RUN RUN"
-)
 _WORDS: Final[Mapping[GateMetric, tuple[str, str]]] = {"latency": ("slower", "faster")}
 METRIC_UNITS: Final[Mapping[GateMetric, str]] = {"latency": "s", "cpu": "s", "energy": "J"}
+TOO_FEW: Final = "no figure of both sides: too few windows"
 _SHOWN = 6
 """lines of a summary that people still read"""
 
@@ -43,55 +36,6 @@ def cell_text(cell: AnyCell) -> str:
     return f"{cell.contender} {_load(cell)}"
 
 
-def gate_line(judged: Judged) -> str:
-    """Return a regression as a line: which cell, by how much, and what was allowed."""
-    figure = judged.figure
-    at_least = "" if judged.low is None else f", at least {numbers.ratio(judged.low)}"
-    return (
-        f"{figure.key}: {METRIC_NAMES[figure.metric]} {numbers.ratio(figure.difference.ratio)}{at_least}, "
-        f"allowed {numbers.ratio(judged.threshold_ratio)}"
-    )
-
-
-def gate_count_line(gate: Gate) -> str:
-    """Return what a gate found, in one line; it names what it cannot tell, and why."""
-    known = (("regression", "regressions"), ("improvement", "improvements"), ("ok", "ok"))
-    parts = [f"{len(gate.of(verdict))} {word}" for verdict, word in known]  # type: ignore[arg-type]
-    unsure = [each.reason for each in gate.of("inconclusive")]
-    unsure += [each.reason for each in gate.missed if not each.fails]
-    missing = sum(each.fails for each in gate.missed)
-    parts += [f"{missing} missing"] if missing else []
-    parts.append(f"{len(unsure)} inconclusive{f' ({_most(unsure)})' if unsure else ''}")
-    return ", ".join(parts)
-
-
-def run_gate_lines(gate: RunGate) -> tuple[str, ...]:
-    """Return what a gate found in one run: a line per offending cell, then how much of what."""
-    lines = [
-        f"REGRESSION {each.key}: {METRIC_NAMES[each.metric]} {numbers.ratio(each.ratio)}"
-        f"{'' if each.low is None else f', at least {numbers.ratio(each.low)}'} of {each.baseline_key}, allowed "
-        f"{numbers.ratio(each.threshold_ratio)}"
-        for each in gate.judged
-        if each.verdict == "regression"
-    ]
-    lines += [f"MISSING {each.key}: {each.reason}" for each in gate.missed]
-    lines += [f"PARITY {text}" for text in gate.parity]
-    if gate.judged or gate.missed:
-        counts = Counter(each.verdict for each in gate.judged)
-        unsure = f"{counts['inconclusive']} inconclusive"
-        unsure += " (more blocks or a longer --time-budget tell more)" if counts["inconclusive"] else ""
-        lines.append(
-            f"Gate: {counts['regression']} regressions, {counts['improvement']} improvements, {counts['ok']} ok, "
-            f"{unsure}"
-        )
-    return tuple(lines)
-
-
-def _most(reasons: Sequence[str]) -> str:
-    names = list(dict.fromkeys(reasons))
-    return "; ".join(names[:2]) + (f" and {len(names) - 2} other reasons" if len(names) > 2 else "")  # noqa: PLR2004 - those shown
-
-
 def _summary(each: Comparison, gate: Gate | None) -> Section:
     reference, new = " + ".join(each.reference.report_ids), " + ".join(each.new.report_ids)
     figures = [figure for figure in each.figures if not figure.occupancy]
@@ -103,11 +47,11 @@ def _summary(each: Comparison, gate: Gate | None) -> Section:
     lines = [_words(cells[figure.key], figure) for figure in apart[:_SHOWN]]
     lines += [f"and {len(apart) - _SHOWN} other figures differ"] if len(apart) > _SHOWN else []
     same = len(figures) - len(apart)
-    lines += [f"no difference seen in {same} of {len(figures)} figures"] if figures else []
+    lines += [f"no difference seen in {same} of {len(figures)} figures"] if same else []
     lines += [] if figures else ["nothing could be compared"]
     lines += _limits_lines(figures)
     if gate and (gate.judged or gate.missed):
-        lines.append(f"gate: {gate_count_line(gate)}")
+        lines.append(f"gate: {gate_count_text(gate)}")
         if gate.detectable is not None:
             lines.append(
                 f"this comparison finds what is {numbers.ratio(gate.detectable)} or more, four times out of five"
@@ -204,6 +148,7 @@ def _not_compared(each: Comparison, *, several: bool, details: bool) -> Iterator
     for own in each.matched:
         sides = (("the reference", own.reference_excluded), ("the new run", own.new_excluded))
         whys = " and ".join(f"in {side} {why}" for side, why in sides if why)
+        whys = whys or ("" if own.figures or own.refused else TOO_FEW)
         lines += [f"{own.cell.model} {cell_text(own.cell)}: {whys}"] if whys else []
     if lines:
         shown = lines if details else lines[: 2 * _SHOWN]

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final, TextIO
 
-from runner.render.comparison import Judgements
+from runner.render.comparison import METRIC_UNITS, TOO_FEW, Judgements
 from runner.report.comparison.compare import Comparison, Figure
 from runner.report.comparison.gate import Gate
 from runner.report.comparison.rules import AnyCell
@@ -32,7 +32,7 @@ def write_comparison_csv(judgements: Judgements, stream: TextIO) -> None:
 
 
 _COLUMNS = (
-    *("reference_id", "new_id", "cell", "model", "variant", "backend", "metric", "occupancy"),
+    *("reference_id", "new_id", "cell", "model", "variant", "backend", "metric", "unit", "occupancy"),
     *("reference", "new", "ratio", "low", "high", "with_spread"),
     *("verdict", "threshold_ratio", "gate_low", "gate_high", "detectable_ratio", "reason"),
 )
@@ -49,6 +49,7 @@ def _rows(each: Comparison, gate: Gate | None) -> Iterator[dict[str, Any]]:
         whys = [f"refused by {breach.rule.name}" for breach in cell.breaches if breach.action == "refuse"]
         whys += [f"reference: {cell.reference_excluded}"] if cell.reference_excluded else []
         whys += [f"new: {cell.new_excluded}"] if cell.new_excluded else []
+        whys = whys or ([] if cell.figures else [TOO_FEW])
         if whys:
             yield ids | _head(cell.cell) | {"reason": "; ".join(whys)}
     for own in each.reference_only:
@@ -64,6 +65,7 @@ def _head(cell: AnyCell) -> dict[str, Any]:
 def _figure(figure: Figure, gate: Gate | None) -> dict[str, Any]:
     row: dict[str, Any] = {
         "metric": figure.metric,
+        "unit": METRIC_UNITS[figure.metric],
         "occupancy": figure.occupancy,
         "reference": figure.reference,
         "new": figure.new,
@@ -118,7 +120,7 @@ def _comparison(each: Comparison, gate: Gate | None) -> dict[str, Any]:
         if gate is None
         else {
             "failed": gate.failed,
-            "inconclusive": gate.inconclusive,
+            "inconclusive": gate.untold,
             "detectable_ratio": gate.detectable,
             "parity": gate.parity,
             "missed": [

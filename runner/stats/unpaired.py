@@ -16,6 +16,8 @@ from runner.stats.summary import Numbers
 
 LEAST_RUNS = 5
 """the fewest runs of one thing whose spread is believed: docs/measurement.md, section 5"""
+_LARGEST_LOG = 300 * log(10)
+"""of a ratio that can be written as a number, in JSON too"""
 _LAYOUT_FREEDOM = 147
 """of ``LAYOUT_SD``, which 148 comparisons gave"""
 
@@ -56,29 +58,34 @@ class Difference:
     @property
     def ratio(self) -> float:
         """The ratio itself."""
-        return exp(self.log_ratio)
+        return _exp(self.log_ratio)
 
     def limits(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
         """Return the two-sided limits of the ratio."""
         reach = self._reach((1 + confidence) / 2)
-        return exp(self.log_ratio - reach), exp(self.log_ratio + reach)
+        return _exp(self.log_ratio - reach), _exp(self.log_ratio + reach)
 
     def lower(self, error: float) -> float:
         """Return the limit that the ratio lies below by chance in this share of cases."""
-        return exp(self.log_ratio - self._reach(1 - error))
+        return _exp(self.log_ratio - self._reach(1 - error))
 
     def upper(self, error: float) -> float:
         """Return the limit that the ratio lies above by chance in this share of cases."""
-        return exp(self.log_ratio + self._reach(1 - error))
+        return _exp(self.log_ratio + self._reach(1 - error))
 
     def detectable(self, threshold_ratio: float, error: float) -> float:
         """Return the ratio whose lower limit exceeds the threshold in 80 % of cases (Zar, section 7.7)."""
-        return exp(log(threshold_ratio) + self._reach(1 - error) + self._reach(POWER))
+        return _exp(log(threshold_ratio) + self._reach(1 - error) + self._reach(POWER))
 
     def _reach(self, p: float) -> float:
         from scipy.special import stdtrit  # noqa: PLC0415 - costs 0.1 s, and no help needs it
 
         return self.standard_error * float(stdtrit(self.degrees_of_freedom, p))
+
+
+def _exp(log_ratio: float) -> float:
+    """Return a ratio, at most 1e300: what is known as badly as that is known as badly at ten times as much."""
+    return exp(min(log_ratio, _LARGEST_LOG))
 
 
 def log_mean(values: Numbers, workers: Sequence[Hashable] | None = None) -> LogMean | None:

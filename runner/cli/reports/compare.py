@@ -106,6 +106,9 @@ def _calibrate(reports: tuple[str, ...], asked: _Asked) -> None:
         ("--fail-on-parity", asked.parity),
         ("--pool", asked.pool),
         ("--reference", asked.references),
+        ("--strict", asked.strict),
+        ("--details", asked.details),
+        ("--format", asked.format_name != "table"),
     ):
         if given:
             raise UsageError(
@@ -126,7 +129,7 @@ def _compare(reports: tuple[str, ...], asked: _Asked) -> None:
     from runner.report.comparison.compare import compare as compare_sides  # noqa: PLC0415 - loads pydantic
     from runner.report.comparison.gate import judge  # noqa: PLC0415 - the same
 
-    thresholds = read_thresholds(asked.regression, strict=asked.strict)
+    thresholds = read_thresholds(asked.regression, parity=asked.parity, strict=asked.strict)
     allowed = _allowed(asked.allow)
     reference, *news = reports
     if not news:
@@ -213,38 +216,35 @@ def _write(judgements: "Judgements", asked: _Asked) -> None:
 def _leave(judgements: "Judgements", asked: _Asked) -> None:
     """Say what a gate found, and end with its exit code."""
     gates = [gate for _, gate in judgements if gate]
-    for gate in gates:
-        _say(gate)
-    if any(gate.failed for gate in gates):
-        count = sum(len(gate.of("regression")) + len(gate.parity) for gate in gates)
-        count += sum(missed.fails for gate in gates for missed in gate.missed)
-        raise GateError("The gate failed", expected="no offending cell", got=str(count))
+    for each, gate in judgements:
+        _say(gate, f"{each.new.report_ids[0]}: " if len(judgements) > 1 else "")
+    if failed := sum(gate.failed for gate in gates):
+        raise GateError("The gate failed", expected="nothing that offends", got=str(failed))
     empty = [each for each, _ in judgements if not each.figures]
     if empty and (gates or len(empty) == len(judgements)):
         names = sorted(
             {breach.rule.name for each in empty for cell in each.matched for breach in cell.refused}
         )
-        why = f"refused by {', '.join(names)}" if names else "no cell that both sides measured"
+        why = f"refused by {', '.join(names)}" if names else "no figure that both sides have"
         fix = (
             f"See above, or pass --allow {names[0]}"
             if names
             else "Measure the same models, backends and loads"
         )
         raise AbsentError("Nothing could be compared", got=why, fix=fix)
-    if asked.strict and any(gate.inconclusive for gate in gates):
-        raise GateError("The gate cannot tell", expected="a verdict of every cell", got="inconclusive ones")
+    if asked.regression and any(not gate.judged for gate in gates):
+        why = "; ".join(dict.fromkeys(reason for gate in gates if not gate.judged for reason in gate.untold))
+        fix = "Back to back CPU time is no cost: add --pace to the runs; energy needs a meter"
+        raise AbsentError("The gate could judge nothing", got=why or "no figure", fix=fix)
+    if asked.strict and (untold := sum(len(gate.untold) for gate in gates)):
+        raise GateError(
+            "The gate cannot tell", expected="a verdict of every cell", got=f"{untold} inconclusive"
+        )
 
 
-def _say(gate: "Gate") -> None:
-    from runner.render.comparison import HOW_TO_CALIBRATE, gate_count_line, gate_line  # noqa: PLC0415 - loads pydantic
+def _say(gate: "Gate | None", prefix: str) -> None:
+    from runner.render.gate import gate_lines  # noqa: PLC0415 - loads pydantic
     from runner.render.layout import plain  # noqa: PLC0415 - the same
 
-    lines = [f"REGRESSION {gate_line(each)}" for each in gate.of("regression")]
-    lines += [f"MISSING {missed.key}: {missed.reason}" for missed in gate.missed if missed.fails]
-    lines += [f"PARITY {text}" for text in gate.parity]
-    if gate.judged or gate.missed:
-        lines.append(f"Gate: {gate_count_line(gate)}")
-    if any(each.low is None for each in gate.judged):
-        lines.append(f"A gate needs the spread of repeated runs: {HOW_TO_CALIBRATE}")
-    for line in lines:
-        click.echo(plain(line), err=True)
+    for line in gate_lines(gate) if gate else ():
+        click.echo(plain(f"{prefix}{line}"), err=True)

@@ -9,7 +9,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from runner.render import numbers
-from runner.render.comparison import METRIC_NAMES, METRIC_UNITS, cell_text
+from runner.render.comparison import METRIC_UNITS, cell_text
+from runner.render.gate import METRIC_NAMES
 from runner.report.comparison.evidence import METRICS
 from runner.report.comparison.rules import RULES
 from runner.report.overview import Entry, OverviewCell, OverviewFigure

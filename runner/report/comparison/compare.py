@@ -21,7 +21,9 @@ class Side:
     facts: Mapping[str, Mapping[str, str]]
     """by key and rule; where runs of a side differ, all of their facts"""
     distrusted: tuple[str, ...]
-    """sessions that failed parity and variants that lost their quality, in words"""
+    """contenders that could not be opened, failed parity or lost their quality, in words"""
+    unproven: tuple[str, ...]
+    """contenders whose parity nobody knows, in words"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def make_side(reports: Sequence[Report]) -> Side:
         cells={key: tuple(own.get(key) for own in evidence) for key in keys},
         facts={key: _joined([own[key] for own in known if key in own]) for key in keys},
         distrusted=tuple(line for report in reports for line in distrusted(report)),
+        unproven=tuple(line for report in reports for line in unproven(report)),
     )
 
 
@@ -135,7 +138,12 @@ def _match(key: str, reference: Side, new: Side, spread: Spread | None, allowed:
         return found
     barred = {metric for each in found.breaches if each.action == "refuse" for metric in each.rule.metrics}
     spreads, why = (
-        spread.of(key, reference.facts[key], allowed)
+        spread.of(
+            key,
+            reference.facts[key],
+            allowed,
+            several_hosts=any(each.rule.name == "host" for each in found.breaches),
+        )
         if spread
         else ({}, "no spread of repeated runs is known")
     )
@@ -182,15 +190,37 @@ def _planned(runs: Iterable[CellEvidence | None]) -> AnyCell:
 
 def _joined(runs: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Return the facts of runs; where they differ, all that are known."""
-    return {name: BETWEEN.join(dict.fromkeys(run[name] for run in runs if run[name])) for name in runs[0]}
+    return {name: BETWEEN.join(sorted({run[name] for run in runs if run[name]})) for name in runs[0]}
 
 
 def distrusted(report: Report) -> Iterator[str]:
-    """Yield the sessions that failed parity and the variants that lost their quality, in words."""
+    """Yield the contenders that could not be opened, failed parity or lost their quality, in words."""
     for session in report.sessions:
-        if session.parity and session.parity.status == "failed":
-            why = f": {session.parity.reason}" if session.parity.reason else ""
-            yield f"{session.model} {session.contender} failed parity{why}"
+        parity = session.parity
+        if session.status == "failed" or (parity and parity.status == "failed"):
+            why = session.reason if session.status == "failed" else parity.reason if parity else ""
+            what = "could not be opened" if session.status == "failed" else "failed parity"
+            yield f"{session.model} {session.contender} {what}{f': {why}' if why else ''}"
+    said = {
+        (each.model, each.variant)
+        for each in report.sessions
+        if each.parity and each.parity.status == "failed"
+    }
     for model in report.models:
-        if model.quality == "lost":
+        if model.quality == "lost" and (model.name, model.variant) not in said:
             yield f"{model.name} {model.variant} lost its quality"
+
+
+def unproven(report: Report) -> Iterator[str]:
+    """Yield the contenders whose outputs were not compared with any, in words."""
+    sessions = {(each.model, each.contender): each for each in report.sessions}
+    cells: tuple[AnyCell, ...] = (*report.cells, *(report.queue.cells if report.queue else ()))
+    for model, contender in dict.fromkeys((cell.model, cell.contender) for cell in cells):
+        session = sessions.get((model, contender))
+        if session is None:
+            yield f"parity of {model} {contender}: no session"
+        elif session.status == "opened" and (
+            session.parity is None or session.parity.status == "unavailable"
+        ):
+            why = session.parity.reason if session.parity else ""
+            yield f"parity of {model} {contender}: {why or 'not taken'}"

@@ -5,14 +5,27 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.errors import UsageError
-from runner.report.comparison.compare import Comparison, Figure
-from runner.report.comparison.evidence import METRICS, GateMetric
+from runner.report.comparison.compare import Comparison, Figure, Matched
+from runner.report.comparison.evidence import METRICS, NOT_PLANNED, GateMetric
 from runner.report.comparison.spread import ERROR_SHARE
 from runner.units import parse_percent_ratio
 
 Verdict = Literal["regression", "improvement", "ok", "inconclusive"]
 MISSING = "missing"
 """what --allow calls cells that the reference measured and the other side did not"""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """How much a figure may grow."""
+
+    ratio: float
+    """above which it is a regression: 1.05"""
+    named: bool
+    """whether this metric was asked for by its name; then its absence is said"""
+
+
+Thresholds = Mapping[GateMetric, Threshold]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +62,24 @@ class Gate:
     judged: tuple[Judged, ...]
     missed: tuple[Missed, ...]
     parity: tuple[str, ...]
-    """what failed parity; empty where nobody asked"""
+    """who failed parity; empty where nobody asked"""
+    unproven: tuple[str, ...]
+    """whose parity nobody knows; empty where nobody asked"""
 
     def of(self, verdict: Verdict) -> tuple[Judged, ...]:
         """Return the figures with this verdict."""
         return tuple(each for each in self.judged if each.verdict == verdict)
 
     @property
-    def failed(self) -> bool:
-        """Whether the command is to exit with 1."""
-        return bool(self.of("regression") or self.parity or any(each.fails for each in self.missed))
+    def failed(self) -> int:
+        """How much there is to exit with 1 for."""
+        return len(self.of("regression")) + len(self.parity) + sum(each.fails for each in self.missed)
 
     @property
-    def inconclusive(self) -> bool:
-        """Whether something could not be told."""
-        return bool(self.of("inconclusive") or any(not each.fails for each in self.missed))
+    def untold(self) -> tuple[str, ...]:
+        """Why something could not be told, once for each that could not."""
+        judged = (each.reason for each in self.of("inconclusive"))
+        return (*judged, *(each.reason for each in self.missed if not each.fails), *self.unproven)
 
     @property
     def detectable(self) -> float | None:
@@ -73,15 +89,17 @@ class Gate:
         return max(known) if known and len(known) == len(ratios) else None
 
 
-def parse_thresholds(texts: Sequence[str], flag: str) -> dict[GateMetric, float]:
-    """Return by metric the share of a figure that it may grow by: from ``5%``, or ``latency=5%,energy=3%``.
+def parse_thresholds(texts: Sequence[str], flag: str) -> dict[GateMetric, Threshold]:
+    """Return by metric how much a figure may grow: from ``5%``, or ``latency=5%,energy=3%``.
 
     Raises:
         UsageError: not of the form, an unknown metric, or one twice.
     """
-    found: dict[GateMetric, float] = {}
+    found: dict[GateMetric, Threshold] = {}
     for part in (part.strip() for text in texts for part in text.split(",")):
         name, equals, percent = part.rpartition("=")
+        if not equals and percent.lower() in METRICS:
+            raise UsageError(f"Cannot read {flag}", expected=f"{percent}=PERCENT", got=percent, fix=_EXAMPLE)
         metrics = [metric for metric in METRICS if not equals or metric == name.strip().lower()]
         if not metrics:
             raise UsageError(
@@ -92,16 +110,14 @@ def parse_thresholds(texts: Sequence[str], flag: str) -> dict[GateMetric, float]
             raise UsageError(
                 f"Cannot read {flag}", expected="each metric once", got=f"{twice[0]} twice", fix=_EXAMPLE
             )
-        found |= dict.fromkeys(metrics, ratio)
+        found |= dict.fromkeys(metrics, Threshold(1 + ratio, named=bool(equals)))
     return found
 
 
 _EXAMPLE = "Write for example 5%, or latency=5%,energy=3%,cpu=10%"
 
 
-def judge(
-    comparison: Comparison, thresholds: Mapping[GateMetric, float], *, parity: bool, allowed: frozenset[str]
-) -> Gate:
+def judge(comparison: Comparison, thresholds: Thresholds, *, parity: bool, allowed: frozenset[str]) -> Gate:
     """Return what a gate says.
 
     A figure fails when the lower limit of its ratio, the spread of repeated runs included, exceeds the threshold. The
@@ -111,9 +127,10 @@ def judge(
     figures = [each for each in comparison.figures if each.metric in thresholds and not each.occupancy]
     error = ERROR_SHARE / max(1, len(figures))
     return Gate(
-        judged=tuple(judge_figure(each, 1 + thresholds[each.metric], error) for each in figures),
+        judged=tuple(judge_figure(each, thresholds[each.metric].ratio, error) for each in figures),
         missed=tuple(_missed(comparison, thresholds, allowed)) if thresholds else (),
         parity=comparison.new.distrusted if parity else (),
+        unproven=comparison.new.unproven if parity else (),
     )
 
 
@@ -122,39 +139,56 @@ def judge_figure(figure: Figure, threshold_ratio: float, error: float) -> Judged
     if figure.spread is None:
         return Judged(figure, "inconclusive", threshold_ratio, None, None, None, figure.no_spread)
     low, high = figure.difference.lower(error), figure.difference.upper(error)
-    verdict: Verdict = "inconclusive"
-    if low > threshold_ratio:
-        verdict = "regression"
-    elif high < 1:
-        verdict = "improvement"
-    elif high < threshold_ratio:
-        verdict = "ok"
+    verdict = verdict_of(low, high, threshold_ratio)
     detectable = figure.difference.detectable(threshold_ratio, error)
     reason = "its limits reach over the threshold" if verdict == "inconclusive" else ""
     return Judged(figure, verdict, threshold_ratio, low, high, detectable, reason)
 
 
-def _missed(
-    comparison: Comparison, thresholds: Mapping[GateMetric, float], allowed: frozenset[str]
-) -> Iterator[Missed]:
+def verdict_of(low: float, high: float, threshold_ratio: float) -> Verdict:
+    """Return what the limits of a ratio say of a threshold."""
+    if low > threshold_ratio:
+        return "regression"
+    if high < 1:
+        return "improvement"
+    return "ok" if high < threshold_ratio else "inconclusive"
+
+
+def _missed(comparison: Comparison, thresholds: Thresholds, allowed: frozenset[str]) -> Iterator[Missed]:
+    """Yield what the reference measured and nobody can judge, and what was asked for by name and nobody measured."""
     fails = MISSING not in allowed
     for cell in comparison.matched:
         if cell.reference_excluded:
-            continue
-        if cell.new_excluded:
+            if any(run and not run.excluded for run in comparison.reference.cells[cell.key]):
+                yield Missed(
+                    cell.key, f"in a run of the reference side {cell.reference_excluded}", fails=False
+                )
+        elif cell.new_excluded:
             yield Missed(cell.key, cell.new_excluded, fails)
-            continue
-        refused = [
-            each
-            for each in cell.breaches
-            if each.action == "refuse" and set(each.rule.metrics) & set(thresholds)
-        ]
-        if refused:
-            names = ", ".join(each.rule.name for each in refused)
-            yield Missed(cell.key, f"refused by {names}", fails=False)
-        elif not any(figure.metric in thresholds and not figure.occupancy for figure in cell.figures):
-            yield Missed(cell.key, "no figure that the gate judges", fails=False)
+        else:
+            reasons = dict.fromkeys(
+                filter(None, (_gap(comparison, cell, *each) for each in thresholds.items()))
+            )
+            judged = any(figure.metric in thresholds and not figure.occupancy for figure in cell.figures)
+            if not judged and not reasons:
+                reasons = {"no figure that the gate judges": None}
+            yield from (Missed(cell.key, reason, fails=False) for reason in reasons)
     for key in (cell.key for cell in comparison.reference_only):
         own = comparison.reference.cells[key]
-        if all(run and not run.excluded for run in own):
-            yield Missed(key, "not planned", fails)
+        if any(run and not run.excluded for run in own):
+            yield Missed(key, NOT_PLANNED, fails and all(run and not run.excluded for run in own))
+
+
+def _gap(comparison: Comparison, cell: Matched, metric: GateMetric, threshold: Threshold) -> str:
+    """Return why a metric of a cell cannot be judged; empty where it can, or where nobody would miss it."""
+    refused = [
+        each.rule.name for each in cell.breaches if each.action == "refuse" and metric in each.rule.metrics
+    ]
+    if refused:
+        return f"refused by {', '.join(refused)}"
+    own = [figure for figure in cell.figures if figure.metric == metric]
+    if own:
+        return f"{metric} back to back is occupancy" if own[0].occupancy and threshold.named else ""
+    if all(run and metric in run.figures for run in comparison.reference.cells[cell.key]):
+        return f"no {metric} in the new run"
+    return f"no {metric} on either side" if threshold.named else ""

@@ -82,11 +82,11 @@ def facts(context: Context) -> dict[str, str]:
 def breaches(
     reference: Mapping[str, str], new: Mapping[str, str], allowed: frozenset[str]
 ) -> tuple[Breach, ...]:
-    """Return the rules by which two cells differ, in the order of the registry."""
+    """Return the rules by which two cells differ, in the order of the registry; runs of a side may differ, too."""
     return tuple(
         Breach(rule, reference[name], new[name], "warn" if name in allowed else rule.action)
         for name, rule in RULES.items()
-        if reference.get(name) and new.get(name) and reference[name] != new[name]
+        if (old := reference.get(name)) and (own := new.get(name)) and (old != own or BETWEEN in old)
     )
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from runner.errors import FileError, UsageError
 from runner.report.comparison.evidence import METRICS, CellEvidence, GateMetric
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SPREAD_NAME = "spread.json"
 SPREAD_VERSION: Final = 1
+_LARGEST_LOG = 700.0
+"""of a figure in s or J; beyond it there is no such number"""
 ERROR_SHARE = 0.05
 """of comparisons of equal runs that may fail: all figures that one comparison judges share it"""
 
@@ -29,9 +31,9 @@ ERROR_SHARE = 0.05
 class RunFigure(Record):
     """What one run knew of a cell by one metric."""
 
-    log_mean: float
-    log_variance: float
-    degrees_of_freedom: float
+    log_mean: float = Field(gt=-_LARGEST_LOG, lt=_LARGEST_LOG)
+    log_variance: float = Field(ge=0, lt=_LARGEST_LOG)
+    degrees_of_freedom: float = Field(gt=0, allow_inf_nan=False)
 
 
 class SpreadCell(Record):
@@ -53,10 +55,28 @@ class Spread(Record):
     cells: dict[str, SpreadCell]
     """by key"""
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """Refuse what ``calibrate`` never writes, and no statistics can be made of."""
+        if len(self.runs) < LEAST_RUNS:
+            raise ValueError(f"{len(self.runs)} runs, at least {LEAST_RUNS} are needed")
+        for key, cell in self.cells.items():
+            for metric, figures in cell.figures.items():
+                if len(figures) != len(self.runs):
+                    raise ValueError(f"{key} {metric} has {len(figures)} figures of {len(self.runs)} runs")
+        return self
+
     def of(
-        self, key: str, facts: Mapping[str, str], allowed: frozenset[str]
+        self, key: str, facts: Mapping[str, str], allowed: frozenset[str], *, several_hosts: bool = False
     ) -> tuple[dict[GateMetric, RunSpread], str]:
-        """Return the spread of a cell by metric, and why there is none where it does not fit."""
+        """Return the spread of a cell by metric, and why there is none where it does not fit.
+
+        Args:
+            key: of the cell.
+            facts: of the cell, by rule.
+            allowed: rules that may be broken.
+            several_hosts: whether what is compared was measured on several machines.
+        """
         cell = self.cells.get(key)
         if cell is None:
             return {}, "the spread was taken of other cells"
@@ -64,6 +84,8 @@ class Spread(Record):
             mine, theirs = cell.facts.get(name), facts.get(name)
             if name not in allowed and mine and theirs and mine != theirs and RULES[name].metrics == METRICS:
                 return {}, f"the spread was taken with another {name}: {mine}, and not {theirs}"
+        if several_hosts and "host" not in allowed and BETWEEN not in cell.facts.get("host", ""):
+            return {}, "the spread was taken on one machine, and these runs are of two"
         meters = cell.facts.get("meters")
         found = {}
         for metric in cell.figures:
@@ -109,7 +131,7 @@ def calibrate(side: "Side", version: str, allowed: frozenset[str] = frozenset())
             if len(own) == len(runs) and all(metric in run.figures for run in own)
         }
         if figures:
-            facts = {name: side.facts[key][name] for name in IDENTITY}
+            facts = {name: side.facts[key][name] for name in (*IDENTITY, "host")}
             cells[key] = SpreadCell(facts=facts, figures=figures)
     if not cells:
         raise UsageError(what, expected="a cell that every run measured", got="none")
@@ -131,8 +153,19 @@ def write_spread(path: Path, spread: Spread) -> None:
     """Write a spread, whole or not at all.
 
     Raises:
+        UsageError: what is there is no spread.
         FileError: the disk refuses.
     """
+    if path.exists():
+        try:
+            read_spread(path)
+        except FileError as error:
+            raise UsageError(
+                f"Cannot write {path}",
+                expected="a new file or a spread to replace",
+                got="a file of something else",
+                fix="Pass another --spread, or move it away",
+            ) from error
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, (spread.model_dump_json(indent=1) + "\n").encode())

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,7 +101,7 @@ def test_the_gate_fails_with_a_line_per_cell(shell: Shell) -> None:
     assert [line.split()[:2] for line in lines[:2]] == [
         ["REGRESSION", f"{cell_key('alexnet', 'cpu', size)}:"] for size in (1, 4)
     ]
-    assert lines[-1] == "joulebatch: The gate failed: expected no offending cell, got 2."
+    assert lines[-1] == "joulebatch: The gate failed: expected nothing that offends, got 2."
 
 
 def test_the_gate_passes_equal_runs_and_says_what_it_can_find(shell: Shell) -> None:
@@ -233,3 +234,25 @@ def test_a_queue_is_compared_by_response_and_cost(tmp_path: Path, capsys: pytest
 def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reports", "compare", "--help"]) == 0
     assert "joulebatch reports compare --calibrate" in capsys.readouterr().out
+
+
+def test_a_gate_that_judged_nothing_does_not_pass(shell: Shell) -> None:
+    code, _, err = shell(0, 5, "--fail-on-regression", "energy=3%", calibrated=True)
+    assert code == 3
+    assert err.splitlines()[-1].startswith(
+        "joulebatch: The gate could judge nothing: got no energy on either side."
+    )
+
+
+@pytest.mark.parametrize("flags", [("--strict",), ("--details",), ("-f", "json")])
+def test_calibrating_refuses_what_it_would_ignore(shell: Shell, flags: tuple[str, ...]) -> None:
+    code, out, err = shell("--calibrate", 0, 1, 2, 3, 4, *flags)
+    assert (code, out) == (2, "")
+    assert "with --calibrate" in err
+
+
+def test_several_comparisons_say_which_one_offends(shell: Shell) -> None:
+    _, _, err = shell(0, 6, 7, "--fail-on-regression", "latency=5%", calibrated=True)
+    lines = [line for line in err.splitlines() if "REGRESSION" in line or "MISSING" in line]
+    assert lines
+    assert all(re.match(r"2026-11-23T\S+: (REGRESSION|MISSING) ", line) for line in lines)

@@ -120,7 +120,7 @@ def test_without_plotly_the_page_has_all_but_plots(
 ) -> None:
     monkeypatch.setattr(assets, "_installed", lambda: None)
     assert main(["reports", "site", "--reports-dir", str(reports_dir)]) == 0
-    assert "pip install plotly" in capsys.readouterr().err
+    assert "Run: pip install 'plotly>=7,<8'" in capsys.readouterr().err
     text = (reports_dir / "site" / "index.html").read_text()
     assert "<script src=" not in text
     assert "two" in text

@@ -94,7 +94,7 @@ def test_cells_that_move_together_lend_each_other_nothing_that_they_do_not_know(
     cell = [LogMean(each, 1e-4, 10) for each in logs]
     alike = run_spreads([cell] * 8)
     # Eight copies of one cell are one cell: four degrees of freedom are all that can be lent.
-    assert all(found.degrees_of_freedom <= 8 + 1e-6 for found in alike)
+    assert all(found.degrees_of_freedom == pytest.approx(4) for found in alike)
     assert all(found.variance == pytest.approx(np.var(logs, ddof=1)) for found in alike)
 
 
@@ -119,6 +119,19 @@ def test_equal_runs_differ_beyond_the_limits_in_one_of_twenty_comparisons_whatev
     assert failed / trials <= 0.05 + 3 * (0.05 * 0.95 / trials) ** 0.5
 
 
+def test_cells_that_nobody_judges_lend_no_certainty_that_they_have_not() -> None:
+    rng = np.random.default_rng(3)
+    trials = 2000
+    failed = sum(_any_above_one(rng, 8, 0.95, 0.0, judged=1) for _ in range(trials))
+    assert failed / trials <= 0.05 + 2 * (0.05 * 0.95 / trials) ** 0.5
+
+
+def test_a_ratio_that_nothing_is_known_of_has_limits_all_the_same() -> None:
+    found = difference(LogMean(0, 1.15**2, 1.0), LogMean(0, 1e-4, 4), RunSpread(1e-3, 8, 1e-4))
+    assert found.upper(0.05 / 100) == found.detectable(1.05, 0.05 / 100) == pytest.approx(1e300)
+    assert found.lower(0.05 / 100) == pytest.approx(0)
+
+
 def test_a_slowdown_of_a_fifth_is_found_over_runs_that_differ_by_two_percent() -> None:
     rng = np.random.default_rng(2)
     found = sum(_any_above_one(rng, 4, 0.5, 0.0, sd=0.02, planted=1.2, threshold=1.05) for _ in range(100))
@@ -134,6 +147,7 @@ def _any_above_one(  # noqa: PLR0913 - what a machine is made of
     sd: float = 0.03,
     planted: float = 1.0,
     threshold: float = 1.0,
+    judged: int | None = None,
 ) -> bool:
     """Return whether any lower limit of two runs exceeds the threshold, five others having told the spread."""
     sds = sd * np.exp(rng.normal(0, uneven, cells))
@@ -146,6 +160,6 @@ def _any_above_one(  # noqa: PLR0913 - what a machine is made of
     spreads = run_spreads(list(zip(*(run() for _ in range(5)), strict=True)))
     new = [LogMean(each.log_mean + log(planted), each.log_variance, 2) for each in run()]
     return any(
-        difference(own, other, spread).lower(0.05 / cells) > threshold
-        for own, other, spread in zip(new, run(), spreads, strict=True)
+        difference(own, other, spread).lower(0.05 / (judged or cells)) > threshold
+        for own, other, spread in list(zip(new, run(), spreads, strict=True))[:judged]
     )

@@ -144,8 +144,13 @@ addEventListener("DOMContentLoaded", () => {
       if (whys.some(([, why]) => why) || refused.some((each) => each.of.length === metrics.length)) {
         continue;
       }
+      // A spread says how runs of one machine differ; of several, the command has to be asked.
+      const apart = broken.some((each) => each.name === "host");
       metrics.forEach(([metric], i) => {
-        const [one, other] = [known(reference, metric), known(fresh, metric)];
+        const [one, other] = [reference, fresh].map((cell) => {
+          const figure = known(cell, metric);
+          return figure && apart ? { ...figure, spread: null } : figure;
+        });
         if (one && other && !refused.some((each) => each.of.includes(i))) {
           const occupancy = metric === "cpu" && Boolean(cells.occupancy[reference] || cells.occupancy[fresh]);
           found.figures.push({ kind, metric: i, occupancy, one, other, ...difference(other, one) });

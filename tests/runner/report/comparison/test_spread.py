@@ -1,6 +1,9 @@
 """The spread of repeated runs: made, written, read, fitted."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,3 +141,59 @@ def test_a_disk_that_refuses_is_one_line(tmp_path: Path, spread: Spread) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match="--spread"):
         write_spread(tmp_path / "file" / "spread.json", spread)
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (lambda data: data["runs"].pop(), r"4 runs, at least 5 are needed"),
+        (lambda data: _figures(data).pop(), r"has 4 figures of 5 runs"),
+        (lambda data: _figures(data)[0].update(log_mean=1e4), r"log_mean: Input should be less than 700"),
+        (lambda data: _figures(data)[0].update(log_variance=-1), r"log_variance: Input should be greater"),
+        (lambda data: _figures(data)[0].update(degrees_of_freedom=0), r"degrees_of_freedom: Input should be"),
+    ],
+)
+def test_what_no_statistics_can_be_made_of_is_one_line(
+    spread: Spread, tmp_path: Path, damage: Callable[[dict[str, Any]], None], what: str
+) -> None:
+    data = json.loads(spread.model_dump_json())
+    damage(data)
+    path = tmp_path / "spread.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(FileError, match=what):
+        read_spread(path)
+
+
+def _figures(data: dict[str, Any]) -> list[dict[str, float]]:
+    figures: list[dict[str, float]] = next(iter(data["cells"].values()))["figures"]["latency"]
+    return figures
+
+
+def test_what_is_no_spread_is_never_written_over(spread: Spread, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text("{}")
+    with pytest.raises(UsageError, match="expected a new file or a spread to replace"):
+        write_spread(path, spread)
+    assert path.read_text() == "{}"
+    path.unlink()
+    write_spread(path, spread)
+    write_spread(path, spread)
+
+
+def test_of_two_machines_it_says_something_only_when_it_was_taken_on_several(spread: Spread) -> None:
+    sides = [make_side([changed(make_run(name, 9), "environment", host=name)]) for name in ("a", "b")]
+    found = compare(sides[0], sides[1], spread, NONE).figures
+    assert {figure.no_spread for figure in found} == {
+        "the spread was taken on one machine, and these runs are of two"
+    }
+    hosts = make_side([changed(run, "environment", host=f"h{place}") for place, run in enumerate(RUNS)])
+    wide = calibrate(hosts, "0.1.0")
+    assert all(figure.spread for figure in compare(sides[0], sides[1], wide, NONE).figures)
+
+
+def test_sides_that_are_mixed_alike_differ_all_the_same() -> None:
+    one, other = make_run("a", 1), changed(make_run("b", 2), "models", sha256="1" * 64)
+    for sides in ((one, other), (other, one)):
+        found = compare(make_side([one, other]), make_side(sides), None, NONE)
+        assert found.figures == ()
+        assert {breach.rule.name for cell in found.matched for breach in cell.refused} == {"model-hash"}
