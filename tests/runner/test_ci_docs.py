@@ -16,7 +16,7 @@ from tests.processes import ROOT
 
 DOCS = ROOT / "docs"
 WORKFLOW = DOCS / "ci" / "joulebatch.yml"
-PAGES = (DOCS / "ci.md", DOCS / "convert.md")
+PAGES = (DOCS / "ci.md", DOCS / "compare.md", DOCS / "convert.md", DOCS / "html.md", DOCS / "site.md")
 
 
 def workflow() -> dict[Any, Any]:
@@ -30,13 +30,14 @@ def steps() -> list[dict[str, Any]]:
 
 
 def scripts() -> Iterator[str]:
-    """Yield what a shell runs: the workflow's steps, GitLab's, and the indented lines of the pages."""
+    """Yield what a shell runs: the workflow's steps, GitLab's, and the indented lines and plain blocks of the pages."""
     yield from (step["run"] for step in steps() if "run" in step)
     for page in PAGES:
         text = page.read_text()
         for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
             for job in yaml.safe_load(block).values():
                 yield from (*job["script"], *job["after_script"])
+        yield from re.findall(r"^```\n(.*?)```", text, re.DOTALL | re.MULTILINE)
         yield from re.findall(r"^ {4}(joulebatch (?:.*\\\n)*.*)", text, re.MULTILINE)
 
 
@@ -51,6 +52,7 @@ def commands(script: str) -> Iterator[list[str]]:
         if not set(word) <= set(";&|<>"):
             words.append(word)
             continue
+        words = words[1:] if words[:1] == ["do"] else words
         if words and Path(words[0]).name == "joulebatch":
             yield words[1:]
         words = []
