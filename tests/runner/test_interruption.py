@@ -14,6 +14,7 @@ import pytest
 from runner.report.archive import load
 from runner.report.journal import read_journal
 from runner.report.lines import BlockLine, WindowLine
+from tests.disks import small_disk
 from tests.processes import (
     children_of,
     environment,
@@ -115,17 +116,8 @@ def test_a_killed_run_keeps_what_it_measured_and_leaves_no_worker(home: Path) ->
 
 @pytest.fixture
 def small(home: Path) -> Iterator[Path]:
-    """Return a file system of one megabyte."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    folder = home / "small"
-    folder.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder)
-    mounted = subprocess.run(mount, check=False, capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"cannot mount here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with small_disk(home / "small", "1m") as folder:
+        yield folder
 
 
 def test_a_full_disk_ends_the_run_and_loses_nothing(home: Path, small: Path) -> None:

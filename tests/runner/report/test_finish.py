@@ -18,6 +18,7 @@ from runner.report.journal import Journal
 from runner.report.listing import listing
 from runner.report.schema import Report
 from runner.report.verify import verify
+from tests.disks import small_disk
 from tests.fakes import make_journal
 from tests.processes import environment
 
@@ -98,16 +99,8 @@ def test_processes_that_archive_into_one_folder_leave_whole_reports(tmp_path: Pa
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Return a file system of its own, large enough for a journal."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder)
-    mounted = subprocess.run(mount, check=False, capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"cannot mount here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with small_disk(tmp_path / "disk", "4m") as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("free_bytes", [0, 8_192, 20_480, 40_960, 65_536, 131_072])

@@ -1,6 +1,5 @@
 """What draws the plots, beside the reports: once, whole, and never in the way of a run."""
 
-import os
 import stat
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from runner.render.archived import prepare_plots
 from runner.render.html import assets, to_html
 from runner.render.html.assets import PLOTLY_NAME, place_plotly, plotly_text
 from runner.report.archive import load
+from tests.disks import small_disk
 from tests.processes import ROOT
 
 REFERENCE = ROOT / "reports" / "reference" / "2026-11-24T02-54-50-r2mc"
@@ -66,17 +66,8 @@ def test_processes_at_once_leave_one_whole_file(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """Return a file system of one megabyte."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder)
-    mounted = subprocess.run(mount, check=False, capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"cannot mount here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with small_disk(tmp_path / "small", "1m") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_one_line_and_leaves_what_was_there(small: Path) -> None:

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from runner.report.assemble import assemble
 from runner.report.schema import Report
 from tests.processes import ROOT
 from tests.runner.render.conftest import RUNS
+from tests.runner.render.html.axe import assert_for_all_readers
 from tests.runner.render.html.pages import ENTITY, IMAGE, SCRIPT, hostile, queue
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -250,23 +250,11 @@ def test_without_javascript_a_page_is_whole(visit: Any) -> None:
     ("theme", "size"), [("light", WIDE), ("dark", NARROW)], ids=["light-wide", "dark-narrow"]
 )
 def test_a_page_is_for_all_readers(visit: Any, theme: str, size: dict[str, int]) -> None:
-    spec = find_spec("axe_core_python")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("axe-core-python is not installed")
     shown = visit(queue(), color_scheme=theme, viewport=size, bypass_csp=True)
     page = shown.page
     shown.draw_all()
     page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
-    page.evaluate(Path(spec.submodule_search_locations[0], "axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run()")
-    serious = [
-        (each["id"], each["nodes"][0]["html"][:200], each["nodes"][0].get("failureSummary"))
-        for each in found["violations"]
-        if each["impact"] in {"serious", "critical"}
-    ]
-    assert serious == []
-    assert len(found["passes"]) > 20
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"
+    assert_for_all_readers(page)
 
 
 def test_a_keyboard_reaches_the_content_first_and_then_every_head(visit: Any) -> None:
