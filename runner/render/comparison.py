@@ -149,6 +149,7 @@ def _not_compared(each: Comparison, *, several: bool, details: bool) -> Iterator
         sides = (("the reference", own.reference_excluded), ("the new run", own.new_excluded))
         whys = " and ".join(f"in {side} {why}" for side, why in sides if why)
         whys = whys or ("" if own.figures or own.refused else TOO_FEW)
+        whys = whys or ", ".join(own.lacks.values())
         lines += [f"{own.cell.model} {cell_text(own.cell)}: {whys}"] if whys else []
     if lines:
         shown = lines if details else lines[: 2 * _SHOWN]

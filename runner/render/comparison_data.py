@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any, Final, TextIO
 
 from runner.render.comparison import METRIC_UNITS, TOO_FEW, Judgements
@@ -20,7 +21,7 @@ def write_comparison_json(judgements: Judgements, stream: TextIO) -> None:
         "comparison_version": COMPARISON_VERSION,
         "comparisons": [_comparison(*each) for each in judgements],
     }
-    stream.write(json.dumps(data, indent=1) + "\n")
+    stream.write(json.dumps(data, indent=1, allow_nan=False) + "\n")
 
 
 def write_comparison_csv(judgements: Judgements, stream: TextIO) -> None:
@@ -50,6 +51,8 @@ def _rows(each: Comparison, gate: Gate | None) -> Iterator[dict[str, Any]]:
         whys += [f"reference: {cell.reference_excluded}"] if cell.reference_excluded else []
         whys += [f"new: {cell.new_excluded}"] if cell.new_excluded else []
         whys = whys or ([] if cell.figures else [TOO_FEW])
+        for metric, why in cell.lacks.items():
+            yield ids | _head(cell.cell) | {"metric": metric, "reason": why}
         if whys:
             yield ids | _head(cell.cell) | {"reason": "; ".join(whys)}
     for own in each.reference_only:
@@ -69,9 +72,9 @@ def _figure(figure: Figure, gate: Gate | None) -> dict[str, Any]:
         "occupancy": figure.occupancy,
         "reference": figure.reference,
         "new": figure.new,
-        "ratio": figure.difference.ratio,
-        "low": figure.low,
-        "high": figure.high,
+        "ratio": _finite(figure.difference.ratio),
+        "low": _finite(figure.low),
+        "high": _finite(figure.high),
         "with_spread": figure.spread is not None,
     }
     for judged in gate.judged if gate else ():
@@ -79,12 +82,17 @@ def _figure(figure: Figure, gate: Gate | None) -> dict[str, Any]:
             row |= {
                 "verdict": judged.verdict,
                 "threshold_ratio": judged.threshold_ratio,
-                "gate_low": judged.low,
-                "gate_high": judged.high,
-                "detectable_ratio": judged.detectable,
+                "gate_low": _finite(judged.low),
+                "gate_high": _finite(judged.high),
+                "detectable_ratio": _finite(judged.detectable),
                 "reason": judged.reason,
             }
     return row
+
+
+def _finite(value: float | None) -> float | None:
+    """Return a number, or None where JSON has no word for it: nothing is known of that limit."""
+    return value if value is not None and isfinite(value) else None
 
 
 def _comparison(each: Comparison, gate: Gate | None) -> dict[str, Any]:
@@ -107,6 +115,7 @@ def _comparison(each: Comparison, gate: Gate | None) -> dict[str, Any]:
                     }
                     for breach in cell.breaches
                 ],
+                "lacks": dict(cell.lacks),
                 "figures": [
                     _figure(figure, gate) | ({"no_spread": figure.no_spread} if figure.no_spread else {})
                     for figure in cell.figures
@@ -121,7 +130,7 @@ def _comparison(each: Comparison, gate: Gate | None) -> dict[str, Any]:
         else {
             "failed": gate.failed,
             "inconclusive": gate.untold,
-            "detectable_ratio": gate.detectable,
+            "detectable_ratio": _finite(gate.detectable),
             "parity": gate.parity,
             "missed": [
                 {"cell": missed.key, "reason": missed.reason, "fails": missed.fails} for missed in gate.missed

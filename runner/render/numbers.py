@@ -99,7 +99,7 @@ def brief_ratio(value: float, low: float | None = None, high: float | None = Non
 
 
 def ratio(value: float, low: float | None = None, high: float | None = None) -> str:
-    """Return a ratio with its limits: ``0.84x [0.80, 0.88]``."""
+    """Return a ratio with its limits: ``0.84x [0.80, 0.88]``; nobody reads more than three digits before the point."""
     half = half_width(low, high)
     # Three decimals where two would print both limits alike, hide that it is not 1, or leave fewer than two digits.
     fine = abs(value - 1) < 0.05 if half is None else half < 0.005  # noqa: PLR2004 - five hundredths, half of 0.01
@@ -107,8 +107,14 @@ def ratio(value: float, low: float | None = None, high: float | None = None) -> 
     if value >= 10:  # noqa: PLR2004 - three significant digits, as everywhere
         decimals = 1 if value < 100 else 0  # noqa: PLR2004 - the same
     if low is None or high is None:
-        return f"{value:.{decimals}f}x"
-    return f"{value:.{decimals}f}x [{low:.{decimals}f}, {high:.{decimals}f}]"
+        return f"{_up_to_1000(value, decimals)}x"
+    limits = f"{_up_to_1000(low, decimals)}, {_up_to_1000(high, decimals)}"
+    return f"{_up_to_1000(value, decimals)}x [{limits}]"
+
+
+def _up_to_1000(value: float, decimals: int) -> str:
+    """Return a ratio's number; of limits that nothing is known of, infinite ones included, only that they are large."""
+    return ">1000" if value > 1000 else f"{value:.{decimals}f}"  # noqa: PLR2004 - as its name says
 
 
 def figure(value: float) -> str:

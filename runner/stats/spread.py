@@ -18,8 +18,8 @@ def run_spreads(cells: Sequence[Sequence[LogMean]]) -> tuple[RunSpread, ...]:
     Few runs tell a variance badly: five know it to a factor of 2 either way. Cells that behave alike lend each other
     what they know: each one's variance is drawn towards their common one, the more the less the variances differ among
     each other beyond chance. Cells also move together, because a busy machine slows all of them: then they know less
-    together than they seem to. A mean of correlated variances from r runs has (r - 1) tr(S)^2 / tr(S^2) degrees of
-    freedom; a cell's own r - 1 are among them, and what the others may lend it is the rest.
+    together than they seem to: a mean of correlated variances from r runs has (r - 1) tr(S)^2 / tr(S^2) degrees of
+    freedom, and what a cell is lent is at most what these exceed its own r - 1 by.
 
     Args:
         cells: of one metric; the figures of the same runs in the same order, at least two.
@@ -34,6 +34,7 @@ def run_spreads(cells: Sequence[Sequence[LogMean]]) -> tuple[RunSpread, ...]:
     freedom = logs.shape[1] - 1
     within = [float(np.mean([run.log_variance for run in cell])) for cell in cells]
     prior, lent = _prior(own, freedom)
+    # A cell's own degrees of freedom are added below: what all have together counts them once already.
     lent = min(lent, max(0.0, _freedom_together(logs) - freedom), _HIGHEST_FREEDOM)
     return tuple(
         RunSpread((lent * prior + freedom * float(variance)) / (lent + freedom), lent + freedom, inside)

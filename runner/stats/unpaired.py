@@ -6,7 +6,7 @@ the same thing lies from it is another, larger one (`RunSpread`), and only repea
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from math import exp, log, sqrt
+from math import exp, inf, log, sqrt
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from runner.stats.summary import Numbers
 
 LEAST_RUNS = 5
 """the fewest runs of one thing whose spread is believed: docs/measurement.md, section 5"""
-_LARGEST_LOG = 300 * log(10)
-"""of a ratio that can be written as a number, in JSON too"""
 _LAYOUT_FREEDOM = 147
 """of ``LAYOUT_SD``, which 148 comparisons gave"""
 
@@ -83,9 +81,12 @@ class Difference:
         return self.standard_error * float(stdtrit(self.degrees_of_freedom, p))
 
 
-def _exp(log_ratio: float) -> float:
-    """Return a ratio, at most 1e300: what is known as badly as that is known as badly at ten times as much."""
-    return exp(min(log_ratio, _LARGEST_LOG))
+def _exp(value: float) -> float:
+    """Return e to this power; infinity where no float holds it."""
+    try:
+        return exp(value)
+    except OverflowError:
+        return inf
 
 
 def log_mean(values: Numbers, workers: Sequence[Hashable] | None = None) -> LogMean | None:

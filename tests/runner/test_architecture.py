@@ -33,7 +33,7 @@ TIMELINE_VIEWS = tuple(
     for name in ("timeline", "timeline_data", "timeline_findings", "timeline_axes", "timeline_plot")
 )
 """They show a timeline, which follows from a report and is computed before they get it."""
-COMPARISON_VIEWS = ("runner.render.comparison", "runner.render.comparison_data")
+COMPARISON_VIEWS = ("runner.render.comparison", "runner.render.comparison_data", "runner.render.gate")
 """They show reports beside each other."""
 PAGE_FILES = ("runner.render.html.assets", "runner.render.archived")
 """They put a file beside the reports, which pages draw with."""

@@ -1,7 +1,7 @@
 """Two sides of archived runs, matched cell by cell: what differs between them, and by how much."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from runner.report.comparison.evidence import METRICS, NOT_PLANNED, CellEvidence, GateMetric, cell_evidence
@@ -58,6 +58,8 @@ class Matched:
     reference_excluded: str
     """why the reference's figures count for nothing; empty where they count"""
     new_excluded: str
+    lacks: Mapping[GateMetric, str] = field(default_factory=dict)
+    """metrics that one side has alone, with the side that lacks them in words"""
 
     @property
     def refused(self) -> tuple[Breach, ...]:
@@ -152,7 +154,16 @@ def _match(key: str, reference: Side, new: Side, spread: Spread | None, allowed:
         for metric in METRICS
         if metric not in barred and all(run is not None and metric in run.figures for run in (*own, *other))
     )
-    return Matched(key, found.cell, found.breaches, figures, "", "")
+    return replace(found, figures=figures, lacks=dict(_lacks(other, own)))
+
+
+def _lacks(
+    reference: Sequence[CellEvidence | None], new: Sequence[CellEvidence | None]
+) -> Iterator[tuple[GateMetric, str]]:
+    for metric in METRICS:
+        known = [all(run is not None and metric in run.figures for run in side) for side in (reference, new)]
+        if known[0] != known[1]:
+            yield metric, f"no {metric} in the {'new run' if known[0] else 'reference'}"
 
 
 def _figure(  # noqa: PLR0913, PLR0917 - what a figure is made of

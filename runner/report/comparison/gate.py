@@ -166,9 +166,7 @@ def _missed(comparison: Comparison, thresholds: Thresholds, allowed: frozenset[s
         elif cell.new_excluded:
             yield Missed(cell.key, cell.new_excluded, fails)
         else:
-            reasons = dict.fromkeys(
-                filter(None, (_gap(comparison, cell, *each) for each in thresholds.items()))
-            )
+            reasons = dict.fromkeys(filter(None, (_gap(cell, *each) for each in thresholds.items())))
             judged = any(figure.metric in thresholds and not figure.occupancy for figure in cell.figures)
             if not judged and not reasons:
                 reasons = {"no figure that the gate judges": None}
@@ -179,7 +177,7 @@ def _missed(comparison: Comparison, thresholds: Thresholds, allowed: frozenset[s
             yield Missed(key, NOT_PLANNED, fails and all(run and not run.excluded for run in own))
 
 
-def _gap(comparison: Comparison, cell: Matched, metric: GateMetric, threshold: Threshold) -> str:
+def _gap(cell: Matched, metric: GateMetric, threshold: Threshold) -> str:
     """Return why a metric of a cell cannot be judged; empty where it can, or where nobody would miss it."""
     refused = [
         each.rule.name for each in cell.breaches if each.action == "refuse" and metric in each.rule.metrics
@@ -189,6 +187,6 @@ def _gap(comparison: Comparison, cell: Matched, metric: GateMetric, threshold: T
     own = [figure for figure in cell.figures if figure.metric == metric]
     if own:
         return f"{metric} back to back is occupancy" if own[0].occupancy and threshold.named else ""
-    if all(run and metric in run.figures for run in comparison.reference.cells[cell.key]):
-        return f"no {metric} in the new run"
+    if metric in cell.lacks:
+        return cell.lacks[metric]
     return f"no {metric} on either side" if threshold.named else ""

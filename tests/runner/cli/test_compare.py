@@ -256,3 +256,18 @@ def test_several_comparisons_say_which_one_offends(shell: Shell) -> None:
     lines = [line for line in err.splitlines() if "REGRESSION" in line or "MISSING" in line]
     assert lines
     assert all(re.match(r"2026-11-23T\S+: (REGRESSION|MISSING) ", line) for line in lines)
+
+
+def test_a_metric_of_one_side_is_said_in_every_format(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = [_archive(tmp_path, 0, _lines(0, energy="measured")), _archive(tmp_path, 1, _lines(1))]
+    texts = {}
+    for name in ("table", "csv", "json"):
+        assert main(["reports", "compare", *ids, "--reports-dir", str(tmp_path), "-f", name]) == 0
+        texts[name] = capsys.readouterr().out
+    assert "alexnet cpu b1: no energy in the new run" in texts["table"]
+    rows = csv.DictReader(io.StringIO(texts["csv"]))
+    assert ("energy", "no energy in the new run") in {(row["metric"], row["reason"]) for row in rows}
+    cells = json.loads(texts["json"])["comparisons"][0]["cells"]
+    assert {cell["lacks"]["energy"] for cell in cells} == {"no energy in the new run"}

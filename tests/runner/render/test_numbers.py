@@ -88,6 +88,11 @@ def test_ratios(limits: tuple[float, float | None, float | None], text: str) -> 
     assert numbers.ratio(*limits) == text
 
 
+def test_a_ratio_of_which_nothing_is_known_is_only_large() -> None:
+    assert numbers.ratio(1.5, 0.0, math.inf) == "1.50x [0.00, >1000]"
+    assert numbers.ratio(1e300) == ">1000x"
+
+
 def test_intervals_print_their_limits_as_their_mean() -> None:
     milli = numbers.Scale("ms", 1e-3)
     assert numbers.interval(0.00231, 0.00225, 0.00237, milli) == "2.31 [2.25, 2.37]"

@@ -55,7 +55,7 @@ addEventListener("DOMContentLoaded", () => {
     if (ratio >= 10) {
       decimals = ratio < 100 ? 1 : 0;
     }
-    const [shown, ...limits] = [ratio, low, high].map((each) => each.toFixed(decimals));
+    const [shown, ...limits] = [ratio, low, high].map((each) => (each > 1000 ? ">1000" : each.toFixed(decimals)));
     return `${shown}x [${limits.join(", ")}]`;
   }
 

@@ -159,6 +159,7 @@ def test_a_metric_that_the_new_run_lost_is_named(spread: Spread) -> None:
         found = compare(base, make_side([make_run("new", 21)]), spread, NONE)
         gate = judge(found, asked, parity=False, allowed=NONE)
         assert "no energy in the new run" in {each.reason for each in gate.missed}
+        assert {each.lacks["energy"] for each in found.matched} == {"no energy in the new run"}
         assert not any(each.fails for each in gate.missed)
         assert gate.untold
 
