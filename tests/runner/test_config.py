@@ -64,7 +64,7 @@ MORE: dict[str, st.SearchStrategy[Any]] = {
     "mixed": st.booleans(),
     "profile": st.sampled_from(["quick", "standard", "publication"]),
     "time_budget_s": st.none() | st.sampled_from(["90s", "5m", "0.25s"]),
-    "seed": st.integers(0),
+    "seed": st.integers(0, 2**63 - 1),
     "workers": st.none() | st.integers(1),
     "meter": st.sampled_from(["auto", "none"]),
     "cpu_watts": st.none() | st.just("10:65"),

@@ -225,7 +225,7 @@ def test_a_page_without_plotly_is_made_and_one_that_is_to_hold_it_is_refused(
     monkeypatch.setattr(assets, "_installed", lambda: None)
     report = assemble(make_journal())
     assert "../assets/plotly-" in to_html(report)
-    with pytest.raises(AbsentError, match=r"Cannot draw plots: .* Run: pip install plotly\."):
+    with pytest.raises(AbsentError, match=r"Cannot draw plots: .* Run: pip install 'plotly>=7,<8'\."):
         to_html(report, self_contained=True)
 
 
