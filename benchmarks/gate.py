@@ -4,7 +4,8 @@ Run from the checkout: ``python -m benchmarks.gate RECORDING [--runs 40] [--paus
 runs of the real command until the file holds so many, then judges them; ``--judge`` only judges. A recording may be
 interrupted at any time and goes on where it stopped; of each run it keeps three numbers per cell and metric.
 
-Live pairs are successive runs, each in one pair only. The spread is calibrated from five runs that are not in the pair,
+Live pairs are successive runs, each in one pair only; with ``--side 4`` four of them are a side, as ``--pool`` and
+``--reference`` take them. The spread is calibrated from five runs (``--calibrate``) that are not in the pair,
 drawn by chance; resampled pairs are any two of the recording with any five others. The slowdown is planted by
 arithmetic: one figure of the new run, drawn by chance, times 1.2; it is found where that very figure fails. "all found"
 is the share of figures that fail where every one is 1.2 times as large. Goals: of live pairs at most 5 % fail; 80 % of
@@ -20,6 +21,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from math import log
 from pathlib import Path
 from statistics import fmean, median
@@ -33,7 +35,7 @@ from runner.report.comparison.evidence import GateMetric, cell_evidence
 from runner.report.comparison.gate import judge_figure
 from runner.report.comparison.spread import ERROR_SHARE
 from runner.stats.spread import run_spreads
-from runner.stats.unpaired import LEAST_RUNS, LogMean, RunSpread, difference
+from runner.stats.unpaired import LEAST_RUNS, LogMean, RunSpread, difference, pooled
 
 GOAL_FALSE, GOAL_FOUND = 0.05, 0.8
 PLANTED_RATIO = 1.2
@@ -127,25 +129,28 @@ def planted(run: Run, slowed: Collection[Key]) -> Run:
     }
 
 
-def judge(runs: Sequence[Run]) -> bool:
+def judge(runs: Sequence[Run], side: int, calibrating: int) -> bool:
     """Print how often pairs fail; return whether both goals are met by the live ones."""
     rng = random.Random("gate")  # noqa: S311 - which runs calibrate, no secret
     places = range(len(runs))
-    live = list(zip(places[::2], places[1::2], strict=False))
-    drawn = [tuple(rng.sample(places, 2)) for _ in range(RESAMPLES)]
-    print(f"{len(runs)} runs; {LEAST_RUNS} others calibrate each pair; {len(runs[0])} figures a pair")
+    live = [tuple(places[at : at + 2 * side]) for at in range(0, len(runs) - 2 * side + 1, 2 * side)]
+    drawn = [tuple(rng.sample(places, 2 * side)) for _ in range(RESAMPLES)]
+    print(
+        f"{len(runs)} runs, {side} a side; {calibrating} others calibrate each pair; {len(runs[0])} figures a pair"
+    )
     print(
         "pairs       count   false, >1.00x   false, >1.05x   upper 95 %   found 1.20x   all found   needs (median)"
     )
     met = True
     for name, pairs in (("live", live), ("resampled", drawn)):
-        strict = fmean(bool(failed) for _, failed, _ in _judged(runs, pairs, rng, 1.0, _none))
-        judged = list(_judged(runs, pairs, rng, THRESHOLD_RATIO, _none))
+        of = partial(_judged, runs, pairs, rng, calibrating)
+        strict = fmean(bool(failed) for _, failed, _ in of(1.0, _none))
+        judged = list(of(THRESHOLD_RATIO, _none))
         false = fmean(bool(failed) for _, failed, _ in judged)
         needed = median(least for _, _, least in judged)
-        one = _judged(runs, pairs, rng, THRESHOLD_RATIO, lambda keys: [rng.choice(keys)])
+        one = of(THRESHOLD_RATIO, lambda keys: [rng.choice(keys)])
         found = fmean(slowed <= failed for slowed, failed, _ in one)
-        every = _judged(runs, pairs, rng, THRESHOLD_RATIO, lambda keys: keys)
+        every = of(THRESHOLD_RATIO, lambda keys: keys)
         share = fmean(len(failed) / len(slowed) for slowed, failed, _ in every)
         limit = binomtest(round(false * len(pairs)), len(pairs), alternative="less").proportion_ci(0.95).high
         shown = f"{limit:11.1%}" if name == "live" else " " * 10 + "-"  # resampled pairs share their runs
@@ -164,19 +169,28 @@ def _none(keys: Sequence[Key]) -> Sequence[Key]:
     return keys[:0]
 
 
-def _judged(
+def _judged(  # noqa: PLR0913, PLR0917 - what is drawn, from what, and what is planted
     runs: Sequence[Run],
     pairs: Sequence[tuple[int, ...]],
     rng: random.Random,
+    calibrating: int,
     threshold_ratio: float,
     slow: Callable[[Sequence[Key]], Sequence[Key]],
 ) -> Iterator[tuple[frozenset[Key], frozenset[Key], float]]:
     """Yield of each pair the figures that were slowed, those that fail, and what the gate finds in all of them."""
-    for reference, new in pairs:
-        others = [place for place in range(len(runs)) if place not in {reference, new}]
-        calibrating = [runs[place] for place in rng.sample(others, LEAST_RUNS)]
-        slowed = frozenset(slow(tuple(runs[new])))
-        yield slowed, *fails(runs[reference], planted(runs[new], slowed), calibrating, threshold_ratio)
+    for pair in pairs:
+        others = [runs[place] for place in range(len(runs)) if place not in pair]
+        half = len(pair) // 2
+        reference, new = (_side([runs[place] for place in side]) for side in (pair[:half], pair[half:]))
+        slowed = frozenset(slow(tuple(new)))
+        yield (
+            slowed,
+            *fails(reference, planted(new, slowed), rng.sample(others, calibrating), threshold_ratio),
+        )
+
+
+def _side(runs: Sequence[Run]) -> Run:
+    return {key: pooled([run[key] for run in runs]) for key in runs[0]}
 
 
 def main() -> None:
@@ -189,17 +203,18 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=0.0, metavar="SECONDS", help="between two runs")
     parser.add_argument("--time-budget", default="60s", help="of each run")
     parser.add_argument("--models-dir", type=Path, default=Path("models"))
+    parser.add_argument("--side", type=int, default=1, metavar="RUNS", help="of each side of a pair")
+    parser.add_argument("--calibrate", type=int, default=LEAST_RUNS, metavar="RUNS")
     parser.add_argument("--judge", action="store_true", help="judge what was recorded, record nothing")
     arguments = parser.parse_args()
     if not arguments.judge:
         options = ("--models-dir", str(arguments.models_dir), "--time-budget", arguments.time_budget)
         record(arguments.recording, arguments.runs, arguments.pause, options)
     runs = read(arguments.recording)
-    if len(runs) < LEAST_RUNS + 2:
-        sys.exit(
-            f"{arguments.recording} holds {len(runs)} runs; {LEAST_RUNS + 2} are the fewest that can be judged"
-        )
-    sys.exit(0 if judge(runs) else 1)
+    least = arguments.calibrate + 2 * arguments.side
+    if len(runs) < least:
+        sys.exit(f"{arguments.recording} holds {len(runs)} runs; {least} are the fewest that can be judged")
+    sys.exit(0 if judge(runs, arguments.side, arguments.calibrate) else 1)
 
 
 if __name__ == "__main__":
