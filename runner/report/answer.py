@@ -11,6 +11,7 @@ from typing import Literal
 from runner.backends.interface import Device
 from runner.meters.interface import Domain
 from runner.report.evidence import Exclusions, all_gpus_counted
+from runner.report.queue_rank import cost_metric, queue_exclusion
 from runner.report.schema import (
     OWN_DOMAIN,
     BestSet,
@@ -103,11 +104,10 @@ def queue_answers_of(report: Report) -> tuple[QueueAnswer, ...]:
     rates: dict[tuple[object, ...], list[QueueCell]] = defaultdict(list)
     exclusions = Exclusions(report)
     for cell in report.queue.cells if report.queue else ():
-        if cell.summary and not cell.summary.doubt and cell.status == "measured":
-            barred = (cell.model, cell.variant) in report.barred
-            if not barred and exclusions.distrust(cell) is None:
-                load = cell.load
-                rates[cell.model, load.arrivals, load.relative_load, load.request_rate_hz].append(cell)
+        excluded = queue_exclusion(cell, exclusions.distrust(cell))
+        if not excluded and (cell.model, cell.variant) not in report.barred:
+            load = cell.load
+            rates[cell.model, load.arrivals, load.relative_load, load.request_rate_hz].append(cell)
     groups = (group for cells in rates.values() for group in _comparable(report, cells))
     return tuple(_queue_answer(basis, cells) for basis, cells in groups if len(cells) >= _LEAST_CHOICES)
 
@@ -205,18 +205,21 @@ def _pick(report: Report, metric: Metric, cell: Cell) -> Pick:
 
 
 def _comparable(report: Report, cells: list[QueueCell]) -> Iterator[tuple[Basis, list[QueueCell]]]:
-    """Yield the cells of one rate with what their cost is: joules over one set of domains, or CPU time by device."""
+    """Yield the cells of one rate with what their cost is: of all together where one ranks them, else by device."""
     devices = {backend.label: backend.device for backend in report.backends}
-    own = {devices[cell.backend] for cell in cells}
-    domains = {cell.summary.energy.domains if cell.summary and cell.summary.energy else () for cell in cells}
-    rate_hz, counted = cells[0].load.request_rate_hz, next(iter(domains))
-    needed = {OWN_DOMAIN[device] for device in own}
-    if len(domains) == 1 and needed <= set(counted) and (len(own) == 1 or all_gpus_counted(report)):
-        yield Basis("energy_per_image", rate_hz, counted), cells
-        return
-    for device in sorted(own):
-        alike = [cell for cell in cells if devices[cell.backend] == device]
-        yield Basis("cpu_s_per_image", rate_hz, device=device), alike
+    whole = all_gpus_counted(report)
+    kinds = sorted({devices[cell.backend] for cell in cells})
+    if cost_metric(cells, devices, all_gpus_counted=whole) is not None:
+        groups = [cells]
+    else:
+        groups = [[cell for cell in cells if devices[cell.backend] == kind] for kind in kinds]
+    for group in groups:
+        metric = cost_metric(group, devices, all_gpus_counted=whole)
+        assert metric is not None, "cells of one kind of device have a cost"
+        energy = group[0].summary.energy if group[0].summary else None
+        domains = energy.domains if energy and metric == "energy_per_image" else ()
+        device = None if metric == "energy_per_image" else devices[group[0].backend]
+        yield Basis(metric, group[0].load.request_rate_hz, domains, device), group
 
 
 def _queue_answer(basis: Basis, cells: list[QueueCell]) -> QueueAnswer:

@@ -88,14 +88,22 @@ def rank_tests(evidence: QueueEvidence) -> Iterator[QueueTest]:
                     yield _record(factor, metric, members, found)
 
 
-def cost_metric(evidence: QueueEvidence, cells: Sequence[QueueCell]) -> QueueCost | None:
-    """Return what these cells' cost is: joules over one set of domains, else CPU time on one kind of device."""
+def cost_metric(
+    cells: Sequence[QueueCell], devices: Mapping[str, Device], *, all_gpus_counted: bool
+) -> QueueCost | None:
+    """Return what these cells' cost is: joules over one set of domains, else CPU time on one kind of device.
+
+    Args:
+        cells: with their summaries.
+        devices: by backend.
+        all_gpus_counted: whether the domain ``gpu`` covers every GPU of the machine, idle ones included.
+    """
     domains = {cell.summary.energy.domains if cell.summary and cell.summary.energy else () for cell in cells}
-    devices = {evidence.devices[cell.backend] for cell in cells}
-    covered = len(domains) == 1 and {OWN_DOMAIN[device] for device in devices} <= set(*domains)
-    if covered and (len(devices) == 1 or evidence.all_gpus_counted):
+    own = {devices[cell.backend] for cell in cells}
+    covered = len(domains) == 1 and {OWN_DOMAIN[device] for device in own} <= set(*domains)
+    if covered and (len(own) == 1 or all_gpus_counted):
         return "energy_per_image"
-    return "cpu_s_per_image" if len(devices) == 1 else None
+    return "cpu_s_per_image" if len(own) == 1 else None
 
 
 def _families(evidence: QueueEvidence) -> Iterator[tuple[QueueCell, list[QueueCell]]]:
@@ -118,7 +126,7 @@ def _is_baseline(evidence: QueueEvidence, cell: QueueCell) -> bool:
 
 
 def _metrics(evidence: QueueEvidence, cells: Sequence[QueueCell]) -> tuple[QueueMetric, ...]:
-    cost = cost_metric(evidence, cells)
+    cost = cost_metric(cells, evidence.devices, all_gpus_counted=evidence.all_gpus_counted)
     return ("response",) if cost is None else ("response", cost)
 
 

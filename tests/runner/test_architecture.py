@@ -182,7 +182,12 @@ def test_renderers_receive_a_report_and_never_measure() -> None:
 
 
 def test_an_answer_follows_from_a_report_and_nothing_else() -> None:
-    of_reports = ("runner.report.schema", "runner.report.evidence", "runner.stats.front")
+    of_reports = (
+        "runner.report.schema",
+        "runner.report.evidence",
+        "runner.report.queue_rank",
+        "runner.stats.front",
+    )
     facts = ("runner.backends.interface", "runner.meters.interface")
     assert _stray(["runner.report.answer"], *of_reports, *facts) == {}
 
