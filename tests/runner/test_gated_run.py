@@ -59,6 +59,16 @@ def test_what_no_run_could_answer_is_refused_before_anything_is_measured(
     assert not (home / "reports").exists()
 
 
+def test_a_queue_at_shares_of_each_backend_s_own_capacity_is_refused(home: Path) -> None:
+    result = joulebatch(
+        "queue", "--backend", "cpu", "--backend", "B=cpu", "--policy", "greedy:4", "--relative-load", "0.5",
+        "--fail-on-regression", "5%", *QUICK, cwd=home,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert "expected request rates that backends share" in result.stderr
+    assert not (home / "reports").exists()
+
+
 def test_a_gate_that_can_judge_nothing_does_not_pass(home: Path) -> None:
     result = joulebatch(
         "run", "--backend", "cpu", "--backend", "B=cpu", "--batch-sizes", "1",

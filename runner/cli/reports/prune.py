@@ -104,11 +104,23 @@ def prune(  # noqa: PLR0913 - one for each flag
     found = pruning.fates(
         reports_dir, rows, Filters(models, backends, hosts), keeps, interrupted=interrupted, files=files
     )
-    left = pruning.leftovers(reports_dir)
-    if not yes:
-        _show(found, {}, len(left), format_name)
-        return
-    failures: list[str] = []
+    if yes:
+        _remove_all(found, reports_dir, files, format_name)
+    else:
+        _show(found, {}, len(pruning.leftovers(reports_dir)), format_name)
+
+
+def _remove_all(
+    found: "tuple[Fate, ...]", reports_dir: Path, files: tuple[str, ...], format_name: str
+) -> None:
+    """Remove what is to go and what earlier prunes left, and show what became of it.
+
+    Raises:
+        FileError: the disk refused some of it; the rest is gone.
+    """
+    from runner.report import prune as pruning  # noqa: PLC0415 - loads pydantic
+
+    left, failures = pruning.leftovers(reports_dir), []
     for leftover in left:
         try:
             pruning.delete(leftover)

@@ -32,6 +32,28 @@ _LEAST_CHOICES = 2
 _WIDE_RATIO = 3.0
 """largest / smallest ratio from which on an axis is logarithmic"""
 
+_LINE_AT_ONE = {
+    "type": "line",
+    "x0": 1,
+    "x1": 1,
+    "yref": "paper",
+    "y0": 0,
+    "y1": 1,
+    "line": {"width": 1.5, "dash": "dot"},
+}
+_ROOM: Trace = {
+    "type": "scatter",
+    "mode": "markers",
+    "meta": {"slot": 0},
+    "x": [1],
+    "y": [0],
+    "marker": {"size": 24},
+    "opacity": 0,
+    "hoverinfo": "skip",
+    "showlegend": False,
+}
+"""invisible, so that the line has room on both sides wherever the ratios lie"""
+
 AnyCell = Cell | QueueCell
 
 
@@ -112,60 +134,44 @@ def _forest(
 ) -> Figure:
     labels = [_row_name(cells[each.cell]) for each in rows]
     ratios = [1.0, *(each.ratio for each in rows)]
-    groups: dict[object, list[int]] = {}
+    groups: dict[object, dict[int, Comparison | QueueComparison]] = {}
     for place, each in enumerate(rows):
-        groups.setdefault(cells[each.cell].contender, []).append(place)
-    data = []
-    for places in groups.values():
-        contender = cells[rows[places[0]].cell].contender
-        figures = [
-            Interval(mean=rows[place].ratio, low=rows[place].low, high=rows[place].high) for place in places
-        ]
-        symbol = slots.symbol(contender)
-        told = [rows[place].verdict in _DIFFERENT for place in places]
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": text(str(contender)),
-                "meta": {"slot": slots.colour(contender)},
-                "x": values(figures, _UNIT),
-                "y": places,
-                "error_x": error_bars(figures, _UNIT),
-                "marker": {"size": 9, "symbol": [symbol if each else f"{symbol}-open" for each in told]},
-                **hover([_ratio_words(labels[place], rows[place]) for place in places]),
-            }
-        )
-    # Invisible, so that the line has room on both sides wherever the ratios lie.
-    room = {
-        "type": "scatter",
-        "mode": "markers",
-        "meta": {"slot": 0},
-        "x": [1],
-        "y": [0],
-        "marker": {"size": 24},
-    }
-    data.append({**room, "opacity": 0, "hoverinfo": "skip", "showlegend": False})
-    one = {
-        "type": "line",
-        "x0": 1,
-        "x1": 1,
-        "yref": "paper",
-        "y0": 0,
-        "y1": 1,
-        "line": {"width": 1.5, "dash": "dot"},
-    }
+        groups.setdefault(cells[each.cell].contender, {})[place] = each
     return Figure(
         title,
         "Left of the line is less. Bars: 95 % intervals, paired over blocks. Filled: told from 1; hollow: not.",
-        tuple(data),
+        (*(_ratio_points(cells, own, labels, slots) for own in groups.values()), _ROOM),
         layout(
             axis("ratio", **(log_axis(ratios) if is_wide(ratios, _WIDE_RATIO) else {})),
             rows_axis(labels),
-            shapes=[one],
+            shapes=[_LINE_AT_ONE],
             height=rows_height(len(rows)),
         ),
     )
+
+
+def _ratio_points(
+    cells: Mapping[str, AnyCell],
+    rows: Mapping[int, Comparison | QueueComparison],
+    labels: Sequence[str],
+    slots: Slots,
+) -> Trace:
+    """Return the ratios of one contender, each at its place among all rows."""
+    contender = cells[next(iter(rows.values())).cell].contender
+    figures = [Interval(mean=row.ratio, low=row.low, high=row.high) for row in rows.values()]
+    symbol = slots.symbol(contender)
+    symbols = [symbol if row.verdict in _DIFFERENT else f"{symbol}-open" for row in rows.values()]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": text(str(contender)),
+        "meta": {"slot": slots.colour(contender)},
+        "x": values(figures, _UNIT),
+        "y": list(rows),
+        "error_x": error_bars(figures, _UNIT),
+        "marker": {"size": 9, "symbol": symbols},
+        **hover([_ratio_words(labels[place], row) for place, row in rows.items()]),
+    }
 
 
 def _row_name(cell: AnyCell) -> str:

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from runner.report.assemble import assemble
 from runner.report.comparison.gate import Threshold, Thresholds
 from runner.report.comparison.within import judge_run
-from tests.fakes import cell_key
+from tests.fakes import cell_key, make_journal
+from tests.queues import with_queue
 from tests.runner.report.comparison.runs import make_run
 
 BOTH = ("cpu", "cpu:spin=off")
@@ -73,3 +75,18 @@ def test_a_metric_that_was_asked_for_by_name_and_has_no_ratio_is_said() -> None:
         "energy": Threshold(1.03, named=True),
     }
     assert judge_run(run, asked, parity=False).untold == ("no ratio of energy to the baseline",)
+
+
+def test_a_queue_at_a_share_of_its_own_capacity_is_said_not_to_be_judged() -> None:
+    report = assemble(with_queue(make_journal(backends=BOTH)))
+    assert report.queue
+    cells = tuple(
+        each.model_copy(update={"load": each.load.model_copy(update={"relative_load": 0.5})})
+        for each in report.queue.cells
+    )
+    relative = report.model_copy(update={"queue": report.queue.model_copy(update={"cells": cells})})
+    gate = judge_run(relative, {"latency": Threshold(1.5, named=True)}, parity=False)
+    assert [(each.key, each.fails) for each in gate.missed] == [
+        (each.key, False) for each in cells if each.backend == BOTH[1]
+    ]
+    assert "at a share of its own capacity, which is no baseline's" in gate.untold
