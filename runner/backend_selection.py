@@ -7,7 +7,8 @@ from runner.backends.registry import backend_names, find_backend
 from runner.backends.spec import BackendSpec, parse_specs
 from runner.config import RunConfig
 from runner.errors import AbsentError, UsageError, nearest
-from runner.variants import REFERENCE_VARIANT
+from runner.onnx_sources import parse_source
+from runner.variants import REFERENCE_VARIANT, kind_of
 from runner.workers.interpreter import Interpreter, probe
 
 DEFAULT_BACKENDS = ("cpu", "torch", "cuda")
@@ -98,9 +99,9 @@ def _select_backend(
 
 
 def _variants(config: RunConfig) -> tuple[str, ...]:
-    """Return the variants of a run; a bare file is what it is, the reference of itself."""
-    bare = (REFERENCE_VARIANT,) if config.onnx_files else ()
-    return (*config.variants, *bare)
+    """Return the variants of a run, as backends know them; a bare file is what it is, the reference of itself."""
+    labels = (parse_source(text).label for text in config.onnx_files)
+    return (*config.variants, *(kind_of(label or REFERENCE_VARIANT) for label in labels))
 
 
 def default_backends(

@@ -40,6 +40,8 @@ class Bench:
     profile: Profile
     target_ci_ratio: float
     allow_fallback: bool
+    allow_other_outputs: bool
+    """whether variants are each held against their own outputs"""
     images: tuple[str, ...]
     """that the queue decodes; empty for inputs that are ready"""
     terms: Terms
@@ -79,6 +81,7 @@ def equip(config: RunConfig, selection: Selection, gear: Gear, so_far: SoFar) ->
         profile=profile,
         target_ci_ratio=config.target_ci_ratio,
         allow_fallback=config.allow_fallback,
+        allow_other_outputs=config.allow_other_outputs,
         images=tuple(map(str, selection.images)),
         terms=Terms(gear.interruption, config.seed, lambda: budget.left_s),
         journal=gear.journal,

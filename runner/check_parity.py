@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +13,7 @@ from runner.durations import predict_inference_s
 from runner.errors import JoulebatchError
 from runner.report.lines import SessionLine
 from runner.report.schema import Parity
-from runner.variants import CLOSENESS
+from runner.variants import CLOSENESS, kind_of
 from runner.workers.crew import BackendLostError
 from runner.workers.parent import CellFailedError, WorkerLostError
 from runner.workers.protocol import Check, Record
@@ -33,30 +34,49 @@ def check_parity(roster: Roster) -> None:
     path = roster.plan.file.reference_path
     if path is not None:
         for contender in unchecked:
-            _journal(roster, contender, _compare(roster, contender, _against(path, contender.variant)))
+            _journal(roster, contender, _compare(roster, contender, Check(str(path))))
         return
-    with _recorded(roster, ready) as (source, check):
-        for contender in unchecked:
+    for alike in _alike(roster, ready):
+        if asking := [contender for contender in alike if contender in unchecked]:
+            _compare_recorded(roster, alike, asking)
+
+
+def _alike(roster: Roster, ready: Sequence[Contender]) -> list[Sequence[Contender]]:
+    """Return those together that are to compute the same: all, unless variants may compute something else."""
+    if not roster.bench.allow_other_outputs:
+        return [ready]
+    variants = dict.fromkeys(contender.variant for contender in ready)
+    return [[each for each in ready if each.variant == variant] for variant in variants]
+
+
+def _compare_recorded(roster: Roster, alike: Sequence[Contender], asking: Sequence[Contender]) -> None:
+    """Compare with what one of them computes."""
+    with _recorded(roster, alike) as (source, check):
+        for contender in asking:
             parity = _compare(roster, contender, check) if isinstance(check, Check) else check
             _journal(roster, contender, parity.model_copy(update={"reference": f"outputs of {source}"}))
 
 
-def _against(reference: Path, variant: str) -> Check:
+def _near(check: Check, variant: str) -> Check:
     """Return how near the outputs must come: as the backend's own reach, or as a variant's where that is farther."""
-    closeness = CLOSENESS.get(variant)
+    closeness = CLOSENESS.get(kind_of(variant))
     if closeness is None:
-        return Check(str(reference))
-    return Check(str(reference), closeness.tolerance_ratio, closeness.least_agreement_ratio)
+        return check
+    return replace(
+        check,
+        tolerance_ratio=closeness.tolerance_ratio,
+        least_agreement_ratio=closeness.least_agreement_ratio,
+    )
 
 
 @contextmanager
 def _recorded(roster: Roster, ready: Sequence[Contender]) -> Iterator[tuple[Contender, Check | Parity]]:
     """Yield the contender whose outputs are the reference, and how to compare with them, or why there are none.
 
-    That is the baseline, or where it is out, the first that is ready. It records in a process of its own, so
-    that its own check, too, tells whether a fresh process computes the same.
+    That is the baseline, or where it is out, one under its backend, or the first that is ready. It records in a
+    process of its own, so that its own check, too, tells whether a fresh process computes the same.
     """
-    source = roster.baseline if roster.baseline and roster.baseline in ready else ready[0]
+    source = min(ready, key=lambda each: (each != roster.baseline, each.backend != roster.bench.baseline))
     size = _batch_size(roster, ready)
     run_count = max(_LEAST_RUNS, ceil(_SAMPLES / size))
     roster.bench.progress.say(f"recording the outputs of {source}")
@@ -84,7 +104,7 @@ def _compare(roster: Roster, contender: Contender, request: Check) -> Parity:
     """Return the contender's parity; one that cannot run the reference has none to show, and is not ranked."""
     roster.bench.progress.say(f"checking the outputs of {contender}")
     try:
-        return Parity(**roster.crew.check(contender, request).parity)
+        return Parity(**roster.crew.check(contender, _near(request, contender.variant)).parity)
     except (CellFailedError, WorkerLostError, BackendLostError) as error:
         return Parity(status="failed", reason=f"the reference could not be run: {_reason(error)}")
 

@@ -183,7 +183,8 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     models: tuple[str, ...] = ()
-    onnx_files: tuple[Path, ...] = ()
+    onnx_files: tuple[str, ...] = ()
+    """``[LABEL=]FILE``, as they were written"""
     shapes: Annotated[dict[str, tuple[Size, ...]], _as_written(parse_shapes, tuple)] = {}
     input_values: Annotated[dict[str, str], _as_written(parse_input_values, tuple)] = {}
     variants: Annotated[tuple[str, ...], BeforeValidator(parse_variants)] = (REFERENCE_VARIANT,)
@@ -206,6 +207,7 @@ class RunConfig(BaseModel):
     cpu_watts: str | None = None
     allow_fallback: bool = False
     allow_unverified: bool = False
+    allow_other_outputs: bool = False
     models_dir: Path
     reports_dir: Path
     name: str | None = None

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from runner.backends.registry import find_backend
 from runner.backends.spec import BackendSpec
-from runner.variants import REFERENCE_VARIANT
+from runner.variants import REFERENCE_VARIANT, kind_of
 
 
 class Contender(NamedTuple):
@@ -26,5 +26,5 @@ def contenders(variants: Iterable[str], specs: Sequence[BackendSpec]) -> tuple[C
         Contender(variant, spec.label)
         for variant in variants
         for spec in specs
-        if variant in find_backend(spec.name).variants
+        if kind_of(variant) in find_backend(spec.name).variants
     )

@@ -7,6 +7,7 @@ what that backend computes. Numpy only, because workers need it.
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,10 @@ def read_runs(path: Path) -> tuple[Run, ...]:
 
 
 def compare_runs(
-    reference: Sequence[Arrays], outputs: Sequence[Arrays], tolerance_ratio: float
+    reference: Sequence[Arrays],
+    outputs: Sequence[Arrays],
+    tolerance_ratio: float,
+    least_agreement_ratio: float = 0.0,
 ) -> ParityResult:
     """Return whether the outputs of some runs equal the reference's within the tolerance.
 
@@ -61,6 +65,8 @@ def compare_runs(
         reference: arrays by output name, run by run.
         outputs: the same from the session in question; more names are ignored.
         tolerance_ratio: largest absolute difference accepted, as a share of each output's range.
+        least_agreement_ratio: share of samples whose largest score must be the same, for scores only: over all runs,
+            which are of one batch size.
     """
     largest_error, widest, proves = 0.0, tolerance_ratio, False
     unequal, incomparable, least_variation = "", "", 0.0
@@ -86,6 +92,10 @@ def compare_runs(
         # A label that never changes is met by a constant, however little it may be off.
         proves = proves or (variation > 0 and variation >= _MIN_VARIATION * tolerance)
         agreements += _agreements(expected, present)
+    if agreements and (agreement := fmean(agreements)) < least_agreement_ratio:
+        unequal = unequal or (
+            f"the largest score is the same in {agreement:.0%} of the samples, {least_agreement_ratio:.0%} needed"
+        )
     if not unequal and not incomparable and not proves:
         incomparable = (
             f"the outputs vary by {least_variation:.1e} of their range between inputs, so that nearly any constant "

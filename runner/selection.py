@@ -19,11 +19,12 @@ from runner.meters.estimate import parse_cpu_watts
 from runner.meters.recorder import MeterSet
 from runner.meters.registry import CHOICES, open_meters
 from runner.modelfile import STUDY_MODELS, ModelFile, open_model
-from runner.onnxfile import open_onnx
+from runner.onnx_models import open_sources
+from runner.onnx_sources import parse_source
 from runner.plan import ModelPlan, make_plan
 from runner.queue.config import QueueConfig
 from runner.shapes import check_input_names
-from runner.variants import REFERENCE_VARIANT
+from runner.variants import REFERENCE_VARIANT, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Selection:
         """Which variants are not measured on which backends, for a reader of the report."""
         asked = tuple(dict.fromkeys(file.variant for file in self.files))
         lacking = {
-            spec.label: [each for each in asked if each not in find_backend(spec.name).variants]
+            spec.label: [each for each in asked if kind_of(each) not in find_backend(spec.name).variants]
             for spec in self.specs
         }
         return tuple(
@@ -105,16 +106,24 @@ def select_models(config: RunConfig) -> tuple[ModelFile, ...]:
             got="a bare ONNX file",
             fix="Drop --variant, or pass the model by -m",
         )
+    if config.allow_other_outputs and not any(parse_source(text).label for text in config.onnx_files):
+        raise UsageError(
+            "Cannot use --allow-other-outputs",
+            expected="--onnx files with labels, which are one model",
+            got="none",
+            fix="Label them: --onnx base=FILE --onnx new=FILE",
+        )
     names = config.models or (() if config.onnx_files else STUDY_MODELS)
     models = (
         *(tuple(open_model(config.models_dir, name, each) for each in config.variants) for name in names),
-        *((open_onnx(path, config.shapes, config.input_values),) for path in config.onnx_files),
+        *open_sources(config.onnx_files, config.shapes, config.input_values),
     )
     given = [own[0].name for own in models]
     for name in given:
         if (count := given.count(name)) > 1:
             raise UsageError(
-                f"Model {name!r} was given {count} times", fix="Give it once, or rename one file"
+                f"Model {name!r} was given {count} times",
+                fix="Give it once, rename a file, or label those that are one model: --onnx base=FILE --onnx new=FILE",
             )
     files = tuple(file for own in models for file in own)
     inputs = {spec.name for file in files if file.manifest is None for spec in file.inputs}

@@ -33,3 +33,8 @@ CLOSENESS: Mapping[str, Closeness] = {
 
 VARIANTS = (REFERENCE_VARIANT, *CLOSENESS)
 """in the order of the words in help and docs"""
+
+
+def kind_of(variant: str) -> str:
+    """Return the known variant that one is like; a label of somebody's own is like the reference."""
+    return variant.lower() if variant.lower() in VARIANTS else REFERENCE_VARIANT

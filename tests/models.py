@@ -1,5 +1,6 @@
 """Real ONNX files, small enough for a test to make: a convolutional classifier, exported or bare."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,26 @@ OPSET = 18
 Dimension = int | str | None
 
 
-def write_onnx(
-    path: Path, *, batch: Dimension = "batch", size: Dimension = SIZE, external: bool = False
+def write_onnx(  # noqa: PLR0913 - each a way in which such files differ
+    path: Path,
+    *,
+    batch: Dimension = "batch",
+    size: Dimension = SIZE,
+    external: bool = False,
+    seed: int = 0,
+    ballast: int = 0,
 ) -> onnx.ModelProto:
-    """Write a convolution, a pool and a fully connected layer with seeded weights."""
-    generator = np.random.default_rng(0)
+    """Write a convolution, a pool and a fully connected layer with seeded weights.
+
+    Args:
+        path: of the file.
+        batch: the first dimension; None has no name.
+        size: height and width.
+        external: whether weights are in a file of their own.
+        seed: of the weights.
+        ballast: operators that take time and change no output.
+    """
+    generator = np.random.default_rng(seed)
     weights = {
         "conv": generator.standard_normal((8, 3, 3, 3), dtype=np.float32) * np.float32(0.2),
         "fc": generator.standard_normal((CLASSES, 8), dtype=np.float32),
@@ -31,7 +47,8 @@ def write_onnx(
             helper.make_node("Relu", ["c"], ["r"]),
             helper.make_node("GlobalAveragePool", ["r"], ["p"]),
             helper.make_node("Flatten", ["p"], ["f"]),
-            helper.make_node("Gemm", ["f", "fc"], ["logits"], transB=1),
+            helper.make_node("Gemm", ["f", "fc"], ["scores" if ballast else "logits"], transB=1),
+            *_ballast(ballast),
         ],
         "tiny",
         [helper.make_tensor_value_info("input", TensorProto.FLOAT, [batch, 3, size, size])],
@@ -41,6 +58,17 @@ def write_onnx(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
     onnx.save(model, path, save_as_external_data=external, location=f"{path.name}.data", size_threshold=0)
     return model
+
+
+def _ballast(count: int) -> Iterator[onnx.NodeProto]:
+    """Yield a chain of operators that no optimiser drops, and nothing for 0."""
+    for number in range(count):
+        yield helper.make_node("Erf", [f"e{number}" if number else "r"], [f"e{number + 1}"])
+    if count:
+        yield helper.make_node("ReduceMin", [f"e{count}"], ["least"], keepdims=0)
+        yield helper.make_node("Constant", [], ["nothing"], value_float=0.0)
+        yield helper.make_node("Mul", ["least", "nothing"], ["zero"])
+        yield helper.make_node("Add", ["scores", "zero"], ["logits"])
 
 
 def write_exported(folder: Path, name: str = "tiny") -> Path:

@@ -84,6 +84,7 @@ def verifying_config(
     """Return what replays these choices, set up as the report was."""
     from runner.backends.spec import parse_specs  # noqa: PLC0415 - only with --verify
     from runner.config import RunConfig  # noqa: PLC0415 - the same
+    from runner.onnx_sources import parse_source, sources_of  # noqa: PLC0415 - the same
     from runner.onnxfile import read_graph  # noqa: PLC0415 - the same
     from runner.policies.registry import parse_policy  # noqa: PLC0415 - the same
     from runner.queue.config import ladder  # noqa: PLC0415 - the same
@@ -103,10 +104,10 @@ def verifying_config(
     pairs = len(set(labels)) * len(variants) * len({each.policy for each in chosen})
     budget_s = CALIBRATION_S + REPLAY_ALLOWANCE * pairs * requests / (question.rate_hz or 1.0)
     rates = "" if question.rate_hz is None else f"{question.rate_hz!r}"
-    files = tuple(file for file in begun_with["onnx_files"] if Path(file).stem == answer.model)
+    files = sources_of(begun_with["onnx_files"], answer.model)
     used = {spec.interpreter for spec in parse_specs(specs)}
     # Sizes and values of the other files' inputs would be unknown to a run of this one.
-    inputs = {each.name for file in files for each in read_graph(Path(file))[1].inputs}
+    inputs = {each.name for file in files for each in read_graph(parse_source(file).path)[1].inputs}
     return RunConfig.read(
         begun_with
         | {
@@ -116,7 +117,7 @@ def verifying_config(
             "input_values": {
                 name: value for name, value in begun_with.get("input_values", {}).items() if name in inputs
             },
-            "variants": variants,
+            "variants": () if files else variants,
             "interpreters": {name: path for name, path in begun_with["interpreters"].items() if name in used},
             "backends": specs,
             "baseline": None,

@@ -64,7 +64,7 @@ def doctor(file: Path | None, models_dir: Path, format_name: str, **flags: tuple
 
         config = RunConfig.read(
             {
-                "onnx_files": (file,),
+                "onnx_files": (str(file),),
                 "batch_sizes": "1",
                 "target_ci_ratio": "2%",
                 "models_dir": models_dir,

@@ -12,7 +12,6 @@ from runner.cli.gates import RUN_GATE, Gated
 from runner.cli.options import (
     ALLOW_UNVERIFIED,
     DETAILS,
-    FOLDER,
     INPUT,
     INTERPRETER,
     MODELS_DIR,
@@ -59,10 +58,10 @@ _WHAT = (
         "--onnx",
         "onnx_files",
         multiple=True,
-        metavar="FILE",
-        type=FOLDER,
+        metavar="[LABEL=]FILE",
         show_default="none",
-        help="Any ONNX file; repeatable.",
+        help="Any ONNX file; repeatable. Files with labels are one model, as two commits of it: the first is the "
+        "baseline's.",
     ),
     SHAPE,
     INPUT,
@@ -124,6 +123,13 @@ _EFFORT = (
         help="Measure also where heavy operators run on another provider than asked for.",
     ),
     ALLOW_UNVERIFIED,
+    click.option(
+        "--allow-other-outputs",
+        is_flag=True,
+        show_default="off",
+        help="Labelled --onnx files may compute something else than the first, as after training: each is held "
+        "against its own outputs.",
+    ),
     MODELS_DIR,
     REPORTS_DIR,
     click.option("--name", metavar="TEXT", show_default="none", help="A name for the report."),

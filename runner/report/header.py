@@ -106,14 +106,15 @@ def _model_entry(file: ModelFile) -> ModelEntry:
 def quality_of(file: ModelFile) -> Quality:
     """Return whether a file still is the model that its reference is, as far as its manifest can tell.
 
+    A file without one is what somebody says that it is: how near its outputs come is the parity of its sessions.
     That its outputs come near those of random weights says nothing of the quality that trained ones would keep.
     """
-    if file.variant == REFERENCE_VARIANT:
+    if file.variant == REFERENCE_VARIANT or file.manifest is None:
         return "reference"
-    made = file.manifest.derivation if file.manifest else None
+    made = file.manifest.derivation
     if made and made.parity.status == "failed":
         return "lost"
-    known = made and file.manifest and file.manifest.weights.kind != "random"
+    known = made and file.manifest.weights.kind != "random"
     return "verified" if known else "unverified"
 
 

@@ -4,10 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from shlex import quote
+from typing import Any
 
 import numpy as np
 
 from runner.meters.interface import Domain
+from runner.onnx_sources import sources_of
 from runner.report.evidence import figure_windows
 from runner.report.figures import cpu_s_per_image, energy_per_image_j
 from runner.report.joules import loaded_power_w
@@ -107,9 +110,26 @@ def what_to_run(
     """Return the sentence that says how to measure what a twin of these backends, by label, lacks."""
     specs = [f"--backend {entry.spec}" for entry in report.backends if entry.label in backends]
     text, gaps = ",".join(map(str, sizes)), ",".join(map(duration_text, CALIBRATION_GAPS_S))
+    what = " ".join((*_model_flags(report, model, variants), *specs))
+    return f"Run: joulebatch run {what} --batch-sizes {text} --gaps {gaps}"
+
+
+def _model_flags(report: Report, model: str, variants: Sequence[str]) -> Iterator[str]:
+    """Yield the flags that name a model as the report's own run named it."""
+    config: dict[str, Any] = dict(report.provenance.config)
+    texts = config.get("onnx_files", ())
+    if files := sources_of(texts, model):
+        yield from (f"--onnx {quote(text)}" for text in files)
+        if len(files) == len(texts):  # else some may be the sizes of another file's inputs
+            for name, sizes in config.get("shapes", {}).items():
+                written = "x".join(map(str, sizes))
+                yield "--shape " + quote(f"{name}={written}")
+            for name, value in config.get("input_values", {}).items():
+                yield "--input " + quote(f"{name}={value}")
+        return
+    yield f"-m {model}"
     if set(variants) != {REFERENCE_VARIANT}:
-        specs += [f"--variant {each}" for each in variants]
-    return f"Run: joulebatch run -m {model} {' '.join(specs)} --batch-sizes {text} --gaps {gaps}"
+        yield from (f"--variant {each}" for each in variants)
 
 
 def _sources(

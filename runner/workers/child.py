@@ -137,13 +137,13 @@ class Worker:
         assert self._open is not None
         own_ratio = find_backend(self._open.backend).parity_tolerance_ratio(self._open.options)
         tolerance_ratio = max(own_ratio, request.tolerance_ratio)
-        path = Path(request.reference_path)
+        path, least_ratio = Path(request.reference_path), request.least_agreement_ratio
         if request.recorded:
             runs = read_runs(path)
             outputs = [self._outputs(inputs) for inputs, _ in runs]
-            return Checked(asdict(compare_runs([expected for _, expected in runs], outputs, tolerance_ratio)))
+            expected_runs = [expected for _, expected in runs]
+            return Checked(asdict(compare_runs(expected_runs, outputs, tolerance_ratio, least_ratio)))
         inputs, expected = read_reference(path)
-        least_ratio = request.least_agreement_ratio
         return Checked(asdict(compare(expected, self._outputs(inputs), tolerance_ratio, least_ratio)))
 
     def _outputs(self, inputs: Arrays) -> Arrays:

@@ -359,6 +359,7 @@ def scene(  # noqa: PLR0913 - each argument is one thing a test varies
         profile=profile_of(config),
         target_ci_ratio=config.target_ci_ratio,
         allow_fallback=allow_fallback,
+        allow_other_outputs=config.allow_other_outputs,
         terms=Terms(cast("Interruption", None), seed=0),
         journal=cast("Journal", journal),
         meters=cast("MeterSet", ScriptedMeters(machine, minimum_window_s)),

@@ -156,6 +156,7 @@ def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
         "runner.report.figures",
         "runner.report.joules",
         "runner.contender",
+        "runner.onnx_sources",
         "runner.variants",
         "runner.errors",
         "runner.units",

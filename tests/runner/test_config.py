@@ -37,7 +37,9 @@ ASKED: dict[str, st.SearchStrategy[Any]] = {
 }
 MORE: dict[str, st.SearchStrategy[Any]] = {
     "models": st.lists(TEXT, max_size=2).map(tuple),
-    "onnx_files": st.lists(st.sampled_from(["a.onnx", "b c.onnx"]).map(Path), max_size=2).map(tuple),
+    "onnx_files": st.lists(
+        st.sampled_from(["a.onnx", "b c.onnx", "new=a.onnx", "./a=b.onnx"]), max_size=2
+    ).map(tuple),
     "shapes": st.sets(st.sampled_from(["x=3x8x8", "y=1", "z=2xBx4"])).map(tuple),
     "input_values": st.sets(st.sampled_from(["x=7", "y=0:30522", "z=a b/c.npy", "a=b=1.5"])).map(tuple),
     "variants": st.lists(st.sampled_from(VARIANTS), unique=True).map(tuple),
@@ -70,6 +72,7 @@ MORE: dict[str, st.SearchStrategy[Any]] = {
     "cpu_watts": st.none() | st.just("10:65"),
     "allow_fallback": st.booleans(),
     "allow_unverified": st.booleans(),
+    "allow_other_outputs": st.booleans(),
     "name": st.none() | TEXT,
 }
 """a way to ask for every setting that need not be asked for"""

@@ -20,6 +20,15 @@ def test_a_backend_takes_part_with_the_variants_that_it_can_run() -> None:
     )
 
 
+def test_a_label_of_somebody_s_own_takes_part_where_the_reference_does() -> None:
+    specs = parse_specs(("cpu", "torch"))
+    assert contenders(("base", "FP16"), specs) == (
+        Contender("base", "cpu"),
+        Contender("base", "torch"),
+        Contender("FP16", "cpu"),
+    )
+
+
 @pytest.mark.parametrize("name", backend_names())
 def test_every_backend_runs_the_reference_and_no_unknown_variant(name: str) -> None:
     assert REFERENCE_VARIANT in find_backend(name).variants

@@ -98,6 +98,19 @@ def test_a_label_that_never_changes_proves_nothing(dtype: str) -> None:
     assert compare_runs(flat, flat, TOLERANCE).status == "unavailable"
 
 
+def test_largest_scores_have_to_agree_as_often_as_asked() -> None:
+    reference = runs()
+    other = changed(
+        reference, 100 * value_range(reference)
+    )  # of one sample of six, another score is the largest
+    assert compare_runs(reference, other, 1000.0, 5 / 6).status != "failed"
+    result = compare_runs(reference, other, 1000.0, 0.9)
+    assert (result.status, result.reason) == (
+        "failed",
+        "the largest score is the same in 83% of the samples, 90% needed",
+    )
+
+
 def test_labels_of_8_bits_are_equal_or_they_are_not() -> None:
     classes: Outputs = [
         {"y": np.random.default_rng(n).integers(0, 21, (2, 5)).astype(np.uint8)} for n in range(3)

@@ -9,6 +9,7 @@ from runner.errors import JoulebatchError
 from runner.modelfile import ModelFile, open_model
 from runner.prepare import open_sessions, prepare_cells
 from runner.so_far import ModelSoFar
+from runner.variants import CLOSENESS
 from runner.workers.crew import BackendLostError
 from runner.workers.parent import CellFailedError, WorkerLostError
 from runner.workers.protocol import Opened
@@ -101,6 +102,44 @@ def test_where_the_baseline_is_out_another_backend_s_outputs_are_the_reference()
     parity = on.journal.sessions["B"].parity
     assert parity is not None
     assert parity.reference == "outputs of B"
+
+
+def test_labelled_files_are_held_against_the_first_one_s_outputs_or_each_against_its_own() -> None:
+    four = {"A": 0.01, "B": 0.01, "A base": 0.01, "B base": 0.01, "A new": 0.02, "B new": 0.02}
+    on = scene(four, sizes="1", variants=("base", "new"))
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    check_parity(on.roster)
+    assert _references(on) == dict.fromkeys(("A base", "B base", "A new", "B new"), "outputs of A base")
+    apart = scene(four, sizes="1", variants=("base", "new"), allow_other_outputs=True)
+    open_sessions(apart.roster)
+    prepare_cells(apart.roster)
+    check_parity(apart.roster)
+    assert _references(apart) == {
+        "A base": "outputs of A base",
+        "B base": "outputs of A base",
+        "A new": "outputs of A new",
+        "B new": "outputs of A new",
+    }
+
+
+def test_a_label_that_is_a_variant_s_name_is_held_to_its_closeness() -> None:
+    on = scene(
+        {"A": 0.01, "A base": 0.01, "A INT8-static": 0.01}, sizes="1", variants=("base", "INT8-static")
+    )
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    check_parity(on.roster)
+    asked = {who: (each.tolerance_ratio, each.least_agreement_ratio) for who, each in on.crew.checked.items()}
+    near = CLOSENESS["int8-static"]
+    assert asked == {
+        "A base": (0.0, 0.0),
+        "A INT8-static": (near.tolerance_ratio, near.least_agreement_ratio),
+    }
+
+
+def _references(on: Scene) -> dict[str, str]:
+    return {who: entry.parity.reference for who, entry in on.journal.sessions.items() if entry.parity}
 
 
 def test_outputs_that_cannot_be_recorded_make_parity_unavailable_and_fail_nobody() -> None:

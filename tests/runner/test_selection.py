@@ -70,14 +70,31 @@ def test_a_name_that_is_unknown_or_could_be_two_is_refused(name: str, message: s
 
 
 def test_a_bare_file_is_a_model_with_its_shape(folder: Path) -> None:
-    chosen = _select(folder, models=(), onnx_files=(folder / "bare.onnx",), shapes=("input=3x8x8",))
+    chosen = _select(folder, models=(), onnx_files=(str(folder / "bare.onnx"),), shapes=("input=3x8x8",))
     (file,) = chosen.files
     assert (file.name, file.manifest, file.inputs[0].shape[1:]) == ("bare", None, (3, 8, 8))
 
 
 def test_exported_and_bare_files_may_be_compared(folder: Path) -> None:
-    chosen = _select(folder, onnx_files=(folder / "bare.onnx",), shapes=("input=3x8x8",))
+    chosen = _select(folder, onnx_files=(str(folder / "bare.onnx"),), shapes=("input=3x8x8",))
     assert [file.name for file in chosen.files] == ["tiny", "bare"]
+
+
+def test_labelled_files_are_variants_that_every_backend_runs_as_it_runs_the_reference(folder: Path) -> None:
+    path, shapes = folder / "bare.onnx", ("input=3x8x8",)
+    chosen = _select(
+        folder,
+        models=(),
+        onnx_files=(f"base={path}", f"new={path}"),
+        shapes=shapes,
+        backends=("cpu", "B=cpu"),
+    )
+    (plan,) = chosen.plan
+    assert list(plan.files) == ["base", "new"]
+    assert [str(each) for each in plan.contenders] == ["cpu base", "B base", "cpu new", "B new"]
+    assert chosen.notes == ()
+    with pytest.raises(UsageError, match=r"Model 'bare' was given 2 times.*label those that are one model"):
+        _select(folder, models=(), onnx_files=(str(path), f"new={path}"), shapes=shapes)
 
 
 def test_without_a_model_the_five_of_the_study_are_meant(folder: Path) -> None:
@@ -89,6 +106,10 @@ def test_without_a_model_the_five_of_the_study_are_meant(folder: Path) -> None:
     ("flags", "message"),
     [
         ({"models": ("tiny", "tin")}, r"Model 'tiny' was given 2 times"),
+        (
+            {"allow_other_outputs": True},
+            r"--allow-other-outputs: expected --onnx files with labels.*got none.*--onnx base=FILE",
+        ),
         ({"shapes": ("input=3x8x8",)}, r"Cannot use --shape input: expected an --onnx file, got none"),
         ({"input_values": ("x=3",)}, r"Cannot use --input x: expected an --onnx file, got none"),
         ({"backends": ("cup",)}, r"Unknown backend 'cup'.*Did you mean cpu\?"),
@@ -104,7 +125,9 @@ def test_what_cannot_be_meant_is_a_usage_error(flags: dict[str, Any], message: s
 
 def test_a_shape_for_no_input_names_the_inputs(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"Unknown input 'inputs' in --shape\. Did you mean input\?"):
-        _select(folder, models=(), onnx_files=(folder / "bare.onnx",), shapes=("input=3x8x8", "inputs=3x8x8"))
+        _select(
+            folder, models=(), onnx_files=(str(folder / "bare.onnx"),), shapes=("input=3x8x8", "inputs=3x8x8")
+        )
 
 
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
@@ -244,13 +267,13 @@ def test_a_bare_file_runs_by_default_on_backends_that_need_no_manifest(
     monkeypatch.setattr(type(find_backend("cuda")), "needs_manifest", True)
     assert default_backends(exported_only=False) == ("cpu",)
     assert default_backends(exported_only=True) == ("cpu", "cuda")
-    bare = {"models": (), "onnx_files": (folder / "bare.onnx",), "shapes": ("input=3x8x8",)}
+    bare = {"models": (), "onnx_files": (str(folder / "bare.onnx"),), "shapes": ("input=3x8x8",)}
     with pytest.raises(UsageError, match=r"bare\.onnx on cuda: expected a model exported by joulebatch"):
         _select(folder, **bare, backends=("cuda",))
 
 
 def test_what_inputs_hold_is_checked_and_files_of_it_are_hashed(folder: Path, tmp_path: Path) -> None:
-    bare = {"models": (), "onnx_files": (folder / "bare.onnx",), "shapes": ("input=3x8x8",)}
+    bare = {"models": (), "onnx_files": (str(folder / "bare.onnx"),), "shapes": ("input=3x8x8",)}
     path = tmp_path / "images.npy"
     np.save(path, np.zeros((2, 3, 8, 8), np.float32))
     chosen = _select(folder, **bare, input_values=(f"input={path}",))

@@ -38,7 +38,9 @@ CELLS = View(
         REPORT_ID,
         Column("cell", "VARCHAR", "its key, as in windows and inferences"),
         Column("model", "VARCHAR", "name of the network"),
-        Column("variant", "VARCHAR", "fp32, fp16, int8-static or int8-dynamic"),
+        Column(
+            "variant", "VARCHAR", "fp32, fp16, int8-static or int8-dynamic, or the label of an `--onnx` file"
+        ),
         Column("backend", "VARCHAR", "its label"),
         Column("batch_size", "BIGINT", "images of an inference; of a mixed load the sum of a pass"),
         Column("pace_hz", "DOUBLE", "images per second asked for; null without a schedule", "Hz"),

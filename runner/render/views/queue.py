@@ -45,7 +45,9 @@ QUEUE_CELLS = View(
         REPORT_ID,
         Column("cell", "VARCHAR", "its key, as in queue_windows"),
         Column("model", "VARCHAR", "name of the network"),
-        Column("variant", "VARCHAR", "fp32, fp16, int8-static or int8-dynamic"),
+        Column(
+            "variant", "VARCHAR", "fp32, fp16, int8-static or int8-dynamic, or the label of an `--onnx` file"
+        ),
         Column("backend", "VARCHAR", "its label"),
         Column("policy", "VARCHAR", "how requests become batches, as greedy:8"),
         Column("arrivals", "VARCHAR", "uniform, poisson, constant, burst or a trace"),

@@ -124,7 +124,9 @@ MODELS = View(
     (
         REPORT_ID,
         Column("model", "VARCHAR", "name of the network"),
-        Column("variant", "VARCHAR", "fp32, fp16, int8-static or int8-dynamic"),
+        Column(
+            "variant", "VARCHAR", "fp32, fp16, int8-static or int8-dynamic, or the label of an `--onnx` file"
+        ),
         Column("file", "VARCHAR", "name of the ONNX file"),
         Column("sha256", "VARCHAR", "of the file"),
         Column("size_bytes", "BIGINT", "of the file", "bytes"),

@@ -211,6 +211,28 @@ def test_what_to_run_names_backends_as_they_were_written() -> None:
     )
 
 
+def test_what_to_run_names_files_and_shapes_as_they_were_given() -> None:
+    report = measure({"A": Server()}, Run(blocks=1)).report
+
+    def asked(files: tuple[str, ...], **config: object) -> str:
+        asked_for = report.provenance.model_copy(update={"config": {"onnx_files": files, **config}})
+        text = what_to_run(
+            report.model_copy(update={"provenance": asked_for}), "alexnet", ("A",), (1,), ("base", "new")
+        )
+        return text.partition(" --backend")[0]
+
+    given = {"shapes": {"x": (3, 8)}, "input_values": {"a b": "0:3"}}
+    pair = ("base=old/alexnet.onnx", "new=my nets/alexnet.onnx")
+    assert asked(pair, **given) == (
+        "Run: joulebatch run --onnx base=old/alexnet.onnx --onnx 'new=my nets/alexnet.onnx' "
+        "--shape x=3x8 --input 'a b=0:3'"
+    )
+    assert asked(("alexnet.onnx",)) == "Run: joulebatch run --onnx alexnet.onnx"
+    # Whose inputs these are, nobody knows without reading the files.
+    assert asked(("alexnet.onnx", "net.onnx"), **given) == "Run: joulebatch run --onnx alexnet.onnx"
+    assert asked(("net.onnx",)) == "Run: joulebatch run -m alexnet --variant base --variant new"
+
+
 def test_one_size_alone_is_a_twin_of_batches_of_one() -> None:
     alone = calibrated(Server(sizes=(1,)))
     assert (alone.sizes, alone.error_ratio) == ((1,), 0)
