@@ -123,8 +123,13 @@ def figure(value: float) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Return a ratio as a percentage: ``98.4 %``."""
-    return NOTHING if value is None else f"{value * 100:.{_DEFAULT_DIGITS}g} %"
+    """Return a ratio as a percentage: ``98.4 %``; in whole percents what has more digits before the point."""
+    if value is None:
+        return NOTHING
+    shown = value * 100
+    if math.isfinite(shown) and round(abs(shown)) >= 10**_DEFAULT_DIGITS:
+        return f"{shown:.0f} %"
+    return f"{shown:.{_DEFAULT_DIGITS}g} %"
 
 
 def points(value: float | None, low: float | None = None, high: float | None = None) -> str:

@@ -73,6 +73,21 @@ def test_nothing_is_never_zero_and_zero_never_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.984, "98.4 %"),
+        (1.0, "100 %"),
+        (9.994, "999 %"),
+        (9.996, "1000 %"),
+        (44.53, "4453 %"),
+        (math.inf, "inf %"),
+    ],
+)
+def test_a_percentage_has_three_digits_and_no_exponent(value: float, text: str) -> None:
+    assert numbers.percent(value) == text
+
+
+@pytest.mark.parametrize(
     ("limits", "text"),
     [
         ((0.84, 0.80, 0.88), "0.84x [0.80, 0.88]"),
