@@ -26,6 +26,7 @@ from math import log
 from pathlib import Path
 from statistics import fmean, median
 from time import sleep
+from typing import get_args
 
 from scipy.stats import binomtest
 
@@ -190,6 +191,10 @@ def _judged(  # noqa: PLR0913, PLR0917 - what is drawn, from what, and what is p
         )
 
 
+def _of(run: Run, metric: GateMetric | None) -> Run:
+    return {key: figure for key, figure in run.items() if metric in {None, key[1]}}
+
+
 def _side(runs: Sequence[Run]) -> Run:
     return {key: pooled([run[key] for run in runs]) for key in runs[0]}
 
@@ -206,12 +211,13 @@ def main() -> None:
     parser.add_argument("--models-dir", type=Path, default=Path("models"))
     parser.add_argument("--side", type=int, default=1, metavar="RUNS", help="of each side of a pair")
     parser.add_argument("--calibrate", type=int, default=LEAST_RUNS, metavar="RUNS")
+    parser.add_argument("--metric", choices=get_args(GateMetric), help="judge the figures of this one alone")
     parser.add_argument("--judge", action="store_true", help="judge what was recorded, record nothing")
     arguments = parser.parse_args()
     if not arguments.judge:
         options = ("--models-dir", str(arguments.models_dir), "--time-budget", arguments.time_budget)
         record(arguments.recording, arguments.runs, arguments.pause, options)
-    runs = read(arguments.recording)
+    runs = [_of(run, arguments.metric) for run in read(arguments.recording)]
     least = arguments.calibrate + 2 * arguments.side
     if len(runs) < least:
         sys.exit(f"{arguments.recording} holds {len(runs)} runs; {least} are the fewest that can be judged")
