@@ -82,7 +82,7 @@ def _recorded(roster: Roster, ready: Sequence[Contender]) -> Iterator[tuple[Cont
     roster.bench.progress.say(f"recording the outputs of {source}")
     with TemporaryDirectory(prefix="joulebatch-") as folder:
         path = str(Path(folder) / "reference.npz")
-        predicted_s = predict_inference_s(roster.plan.file, size)
+        predicted_s = predict_inference_s(roster.plan.files[source.variant], size)
         try:
             roster.crew.record(source, Record(path, size, run_count), predicted_s)
         except (CellFailedError, WorkerLostError) as error:

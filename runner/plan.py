@@ -82,7 +82,7 @@ def _plan_model(
     file, taking_part = next(iter(files.values())), contenders(files, specs)
     cells = tuple(_cells(config, file, taking_part, specs))
     queue = queue_cells(config.queue, file, taking_part, profile.replays) if config.queue else ()
-    predicted = {cell.key: predict_load_s(file, cell.load) for cell in cells}
+    predicted = {cell.key: predict_load_s(files[cell.variant], cell.load) for cell in cells}
     sessions = len(taking_part)
     opening_s = _OPEN_S * min(sessions, 1) + _SESSION_S * sessions
     recording_s = 0.0 if file.manifest else _OPEN_S  # of the outputs that backends are then compared with

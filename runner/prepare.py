@@ -204,7 +204,7 @@ def _predict_s(roster: Roster, cell: Cell) -> float:
     """Return a cell's inference time, scaled from the largest batch of its contender that was run."""
     known = _alone_s(roster, cell)
     if not known:
-        return predict_load_s(roster.plan.file, cell.load)
+        return predict_load_s(roster.plan.files[cell.variant], cell.load)
     if cell.load.mixed and set(cell.load.mixed) <= known.keys():
         return sum(known[size] for size in cell.load.mixed)
     largest = max(known)

@@ -101,10 +101,10 @@ def verifying_config(
         min(REQUESTS, int(LONGEST_S * (question.rate_hz or REQUESTS))),
     )
     variants = tuple(dict.fromkeys(each.variant for each in chosen))
-    pairs = len(set(labels)) * len(variants) * len({each.policy for each in chosen})
+    files = sources_of(begun_with["onnx_files"], answer.model)
+    pairs = len(set(labels)) * (len(files) or len(variants)) * len({each.policy for each in chosen})
     budget_s = CALIBRATION_S + REPLAY_ALLOWANCE * pairs * requests / (question.rate_hz or 1.0)
     rates = "" if question.rate_hz is None else f"{question.rate_hz!r}"
-    files = sources_of(begun_with["onnx_files"], answer.model)
     used = {spec.interpreter for spec in parse_specs(specs)}
     # Sizes and values of the other files' inputs would be unknown to a run of this one.
     inputs = {each.name for file in files for each in read_graph(parse_source(file).path)[1].inputs}

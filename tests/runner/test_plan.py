@@ -57,6 +57,20 @@ def _cell(backend: str, batch_size: int = 1, pace_hz: float | None = None) -> Ce
     )
 
 
+def test_the_time_of_each_variant_is_predicted_from_its_own_file() -> None:
+    def predicted_s(*operations: int) -> float:
+        files = [
+            replace(_file(), variant=variant, counts=Counts(17, 0, count))
+            for variant, count in zip(("base", "new"), operations, strict=True)
+        ]
+        (plan,) = make_plan(_config(), files, parse_specs(("cpu",)))
+        return plan.predicted_s
+
+    light, heavy = 1_000_000, 10**12
+    assert predicted_s(light, light) < predicted_s(light, heavy) < predicted_s(heavy, heavy)
+    assert predicted_s(light, heavy) == pytest.approx(predicted_s(heavy, light))
+
+
 def test_every_backend_runs_every_load_ascending_back_to_back_before_paced() -> None:
     plan = _plan(sizes="4,1,2", paces=("8", "2@4,2"))
     assert list(dict.fromkeys((c.load.batch_size, c.load.pace_hz) for c in plan.cells)) == [
