@@ -218,6 +218,8 @@ def main() -> None:
         options = ("--models-dir", str(arguments.models_dir), "--time-budget", arguments.time_budget)
         record(arguments.recording, arguments.runs, arguments.pause, options)
     runs = [_of(run, arguments.metric) for run in read(arguments.recording)]
+    if not all(runs):
+        sys.exit(f"{arguments.recording} holds no {arguments.metric}")
     least = arguments.calibrate + 2 * arguments.side
     if len(runs) < least:
         sys.exit(f"{arguments.recording} holds {len(runs)} runs; {least} are the fewest that can be judged")

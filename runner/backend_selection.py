@@ -99,9 +99,10 @@ def _select_backend(
 
 
 def _variants(config: RunConfig) -> tuple[str, ...]:
-    """Return the variants of a run, as backends know them; a bare file is what it is, the reference of itself."""
+    """Return the variants that backends must know: those asked for, and those of ``--onnx`` files by their labels."""
     labels = (parse_source(text).label for text in config.onnx_files)
-    return (*config.variants, *(kind_of(label or REFERENCE_VARIANT) for label in labels))
+    exported = () if config.onnx_files and not config.models else config.variants
+    return (*exported, *(kind_of(label or REFERENCE_VARIANT) for label in labels))
 
 
 def default_backends(

@@ -34,7 +34,16 @@ def check_parity(roster: Roster) -> None:
     path = roster.plan.file.reference_path
     if path is not None:
         for contender in unchecked:
-            _journal(roster, contender, _compare(roster, contender, Check(str(path))))
+            check = _near(Check(str(path)), contender.variant)
+            _journal(roster, contender, _compare(roster, contender, check))
+        return
+    first = next(iter(roster.plan.files))
+    if not roster.bench.allow_other_outputs and all(each.variant != first for each in ready):
+        parity = Parity(
+            status="unavailable", reason=f"{first} could not be run, whose outputs are the reference"
+        )
+        for contender in unchecked:
+            _journal(roster, contender, parity)
         return
     for alike in _alike(roster, ready):
         if asking := [contender for contender in alike if contender in unchecked]:
@@ -53,19 +62,23 @@ def _compare_recorded(roster: Roster, alike: Sequence[Contender], asking: Sequen
     """Compare with what one of them computes."""
     with _recorded(roster, alike) as (source, check):
         for contender in asking:
-            parity = _compare(roster, contender, check) if isinstance(check, Check) else check
+            if isinstance(check, Check):
+                apart = () if contender.variant == source.variant else (contender.variant, source.variant)
+                parity = _compare(roster, contender, _near(check, *apart))
+            else:
+                parity = check
             _journal(roster, contender, parity.model_copy(update={"reference": f"outputs of {source}"}))
 
 
-def _near(check: Check, variant: str) -> Check:
-    """Return how near the outputs must come: as the backend's own reach, or as a variant's where that is farther."""
-    closeness = CLOSENESS.get(kind_of(variant))
-    if closeness is None:
+def _near(check: Check, *variants: str) -> Check:
+    """Return the check with the closeness of these variants; the backend's own reach counts where it is farther."""
+    known = [CLOSENESS[kind] for kind in map(kind_of, variants) if kind in CLOSENESS]
+    if not known:
         return check
     return replace(
         check,
-        tolerance_ratio=closeness.tolerance_ratio,
-        least_agreement_ratio=closeness.least_agreement_ratio,
+        tolerance_ratio=max(each.tolerance_ratio for each in known),
+        least_agreement_ratio=min(each.least_agreement_ratio for each in known),
     )
 
 
@@ -104,7 +117,7 @@ def _compare(roster: Roster, contender: Contender, request: Check) -> Parity:
     """Return the contender's parity; one that cannot run the reference has none to show, and is not ranked."""
     roster.bench.progress.say(f"checking the outputs of {contender}")
     try:
-        return Parity(**roster.crew.check(contender, _near(request, contender.variant)).parity)
+        return Parity(**roster.crew.check(contender, request).parity)
     except (CellFailedError, WorkerLostError, BackendLostError) as error:
         return Parity(status="failed", reason=f"the reference could not be run: {_reason(error)}")
 

@@ -39,7 +39,7 @@ def _open_variants(
     for label in labels:
         if labels.count(label) > 1:
             raise UsageError(
-                "Cannot use --onnx", expected="each label once", got=f"{label} twice", fix="Rename one"
+                "Cannot use --onnx", expected="each label once", got=f"{label} twice", fix="Rename a label"
             )
     name = labelled[0][1].stem
     first, *others = (
@@ -51,7 +51,7 @@ def _open_variants(
                 f"Cannot compare {other.path} with {first.path}",
                 expected=f"the same inputs, {needed}",
                 got=taken,
-                fix="Drop the labels, and they are two models",
+                fix="Give files of the same inputs, or drop the labels and give each file a name of its own",
             )
     return first, *others
 

@@ -18,9 +18,9 @@ class OnnxSource(NamedTuple):
 
 
 def parse_source(text: str) -> OnnxSource:
-    """Return the file that ``[LABEL=]FILE`` names."""
+    """Return the file that ``[LABEL=]FILE`` names; the path of a file that is there is no label and a path."""
     label, equals, path = text.partition("=")
-    if equals and path and _LABEL.fullmatch(label):
+    if equals and path and _LABEL.fullmatch(label) and not Path(text).is_file():
         return OnnxSource(label, Path(path))
     return OnnxSource(None, Path(text))
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.backends.interface import Array, Arrays
-from runner.parity import INPUT_PREFIX, OUTPUT_PREFIX, ParityResult, variation_ratio
+from runner.parity import INPUT_PREFIX, MIN_VARIATION_RATIO, OUTPUT_PREFIX, ParityResult, variation_ratio
 
 Run = tuple[Arrays, Arrays]
 """inputs and outputs of an inference, by name"""
@@ -65,10 +65,11 @@ def compare_runs(
         reference: arrays by output name, run by run.
         outputs: the same from the session in question; more names are ignored.
         tolerance_ratio: largest absolute difference accepted, as a share of each output's range.
-        least_agreement_ratio: share of samples whose largest score must be the same, for scores only: over all runs,
-            which are of one batch size.
+        least_agreement_ratio: share of samples whose largest score must be the same, in every output of scores, and
+            of labels that must be; 0 asks nothing of scores, and of labels that all are.
     """
     largest_error, widest, proves = 0.0, tolerance_ratio, False
+    differing_ratio = 1 - least_agreement_ratio if least_agreement_ratio else 0.0
     unequal, incomparable, least_variation = "", "", 0.0
     agreements: list[float] = []
     for name in reference[0]:
@@ -80,7 +81,7 @@ def compare_runs(
                 unequal = unequal or reason
             continue
         present = [array for array in got if array is not None]
-        error, tolerance = _error(expected, present, tolerance_ratio)
+        error, tolerance = _error(expected, present, tolerance_ratio, differing_ratio)
         if error == inf:
             unequal = unequal or f"output {name} is not finite where the reference is, or the other way round"
             continue
@@ -90,9 +91,11 @@ def compare_runs(
         variation = _variation_ratio(expected)
         least_variation = max(least_variation, variation)
         # A label that never changes is met by a constant, however little it may be off.
-        proves = proves or (variation > 0 and variation >= _MIN_VARIATION * tolerance)
-        agreements += _agreements(expected, present)
-    if agreements and (agreement := fmean(agreements)) < least_agreement_ratio:
+        wanted = min(_MIN_VARIATION * tolerance, MIN_VARIATION_RATIO)
+        proves = proves or (variation > tolerance and variation >= wanted)
+        if scores := _agreements(expected, present):
+            agreements.append(fmean(scores))
+    if (agreement := min(agreements, default=1.0)) < least_agreement_ratio:
         unequal = unequal or (
             f"the largest score is the same in {agreement:.0%} of the samples, {least_agreement_ratio:.0%} needed"
         )
@@ -126,9 +129,14 @@ def _depends_on_data(expected: Sequence[Array]) -> bool:
 
 
 def _variation_ratio(expected: Sequence[Array]) -> float:
-    """Return the error ratio with which a constant answer could meet an output; a shape that varies is no constant."""
+    """Return the error ratio with which a constant answer could meet an output, of labels the share that varies.
+
+    A shape that varies is no constant.
+    """
     if _depends_on_data(expected):
         return 1.0
+    if expected[0].size and _are_labels(np.stack(expected)):
+        return float(np.any(np.stack(expected) != expected[0], axis=0).mean())
     values = np.stack([_finite(array) for array in expected])
     return variation_ratio({"": values}) if values.size else 0.0
 
@@ -139,14 +147,16 @@ def _finite(array: Array) -> NDArray[np.float64]:
     return np.where(np.isfinite(values), values, 0.0)
 
 
-def _error(expected: Sequence[Array], got: Sequence[Array], tolerance_ratio: float) -> tuple[float, float]:
+def _error(
+    expected: Sequence[Array], got: Sequence[Array], tolerance_ratio: float, differing_ratio: float
+) -> tuple[float, float]:
     """Return the largest difference as a share of the range, and what is accepted; of labels the share that differs."""
     wants = np.concatenate([np.ravel(array) for array in expected])
     has = np.concatenate([np.ravel(array) for array in got])
     if not wants.size:
         return 0.0, tolerance_ratio
-    if (wants.dtype.kind in "biu" and wants.dtype.itemsize > 1) or wants.dtype.kind == "b":
-        return float((wants != has).mean()), 0.0
+    if _are_labels(wants):
+        return float((wants != has).mean()), differing_ratio
     want_values, has_values = np.asarray(wants, np.float64), np.asarray(has, np.float64)
     finite = np.isfinite(want_values)
     if (
@@ -161,9 +171,15 @@ def _error(expected: Sequence[Array], got: Sequence[Array], tolerance_ratio: flo
     # The same number everywhere has no range: then its own size is the scale.
     scale = float(np.ptp(want_values)) or largest or 1.0
     step = 1.0 if wants.dtype.kind in "iu" else float(np.finfo(wants.dtype).eps) * largest
-    if wants.dtype.kind in "iu" and scale < _LEAST_QUANTISED:
-        return float((wants != has).mean()), 0.0
     return float(np.abs(has_values - want_values).max()) / scale, max(tolerance_ratio, step / scale)
+
+
+def _are_labels(values: Array) -> bool:
+    """Return whether numbers are labels, indices or counts; integers of 8 bits are where they span few values."""
+    if values.dtype.kind not in "iu" or values.dtype.itemsize > 1:
+        return values.dtype.kind in "biu"
+    wide = np.asarray(values, np.float64)
+    return float(np.ptp(wide) or np.abs(wide).max() or 1.0) < _LEAST_QUANTISED
 
 
 def _agreements(expected: Sequence[Array], got: Sequence[Array]) -> list[float]:
@@ -171,5 +187,8 @@ def _agreements(expected: Sequence[Array], got: Sequence[Array]) -> list[float]:
     return [
         float((want.argmax(axis=1) == has.argmax(axis=1)).mean())
         for want, has in zip(expected, got, strict=True)
-        if want.ndim == 2 and want.shape[1] > 1 and want.size  # noqa: PLR2004 - samples x scores
+        if want.ndim == 2  # noqa: PLR2004 - samples x scores
+        and want.shape[1] > 1
+        and want.size
+        and (want.dtype.kind == "f" or want.dtype.itemsize == 1)  # larger integers are labels
     ]

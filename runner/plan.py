@@ -87,7 +87,7 @@ def _plan_model(
     opening_s = _OPEN_S * min(sessions, 1) + _SESSION_S * sessions
     recording_s = 0.0 if file.manifest else _OPEN_S  # of the outputs that backends are then compared with
     run_s = profile.workers * opening_s + recording_s + smallest_run_s(cells, predicted, profile)
-    replays_s = profile.replays * sum(_guess_replay_s(file, cell.load) for cell in queue)
+    replays_s = profile.replays * sum(_guess_replay_s(files[cell.variant], cell.load) for cell in queue)
     return ModelPlan(files, cells, run_s + replays_s, queue)
 
 

@@ -118,6 +118,8 @@ def verifying_config(
                 name: value for name, value in begun_with.get("input_values", {}).items() if name in inputs
             },
             "variants": () if files else variants,
+            "allow_other_outputs": begun_with.get("allow_other_outputs", False)
+            and any(parse_source(file).label for file in files),
             "interpreters": {name: path for name, path in begun_with["interpreters"].items() if name in used},
             "backends": specs,
             "baseline": None,

@@ -53,12 +53,13 @@ class Gated:
             UsageError: thresholds that cannot be read, or nothing to compare.
         """
         thresholds = self._thresholds()
-        if thresholds and len(selection.specs) * len({file.variant for file in selection.files}) < 2:  # noqa: PLR2004 - two sides
+        if thresholds and all(len(plan.contenders) < 2 for plan in selection.plan):  # noqa: PLR2004 - two sides
             raise UsageError(
                 "Cannot use --fail-on-regression",
-                expected="at least two backends or variants in one run",
+                expected="at least two backends or variants of a model in one run",
                 got="one",
-                fix="Add --backend, or hold two reports against each other with joulebatch reports compare",
+                fix="Add --backend, label --onnx files that are one model, or hold two reports against each other with "
+                "joulebatch reports compare",
             )
         queued = [cell for plan in selection.plan for cell in plan.queue]
         if thresholds and queued and all(cell.load.relative_load is not None for cell in queued):

@@ -60,8 +60,8 @@ _WHAT = (
         multiple=True,
         metavar="[LABEL=]FILE",
         show_default="none",
-        help="Any ONNX file; repeatable. Files with labels are one model, as two commits of it: the first is the "
-        "baseline's.",
+        help="Any ONNX file; repeatable. Files with labels are variants of one model, such as two commits of it; the "
+        "first is the baseline.",
     ),
     SHAPE,
     INPUT,
@@ -127,8 +127,8 @@ _EFFORT = (
         "--allow-other-outputs",
         is_flag=True,
         show_default="off",
-        help="Labelled --onnx files may compute something else than the first, as after training: each is held "
-        "against its own outputs.",
+        help="Labelled --onnx files may compute something else than the first, such as after training: each is "
+        "compared with its own outputs.",
     ),
     MODELS_DIR,
     REPORTS_DIR,

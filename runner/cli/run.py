@@ -37,7 +37,7 @@ Examples:
   joulebatch run -m shufflenet --backend cpu --backend cpu:spin=off --pace 8
   joulebatch run -m shufflenet --backend cpu --backend cpu@old --interpreter old=ENV/bin/python
   joulebatch run --onnx detector.onnx --shape images=3x640x640 --backend A=cpu --backend B=cpu
-  joulebatch run --onnx base=old/detector.onnx --onnx new=detector.onnx --fail-on-regression 5%
+  joulebatch run --onnx base=old/detector.onnx --onnx new=detector.onnx --backend cpu --fail-on-regression 5%
   joulebatch run -m shufflenet --backend cpu --backend new=cpu@new --interpreter new=ENV --fail-on-regression 5%
   joulebatch run --profile quick --explain
   joulebatch run --resume latest

@@ -24,7 +24,13 @@ def plan_section(config: RunConfig, selection: Selection) -> Section:
             model.name,
             " ".join(dict.fromkeys(load_label(cell.load) for cell in model.cells)),
             str(len(model.cells)),
-            quantity(predict_inference_s(model.file, max(max(cell.load.sizes) for cell in model.cells)), "s"),
+            quantity(
+                max(
+                    predict_inference_s(model.files[cell.variant], max(cell.load.sizes))
+                    for cell in model.cells
+                ),
+                "s",
+            ),
             duration(model.predicted_s),
         )
         for model in selection.plan

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from runner.meters.interface import Domain
-from runner.onnx_sources import sources_of
+from runner.onnx_sources import parse_source, sources_of
 from runner.report.evidence import figure_windows
 from runner.report.figures import cpu_s_per_image, energy_per_image_j
 from runner.report.joules import loaded_power_w
@@ -120,6 +120,8 @@ def _model_flags(report: Report, model: str, variants: Sequence[str]) -> Iterato
     texts = config.get("onnx_files", ())
     if files := sources_of(texts, model):
         yield from (f"--onnx {quote(text)}" for text in files)
+        if config.get("allow_other_outputs") and any(parse_source(text).label for text in files):
+            yield "--allow-other-outputs"
         if len(files) == len(texts):  # else some may be the sizes of another file's inputs
             for name, sizes in config.get("shapes", {}).items():
                 written = "x".join(map(str, sizes))

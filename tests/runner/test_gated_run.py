@@ -66,7 +66,7 @@ def test_two_commits_of_a_model_alternate_in_one_run(home: Path, two_commits: tu
         "net/new/cpu:threads=1/b4/host",
         "net/base/cpu:threads=1/b4/host",
     )
-    assert latency.pair_count > 5
+    assert latency.pair_count >= 3
     assert {each.parity.reference for each in report.sessions if each.parity} == {
         "outputs of cpu:threads=1 base"
     }

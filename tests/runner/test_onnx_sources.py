@@ -27,3 +27,13 @@ def test_the_files_of_a_model_are_found_as_they_were_written() -> None:
     assert sources_of(texts, "head") == ("base=old/head.onnx", "new=head2.onnx")
     assert sources_of(texts, "tail") == ("b/tail.onnx",)
     assert sources_of(texts, "head2") == sources_of((), "net") == ()
+
+
+def test_the_path_of_a_file_that_is_there_is_no_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert parse_source("lr=0.1/net.onnx").label == "lr"
+    (tmp_path / "lr=0.1").mkdir()
+    (tmp_path / "lr=0.1" / "net.onnx").touch()
+    assert parse_source("lr=0.1/net.onnx") == OnnxSource(None, Path("lr=0.1/net.onnx"))

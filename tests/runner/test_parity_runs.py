@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.parity_runs import compare_runs, read_runs, write_runs
+from runner.variants import CLOSENESS, Closeness
 
 Outputs = list[dict[str, np.ndarray]]
 TOLERANCE = 1e-4
@@ -99,16 +100,39 @@ def test_a_label_that_never_changes_proves_nothing(dtype: str) -> None:
 
 
 def test_largest_scores_have_to_agree_as_often_as_asked() -> None:
+    # Of one sample of six, another score is the largest.
     reference = runs()
-    other = changed(
-        reference, 100 * value_range(reference)
-    )  # of one sample of six, another score is the largest
-    assert compare_runs(reference, other, 1000.0, 5 / 6).status != "failed"
+    other = changed(reference, 100 * value_range(reference))
+    assert "largest score" not in compare_runs(reference, other, 1000.0, 5 / 6).reason
     result = compare_runs(reference, other, 1000.0, 0.9)
     assert (result.status, result.reason) == (
         "failed",
         "the largest score is the same in 83% of the samples, 90% needed",
     )
+
+
+@pytest.mark.parametrize("closeness", CLOSENESS.values(), ids=CLOSENESS)
+def test_the_closeness_of_every_variant_can_be_met_and_missed(closeness: Closeness) -> None:
+    asked = closeness.tolerance_ratio, closeness.least_agreement_ratio
+    reference = runs(8)
+    assert compare_runs(reference, reference, *asked).status == "passed"
+    far = changed(reference, 1.5 * closeness.tolerance_ratio * value_range(reference))
+    assert compare_runs(reference, far, *asked).status == "failed"
+    constant = [{"y": np.full((2, 5), reference[0]["y"].mean(), np.float32)} for _ in reference]
+    assert compare_runs(reference, constant, *asked).status == "failed"
+
+
+def test_the_worst_output_says_whether_scores_agree() -> None:
+    reference = [run | {"z": run["y"]} for run in runs(4)]
+    turned = [run | {"z": -run["z"]} for run in reference]
+    assert "the largest score" in compare_runs(reference, turned, 10.0, 0.4).reason
+
+
+def test_as_many_labels_may_differ_as_largest_scores_may() -> None:
+    labels = [{"y": np.arange(64).reshape(8, 8) + number} for number in range(2)]
+    assert compare_runs(labels, changed(labels, 1), TOLERANCE, 0.875).status == "passed"
+    assert compare_runs(labels, [{"y": run["y"] + 1} for run in labels], TOLERANCE, 0.875).status == "failed"
+    assert compare_runs(labels, changed(labels, 1), TOLERANCE).status == "failed"
 
 
 def test_labels_of_8_bits_are_equal_or_they_are_not() -> None:

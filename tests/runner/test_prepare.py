@@ -138,6 +138,20 @@ def test_a_label_that_is_a_variant_s_name_is_held_to_its_closeness() -> None:
     }
 
 
+def test_files_are_never_compared_with_a_later_one_s_outputs() -> None:
+    on = scene({"A": 0.01, "A base": 0.01, "A new": 0.01}, sizes="1", variants=("base", "new"))
+    on.crew.sessions["A base"] = JoulebatchError("no kernel")
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    check_parity(on.roster)
+    parity = on.journal.sessions["A new"].parity
+    assert parity is not None
+    assert (parity.status, parity.reason) == (
+        "unavailable",
+        "base could not be run, whose outputs are the reference",
+    )
+
+
 def _references(on: Scene) -> dict[str, str]:
     return {who: entry.parity.reference for who, entry in on.journal.sessions.items() if entry.parity}
 
