@@ -38,7 +38,7 @@ from runner.report.comparison.spread import ERROR_SHARE
 from runner.stats.spread import run_spreads
 from runner.stats.unpaired import LEAST_RUNS, LogMean, RunSpread, difference, pooled
 
-GOAL_FALSE, GOAL_FOUND = 0.05, 0.8
+GOAL_FALSE, GOAL_CAUGHT = 0.05, 0.8
 PLANTED_RATIO = 1.2
 THRESHOLD_RATIO = 1.05
 RESAMPLES = 2000
@@ -160,9 +160,9 @@ def judge(runs: Sequence[Run], side: int, calibrating: int) -> bool:
             f"{caught:15.1%} {found:12.1%} {needed:15.2f}x"
         )
         if name == "live":
-            met = false <= GOAL_FALSE and caught >= GOAL_FOUND
+            met = false <= GOAL_FALSE and caught >= GOAL_CAUGHT
     print(
-        f"goals: of live pairs at most {GOAL_FALSE:.0%} fail, {GOAL_FOUND:.0%} of slowed: {'met' if met else 'MISSED'}"
+        f"goals: of live pairs at most {GOAL_FALSE:.0%} fail, {GOAL_CAUGHT:.0%} of slowed: {'met' if met else 'MISSED'}"
     )
     return met
 
@@ -191,7 +191,8 @@ def _judged(  # noqa: PLR0913, PLR0917 - what is drawn, from what, and what is p
         )
 
 
-def _of(run: Run, metric: GateMetric | None) -> Run:
+def _only(run: Run, metric: GateMetric | None) -> Run:
+    """Return a run's figures of one metric, or all."""
     return {key: figure for key, figure in run.items() if metric in {None, key[1]}}
 
 
@@ -217,7 +218,7 @@ def main() -> None:
     if not arguments.judge:
         options = ("--models-dir", str(arguments.models_dir), "--time-budget", arguments.time_budget)
         record(arguments.recording, arguments.runs, arguments.pause, options)
-    runs = [_of(run, arguments.metric) for run in read(arguments.recording)]
+    runs = [_only(run, arguments.metric) for run in read(arguments.recording)]
     if not all(runs):
         sys.exit(f"{arguments.recording} holds no {arguments.metric}")
     least = arguments.calibrate + 2 * arguments.side

@@ -86,10 +86,11 @@ def _near(check: Check, *variants: str) -> Check:
 def _recorded(roster: Roster, ready: Sequence[Contender]) -> Iterator[tuple[Contender, Check | Parity]]:
     """Yield the contender whose outputs are the reference, and how to compare with them, or why there are none.
 
-    That is the baseline, or where it is out, one under its backend, or the first that is ready. It records in a
-    process of its own, so that its own check, too, tells whether a fresh process computes the same.
+    That is the first file under the baseline's backend, or where that is out, under the first backend that is ready.
+    It records in a process of its own, so that its own check, too, tells whether a fresh process computes the same.
     """
-    source = min(ready, key=lambda each: (each != roster.baseline, each.backend != roster.bench.baseline))
+    first = next(iter(roster.plan.files))
+    source = min(ready, key=lambda each: (each.variant != first, each.backend != roster.bench.baseline))
     size = _batch_size(roster, ready)
     run_count = max(_LEAST_RUNS, ceil(_SAMPLES / size))
     roster.bench.progress.say(f"recording the outputs of {source}")

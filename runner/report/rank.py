@@ -160,8 +160,11 @@ def choose(evidence: Evidence, planned: Sequence[Cell]) -> BackendChoice:
     cells = [
         cell
         for cell in evidence.candidates
-        # Device-resident cells leave out the copies that a user pays for; a mixed load is no batch to choose.
-        if (cell.model, cell.backend, cell.io) == (model, backend, "host") and not cell.load.mixed
+        # Device-resident cells leave out the copies that a user pays for; a mixed load is no batch to choose, and
+        # what idles between batches costs as its gaps do.
+        if (cell.model, cell.backend, cell.io) == (model, backend, "host")
+        and not cell.load.mixed
+        and not cell.load.gap_s
     ]
     back_to_back = [cell for cell in cells if cell.load.is_back_to_back]
     metric, candidates = _cost_candidates(evidence, cells)

@@ -138,6 +138,16 @@ def test_a_label_that_is_a_variant_s_name_is_held_to_its_closeness() -> None:
     }
 
 
+def test_where_the_baseline_is_out_the_first_file_stays_the_reference() -> None:
+    six = {"A": 0.01, "B": 0.01, "A base": 0.01, "B base": 0.01, "A new": 0.02, "B new": 0.02}
+    on = scene(six, sizes="1", variants=("base", "new"))
+    on.crew.sessions["A base"] = JoulebatchError("no kernel")
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    check_parity(on.roster)
+    assert _references(on) == dict.fromkeys(("B base", "A new", "B new"), "outputs of B base")
+
+
 def test_files_are_never_compared_with_a_later_one_s_outputs() -> None:
     on = scene({"A": 0.01, "A base": 0.01, "A new": 0.01}, sizes="1", variants=("base", "new"))
     on.crew.sessions["A base"] = JoulebatchError("no kernel")
