@@ -429,6 +429,23 @@ def test_least_cost_is_chosen_among_cells_of_one_pace() -> None:
     assert (choice.least_cost, choice.cost_candidates) == (CPU_B4, 2)
 
 
+def test_what_idles_between_batches_is_no_choice_of_least_cost() -> None:
+    def idling(cell: Cell) -> Cell:
+        gap_s = 0.02 if cell.load.batch_size == 4 else 0.0
+        return cell.model_copy(update={"load": cell.load.model_copy(update={"gap_s": gap_s})})
+
+    def changed(line: Line) -> Line:
+        match line:
+            case HeaderLine():
+                return line.model_copy(update={"cells": tuple(map(idling, line.cells))})
+            case CellLine():
+                return line.model_copy(update={"entry": idling(line.entry)})
+        return line
+
+    choice = assemble([changed(line) for line in make_journal(energy="measured")]).choices[0]
+    assert (choice.least_cost, choice.cost_candidates) == (cell_key("alexnet", "cpu", 1), 1)
+
+
 def test_an_overloaded_pace_is_shown_and_never_ranked() -> None:
     key = cell_key("alexnet", "torch", 1, 40)
     report = assemble(make_journal(pace_hz=40, outcomes={key: ("overloaded", "35 images/s at most")}))
