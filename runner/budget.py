@@ -1,4 +1,4 @@
-"""The time budget: shared over models by what they are predicted to need, corrected by what they took."""
+"""The time budget: shared over models by what they are predicted to need, what one saves going to the next."""
 
 from collections.abc import Callable, Sequence
 from math import inf
@@ -24,14 +24,15 @@ class Budget:
     def begin_model(self) -> None:
         """Turn to the next model.
 
-        Its share is its part of all predicted needs still open. What it *needs* may go further, up to what leaves the
-        later models their own smallest runs.
+        Where all needs still open fit, its share is its part of them, and what it *needs* may go further, up to what
+        leaves the later models their own smallest runs. Where they do not fit, small needs are met first: a model takes
+        no more than any other whose need is not met.
         """
-        own_s, later_s = self._predicted_s[0], sum(self._predicted_s[1:])
-        self._predicted_s.pop(0)
         now_s = self._clock()
         left_s = max(0.0, self._end_s - now_s)
-        self._share_end_s = now_s + left_s * own_s / (own_s + later_s)
+        self._share_end_s = now_s + _share_s(left_s, self._predicted_s)
+        self._predicted_s.pop(0)
+        later_s = sum(self._predicted_s)
         self._need_end_s = max(self._share_end_s, self._end_s - later_s)
 
     def now_s(self) -> float:
@@ -52,3 +53,17 @@ class Budget:
     def for_more_s(self) -> float:
         """What is left for blocks beyond those."""
         return self._share_end_s - self._clock()
+
+
+def _share_s(left_s: float, needs_s: Sequence[float]) -> float:
+    """Return what the first of these may take: in proportion where all fit, else by max-min fairness."""
+    total_s = sum(needs_s)
+    if left_s >= total_s:
+        return left_s * needs_s[0] / total_s
+    equal_s, open_s = 0.0, left_s
+    for place, need_s in enumerate(sorted(needs_s)):
+        equal_s = open_s / (len(needs_s) - place)
+        if need_s > equal_s:
+            break
+        open_s -= need_s
+    return min(needs_s[0], equal_s)

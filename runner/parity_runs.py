@@ -4,7 +4,8 @@ For files that joulebatch did not export. The outputs of some runs on seeded inp
 what that backend computes. Numpy only, because workers need it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from statistics import fmean
@@ -68,49 +69,81 @@ def compare_runs(
         least_agreement_ratio: share of samples whose largest score must be the same, in every output of scores, and
             of labels that must be; 0 asks nothing of scores, and of labels that all are.
     """
-    largest_error, widest, proves = 0.0, tolerance_ratio, False
     differing_ratio = 1 - least_agreement_ratio if least_agreement_ratio else 0.0
-    unequal, incomparable, least_variation = "", "", 0.0
-    agreements: list[float] = []
-    for name in reference[0]:
-        expected, got = [run[name] for run in reference], [run.get(name) for run in outputs]
-        if reason := _mismatch(name, expected, got):
-            if _depends_on_data(expected):
-                incomparable = incomparable or reason
-            else:
-                unequal = unequal or reason
-            continue
-        present = [array for array in got if array is not None]
-        error, tolerance = _error(expected, present, tolerance_ratio, differing_ratio)
-        if error == inf:
-            unequal = unequal or f"output {name} is not finite where the reference is, or the other way round"
-            continue
-        largest_error, widest = max(largest_error, error), max(widest, tolerance)
-        if error > tolerance:
-            unequal = unequal or f"output {name} is {error:.1e} of its range off, tolerance {tolerance:.1e}"
-        variation = _variation_ratio(expected)
-        least_variation = max(least_variation, variation)
-        # A label that never changes is met by a constant, however little it may be off.
-        wanted = min(_MIN_VARIATION * tolerance, MIN_VARIATION_RATIO)
-        proves = proves or (variation > tolerance and variation >= wanted)
-        if scores := _agreements(expected, present):
-            agreements.append(fmean(scores))
-    if (agreement := min(agreements, default=1.0)) < least_agreement_ratio:
-        unequal = unequal or (
-            f"the largest score is the same in {agreement:.0%} of the samples, {least_agreement_ratio:.0%} needed"
+    found = [
+        _compare(
+            name,
+            [run[name] for run in reference],
+            [run.get(name) for run in outputs],
+            (tolerance_ratio, differing_ratio),
         )
+        for name in reference[0]
+    ]
+    agreements = [each.agreement_ratio for each in found if each.agreement_ratio is not None]
+    unequal = _first(each.unequal for each in found)
+    if not unequal and (agreement := min(agreements, default=1.0)) < least_agreement_ratio:
+        unequal = f"the largest score is the same in {agreement:.0%} of the samples, {least_agreement_ratio:.0%} needed"
+    proves = any(each.proves for each in found)
+    incomparable = _first(each.incomparable for each in found)
     if not unequal and not incomparable and not proves:
         incomparable = (
-            f"the outputs vary by {least_variation:.1e} of their range between inputs, so that nearly any constant "
-            "would pass; real inputs may help: --input NAME=FILE.npy"
+            f"the outputs vary by {max((each.variation_ratio for each in found), default=0.0):.1e} of their range "
+            "between inputs, so that nearly any constant would pass; real inputs may help: --input NAME=FILE.npy"
         )
     return ParityResult(
         status="failed" if unequal else "unavailable" if incomparable else "passed",
         reason=unequal or incomparable,
-        max_error_ratio=largest_error if proves else None,
-        tolerance_ratio=widest,
+        max_error_ratio=max(each.error_ratio for each in found) if proves else None,
+        tolerance_ratio=max(tolerance_ratio, *(each.tolerance_ratio for each in found)),
         top1_agreement_ratio=min(agreements, default=None),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """What one output says; ratios are of its range."""
+
+    unequal: str = ""
+    """why it differs"""
+    incomparable: str = ""
+    """why it could not be compared"""
+    error_ratio: float = 0.0
+    tolerance_ratio: float = 0.0
+    variation_ratio: float = 0.0
+    """between inputs"""
+    proves: bool = False
+    """whether it varies so much that a constant would not pass"""
+    agreement_ratio: float | None = None
+    """of samples whose largest score is the same; None where it holds no scores"""
+
+
+def _compare(
+    name: str, expected: Sequence[Array], got: Sequence[Array | None], allowed: tuple[float, float]
+) -> _Output:
+    """Return how an output compares; allowed are the share of its range, and the share of labels that may differ."""
+    if reason := _mismatch(name, expected, got):
+        return _Output(incomparable=reason) if _depends_on_data(expected) else _Output(unequal=reason)
+    present = [array for array in got if array is not None]
+    error, tolerance = _error(expected, present, *allowed)
+    if error == inf:
+        return _Output(f"output {name} is not finite where the reference is, or the other way round")
+    far = f"output {name} is {error:.1e} of its range off, tolerance {tolerance:.1e}"
+    variation = _variation_ratio(expected)
+    # A label that never changes is met by a constant, however little it may be off.
+    wanted = min(_MIN_VARIATION * tolerance, MIN_VARIATION_RATIO)
+    scores = _agreements(expected, present)
+    return _Output(
+        unequal=far if error > tolerance else "",
+        error_ratio=error,
+        tolerance_ratio=tolerance,
+        variation_ratio=variation,
+        proves=variation > tolerance and variation >= wanted,
+        agreement_ratio=fmean(scores) if scores else None,
+    )
+
+
+def _first(reasons: Iterable[str]) -> str:
+    return next(filter(None, reasons), "")
 
 
 def _mismatch(name: str, expected: Sequence[Array], got: Sequence[Array | None]) -> str:

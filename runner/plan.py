@@ -3,7 +3,7 @@
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from runner.config import RunConfig
 from runner.contender import Contender, contenders
 from runner.durations import predict_inference_s, predict_load_s, smallest_run_s
 from runner.errors import UsageError
+from runner.gaps import outlasts
 from runner.modelfile import ModelFile
 from runner.policies.registry import parse_policy
 from runner.profiles import Profile, profile_of
@@ -38,6 +39,8 @@ class ModelPlan:
     """of the smallest run that the profile allows, and of all that the queue replays"""
     queue: tuple[QueueCell, ...] = ()
     """of the batching study, after those of the run"""
+    calibrates: bool = False
+    """whether idle gaps are measured for a twin, and only where they show"""
 
     @property
     def file(self) -> ModelFile:
@@ -53,6 +56,14 @@ class ModelPlan:
     def contenders(self) -> tuple[Contender, ...]:
         """Who takes part."""
         return tuple(dict.fromkeys(cell.contender for cell in self.cells))
+
+    def shows_gap(self, cell: Cell, inference_s: float) -> bool:
+        """Return whether to measure this cell: all but gaps for a twin that knows them from smaller batches."""
+        if not (self.calibrates and cell.load.gap_s):
+            return True
+        loads = [each.load for each in self.cells]
+        smallest = min(load.batch_size for load in loads)
+        return cell.load.batch_size == smallest or not outlasts(inference_s, (load.gap_s for load in loads))
 
     def block(self, number: int, seed: int) -> list[Cell]:
         """Return the cells in the random order of one block."""
@@ -83,12 +94,14 @@ def _plan_model(
     cells = tuple(_cells(config, file, taking_part, specs))
     queue = queue_cells(config.queue, file, taking_part, profile.replays) if config.queue else ()
     predicted = {cell.key: predict_load_s(files[cell.variant], cell.load) for cell in cells}
+    plan = ModelPlan(files, cells, 0.0, queue, calibrates=config.queue is not None)
+    expected = [cell for cell in cells if plan.shows_gap(cell, predicted[cell.key])]
     sessions = len(taking_part)
     opening_s = _OPEN_S * min(sessions, 1) + _SESSION_S * sessions
     recording_s = 0.0 if file.manifest else _OPEN_S  # of the outputs that backends are then compared with
-    run_s = profile.workers * opening_s + recording_s + smallest_run_s(cells, predicted, profile)
+    run_s = profile.workers * opening_s + recording_s + smallest_run_s(expected, predicted, profile)
     replays_s = profile.replays * sum(_guess_replay_s(files[cell.variant], cell.load) for cell in queue)
-    return ModelPlan(files, cells, run_s + replays_s, queue)
+    return replace(plan, predicted_s=run_s + replays_s)
 
 
 def _guess_replay_s(file: ModelFile, load: QueueLoad) -> float:

@@ -68,7 +68,7 @@ def prepare_cells(roster: Roster) -> None:
     prepared: dict[Bound, Prepared] = {}
     for cell in roster.plan.cells:
         shape = bound_of(cell)
-        if cell.key not in roster.live or _does_not_fit(roster, cell):
+        if cell.key not in roster.live or _outlasts_gaps(roster, cell) or _does_not_fit(roster, cell):
             continue
         if shape not in prepared and (_lacks_a_size(roster, cell) or _needs_too_much_memory(roster, cell)):
             continue
@@ -154,6 +154,16 @@ def _does_not_fit(roster: Roster, cell: Cell) -> bool:
         return False
     reason = f"budget: needs {need_s:.0f} s with the cells before it, {max(0.0, left_s):.0f} s are left"
     roster.close(cell, "skipped", reason, predicted_inference_s=predicted_s)
+    return True
+
+
+def _outlasts_gaps(roster: Roster, cell: Cell) -> bool:
+    """Skip idle gaps of a batch size in which they would not show, where they are measured for a twin."""
+    inference_s = _alone_s(roster, cell).get(cell.load.batch_size)
+    if inference_s is None or roster.so_far.was_visited(cell) or roster.plan.shows_gap(cell, inference_s):
+        return False
+    reason = f"idle gaps do not show in {inference_s:.3g} s; the twin has what they add to smaller batches"
+    roster.close(cell, "skipped", reason)
     return True
 
 

@@ -84,11 +84,11 @@ def verifying_config(
     """Return what replays these choices, set up as the report was."""
     from runner.backends.spec import parse_specs  # noqa: PLC0415 - only with --verify
     from runner.config import RunConfig  # noqa: PLC0415 - the same
+    from runner.gaps import CALIBRATION_GAPS_S  # noqa: PLC0415 - the same
     from runner.onnx_sources import parse_source, sources_of  # noqa: PLC0415 - the same
     from runner.onnxfile import read_graph  # noqa: PLC0415 - the same
     from runner.policies.registry import parse_policy  # noqa: PLC0415 - the same
     from runner.queue.config import ladder  # noqa: PLC0415 - the same
-    from runner.twin.calibrate import CALIBRATION_GAPS_S  # noqa: PLC0415 - the same
 
     labels = [each.backend for each in chosen]
     specs = tuple(entry.spec for entry in archived.backends if entry.label in labels)

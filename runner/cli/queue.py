@@ -114,6 +114,7 @@ def queue(
 
 def _read(flags: dict[str, Any], *, paper: bool, calibrate: bool) -> "RunConfig":
     from runner.config import RunConfig  # noqa: PLC0415 - --help must not pay for it
+    from runner.gaps import CALIBRATION_GAPS_S  # noqa: PLC0415 - the same
     from runner.queue.cells import largest_batch  # noqa: PLC0415 - the same
     from runner.queue.config import (  # noqa: PLC0415 - the same
         PAPER_POLICIES,
@@ -121,7 +122,6 @@ def _read(flags: dict[str, Any], *, paper: bool, calibrate: bool) -> "RunConfig"
         QueueConfig,
         ladder,
     )
-    from runner.twin.calibrate import CALIBRATION_GAPS_S  # noqa: PLC0415 - the same
 
     asked = {name: flags.pop(name) for name in QueueConfig.model_fields}
     asked["policies"] = asked["policies"] or PAPER_POLICIES

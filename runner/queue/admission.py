@@ -79,13 +79,17 @@ class Services:
         return self._by_size(self._seen_s[contender, 0.0], largest)
 
     def after_gaps_s(self, contender: Contender, largest: int) -> NDArray[np.float64]:
-        """Return the longest times after any gap by batch size: what a deadline has to allow for."""
-        times = [
-            self._by_size(sizes, largest)
-            for (who, _), sizes in self._seen_s.items()
-            if who == contender and max(sizes) >= largest
+        """Return the longest times after any gap by batch size: what a deadline has to allow for.
+
+        Beyond the largest batch that was measured after a gap, the gap adds what it adds to that one.
+        """
+        hot_s, counts = self.hot_s(contender, largest), np.arange(largest + 1)
+        added = [
+            np.interp(counts, known := sorted(sizes), [sizes[size] - hot_s[size] for size in known])
+            for (who, gap_s), sizes in self._seen_s.items()
+            if who == contender and gap_s
         ]
-        longest_s: NDArray[np.float64] = np.max(times, axis=0)
+        longest_s: NDArray[np.float64] = hot_s + np.max([np.zeros(largest + 1), *added], axis=0)
         return longest_s
 
     def _by_size(self, sizes: dict[int, float], largest: int) -> NDArray[np.float64]:

@@ -8,16 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.backends.interface import Device
-from runner.meters.interface import Domain
+from runner.report.costs import Basis, costs_by_basis
 from runner.report.evidence import Exclusions, all_gpus_counted
 from runner.report.queue_rank import cost_metric, queue_exclusion
 from runner.report.schema import (
-    OWN_DOMAIN,
     BestSet,
     Cell,
     Comparison,
-    CostMetric,
     Interval,
     Metric,
     QueueCell,
@@ -28,19 +25,6 @@ from runner.stats.front import on_front
 
 _LEAST_CHOICES = 2
 """below which there is nothing to choose"""
-
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """What costs must share to be compared: what is counted, and over which time."""
-
-    metric: CostMetric
-    pace_hz: float | None
-    """or the request rate of a queue"""
-    domains: tuple[Domain, ...] = ()
-    """of energy"""
-    device: Device | None = None
-    """the one kind of device within which costs compare; None where joules count all devices"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +107,14 @@ def comparison_of(
 
 def _choices(report: Report, model: str) -> tuple[tuple[Basis, tuple[Choice, ...]], ...]:
     """Return the cells of a model whose cost ranks, grouped by what makes costs comparable."""
-    groups: dict[Basis, list[Choice]] = defaultdict(list)
     devices = {backend.label: backend.device for backend in report.backends}
-    whole = all_gpus_counted(report)
-    for cell in _candidates(report, model):
-        if found := _cost(cell, devices[cell.backend], whole=whole):
-            basis, cost = found
-            assert cell.summary is not None, cell.key
-            groups[basis].append(Choice(cell, cell.summary.latency_s, cost))
-    return tuple((basis, _with_front(group)) for basis, group in groups.items())
+    groups = costs_by_basis(_candidates(report, model), devices, all_gpus_counted=all_gpus_counted(report))
+    return tuple((basis, _with_front([_choice(*each) for each in group])) for basis, group in groups.items())
+
+
+def _choice(cell: Cell, cost: Interval) -> Choice:
+    assert cell.summary is not None, cell.key
+    return Choice(cell, cell.summary.latency_s, cost)
 
 
 def _candidates(report: Report, model: str) -> Iterator[Cell]:
@@ -142,21 +125,6 @@ def _candidates(report: Report, model: str) -> Iterator[Cell]:
             continue
         if cell.summary and exclusions.of(cell) is None and (model, cell.variant) not in report.barred:
             yield cell
-
-
-def _cost(cell: Cell, device: Device, *, whole: bool) -> tuple[Basis, Interval] | None:
-    """Return what an image costs: measured joules with those of its own device, or CPU time at a pace."""
-    summary, pace_hz = cell.summary, cell.load.pace_hz
-    if summary is None:
-        return None
-    energy = summary.energy
-    if energy and energy.status == "measured" and OWN_DOMAIN[device] in energy.domains:
-        # Those of a processor compare with those of a GPU where every GPU is in both.
-        basis = Basis("energy_per_image", pace_hz, energy.domains, None if whole else device)
-        return basis, energy.per_image_j
-    if pace_hz is None or summary.cpu_occupancy:
-        return None
-    return Basis("cpu_s_per_image", pace_hz, device=device), summary.cpu_s_per_image
 
 
 def _with_front(choices: list[Choice]) -> tuple[Choice, ...]:

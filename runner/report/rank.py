@@ -1,14 +1,13 @@
 """How cells compare with the baseline, and which are best."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from runner.contender import Contender
+from runner.report.costs import costs_by_basis
 from runner.report.evidence import (
     Evidence,
     Paired,
-    energy_ranks,
     group_of,
     grouped,
     metrics,
@@ -167,40 +166,27 @@ def choose(evidence: Evidence, planned: Sequence[Cell]) -> BackendChoice:
         and not cell.load.gap_s
     ]
     back_to_back = [cell for cell in cells if cell.load.is_back_to_back]
-    metric, candidates = _cost_candidates(evidence, cells)
+    metric, costs = _costs(evidence, cells)
     most = max(back_to_back, key=lambda cell: summary_of(cell).images_per_s.mean, default=None)
-    least = min(candidates, key=lambda cell: _mean_cost(metric, cell), default=None)
     return BackendChoice(
         model=model,
         variant=_variant_of(planned),
         backend=backend,
         most_images=most.key if most else None,
-        least_cost=least.key if least else None,
-        cost_metric=metric if candidates else None,
-        cost_candidates=len(candidates),
+        least_cost=min(costs, key=costs.__getitem__, default=None),
+        cost_metric=metric,
+        cost_candidates=len(costs),
     )
 
 
-def _cost_candidates(evidence: Evidence, cells: Sequence[Cell]) -> tuple[CostMetric, list[Cell]]:
-    """Return the largest group of one backend's cells that share what makes their cost comparable.
+def _costs(evidence: Evidence, cells: Sequence[Cell]) -> tuple[CostMetric | None, Mapping[str, float]]:
+    """Return what an image costs by cell, in the largest group whose costs compare; joules before CPU time.
 
-    That is the pace, because only then the gaps cost the same, and the domains. Paced cells win a tie.
+    Of one backend that is a pace, because only then the gaps cost the same, and one set of domains. Paced cells win
+    a tie.
     """
-    groups: dict[tuple[object, ...], list[Cell]] = defaultdict(list)
-    for cell in sorted(cells, key=lambda cell: cell.load.pace_hz is None):
-        energy = summary_of(cell).energy
-        if energy and energy_ranks(evidence, (cell,)):
-            groups["energy_per_image", cell.load.pace_hz, energy.domains].append(cell)
-    if groups:
-        return "energy_per_image", max(groups.values(), key=len)
-    for cell in cells:
-        if cell.load.pace_hz is not None:
-            groups["cpu_s_per_image", cell.load.pace_hz].append(cell)
-    return "cpu_s_per_image", max(groups.values(), key=len, default=[])
-
-
-def _mean_cost(metric: CostMetric, cell: Cell) -> float:
-    summary = summary_of(cell)
-    if metric == "energy_per_image" and summary.energy:
-        return summary.energy.per_image_j.mean
-    return summary.cpu_s_per_image.mean
+    paced_first = sorted(cells, key=lambda cell: cell.load.pace_hz is None)
+    groups = costs_by_basis(paced_first, evidence.devices, all_gpus_counted=evidence.all_gpus_counted)
+    joules = {basis: group for basis, group in groups.items() if basis.metric == "energy_per_image"}
+    basis, group = max((joules or groups).items(), key=lambda item: len(item[1]), default=(None, []))
+    return basis.metric if basis else None, {cell.key: cost.mean for cell, cost in group}

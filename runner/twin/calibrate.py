@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from shlex import quote
 from typing import Any
 
 import numpy as np
 
+from runner.gaps import CALIBRATION_GAPS_S, outlasts
 from runner.meters.interface import Domain
 from runner.onnx_sources import parse_source, sources_of
 from runner.report.evidence import figure_windows
@@ -24,13 +25,13 @@ from runner.twin.surface import error_ratio, make_surface
 from runner.units import duration_text
 from runner.variants import REFERENCE_VARIANT
 
-CALIBRATION_GAPS_S = (0.002, 0.02, 0.1)
-"""What a report should hold for a twin: early in, well within and beyond what a pool of threads spins (40 to 60 ms),
-and what lies between two requests at 500, 50 and 10 a second."""
 _SAME_GAP_RATIO = 1.25
 """Gaps closer than this are one: between two so close the noise of their means is all slope. Ours."""
 _SIZES = (1, 2, 4, 8, 16, 32)
 """the default of ``run --batch-sizes``"""
+_BORROWS = 5
+"""So many times as long as the gaps of a smaller batch size is a batch that takes them from it. Half of what a run
+leaves gaps out for, because a batch may be faster in windows than it was in the warm-up."""
 _LEAST_SIZES = 3
 """below which nothing tells how wrong it is to interpolate between them"""
 
@@ -79,7 +80,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a report and what is asked of it
     by_size: dict[int, list[_Source]] = defaultdict(list)
     for source in sorted(found, key=lambda each: (each.size, each.gap_s)):
         by_size[source.size].append(source)
-    usable = {size: _apart(own) for size, own in by_size.items() if own[0].gap_s == 0 and len(own) > 1}
+    hot = {size: _apart(own) for size, own in by_size.items() if own[0].gap_s == 0}
+    usable = dict(_with_gaps(hot))
     if reason := _missing(by_size, usable):
         fixed = next(entry.fixed_batch for entry in report.models if entry.name == model)
         return Uncalibrated(backend, reason, () if fixed else _sizes_to_run(tuple(by_size)), variant)
@@ -168,6 +170,30 @@ def _apart(sources: Sequence[_Source]) -> list[_Source]:
         elif source.inferences > kept[-1].inferences and kept[-1].gap_s:
             kept[-1] = source
     return kept
+
+
+def _with_gaps(hot: Mapping[int, list[_Source]]) -> Iterator[tuple[int, list[_Source]]]:
+    """Yield the batch sizes that gaps are known of; those too long to show any take them from the next smaller one."""
+    smaller: list[_Source] = []
+    for size, own in sorted(hot.items()):
+        if len(own) > 1:
+            smaller = own
+            yield size, own
+        elif smaller and outlasts(own[0].point().latency_s, (each.gap_s for each in smaller), _BORROWS):
+            yield size, [own[0], *_borrowed(own[0], smaller)]
+
+
+def _borrowed(hot: _Source, smaller: Sequence[_Source]) -> Iterator[_Source]:
+    """Yield what a batch size would be after the gaps of a smaller one, if they add as much to it."""
+    base = smaller[0].point()
+    for after in (source.point() for source in smaller[1:]):
+        added_s, added_cost = after.latency_s - base.latency_s, after.cost - base.cost
+        yield replace(
+            hot,
+            gap_s=after.gap_s,
+            latencies_s=tuple(times_s + added_s for times_s in map(np.asarray, hot.latencies_s)),
+            costs=tuple(None if cost is None else cost + added_cost for cost in hot.costs),
+        )
 
 
 def _missing(measured: Mapping[int, object], usable: Mapping[int, object]) -> str:

@@ -107,6 +107,7 @@ def test_errors_clock_and_units_are_leaves() -> None:
         "runner.errors",
         "runner.clock",
         "runner.extensible",
+        "runner.gaps",
         "runner.variants",
         "runner.workers.protocol",
     )
@@ -159,6 +160,7 @@ def test_the_twin_knows_figures_and_policies_and_nothing_of_processes() -> None:
         "runner.onnx_sources",
         "runner.variants",
         "runner.errors",
+        "runner.gaps",
         "runner.units",
     )
     assert _stray(_modules("runner.twin"), *told) == {}
@@ -177,7 +179,8 @@ def test_renderers_receive_a_report_and_never_measure() -> None:
     timeline = ("runner.report.timeline", "runner.report.timeline_figures", "runner.errors")
     assert _stray(list(TIMELINE_VIEWS), "runner.render", *timeline) == {}
     # A page shows a timeline and an answer; both follow from its report, and only its front door computes them.
-    assert _stray(pages, *allowed, *timeline, "runner.report.answer") == {}
+    answer = ("runner.report.answer", "runner.report.costs")
+    assert _stray(pages, *allowed, *timeline, *answer) == {}
     assert _stray(list(SITE_VIEWS), *allowed, "runner.report.overview", "runner.report.comparison") == {}
     assert _stray(list(PAGE_FILES), *allowed, "runner.errors", "runner.report.disk") == {}
 
@@ -186,11 +189,13 @@ def test_an_answer_follows_from_a_report_and_nothing_else() -> None:
     of_reports = (
         "runner.report.schema",
         "runner.report.evidence",
+        "runner.report.costs",
         "runner.report.queue_rank",
         "runner.stats.front",
     )
+    assert _stray(["runner.report.answer"], *of_reports) == {}
     facts = ("runner.backends.interface", "runner.meters.interface")
-    assert _stray(["runner.report.answer"], *of_reports, *facts) == {}
+    assert _stray(["runner.report.costs"], "runner.report.schema", *facts) == {}
 
 
 def test_converters_receive_a_report_and_never_compute_statistics() -> None:

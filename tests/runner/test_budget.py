@@ -25,17 +25,34 @@ def test_without_a_budget_nothing_is_limited(predicted_s: list[float]) -> None:
         assert budget.for_needs_s == budget.for_more_s == inf
 
 
-@given(needs, st.floats(1, 1000))
+@given(needs, st.floats(1, 5000))
 def test_models_that_use_up_their_shares_use_up_the_budget(predicted_s: list[float], total_s: float) -> None:
     clock = Clock()
     budget = Budget(total_s, predicted_s, clock)
-    for own_s in predicted_s:
+    shares_s = []
+    for _ in predicted_s:
         budget.begin_model()
-        share_s = budget.for_more_s
-        assert share_s == pytest.approx(total_s * own_s / sum(predicted_s), rel=1e-6, abs=1e-6)
-        clock.now_s += share_s
+        shares_s.append(budget.for_more_s)
+        clock.now_s += shares_s[-1]
         assert budget.for_more_s == pytest.approx(0, abs=1e-6)
     assert clock.now_s == pytest.approx(1000 + total_s)
+    if total_s >= sum(predicted_s):
+        assert shares_s == pytest.approx([own_s * total_s / sum(predicted_s) for own_s in predicted_s])
+    else:
+        largest_s = max(shares_s)
+        for own_s, share_s in zip(predicted_s, shares_s, strict=True):
+            # Nobody is left without its need while another has more than it.
+            assert share_s == pytest.approx(min(own_s, largest_s), rel=1e-6, abs=1e-6)
+
+
+def test_small_models_are_measured_whole_where_not_all_fit() -> None:
+    clock = Clock()
+    budget, shares_s = Budget(100, [80, 10, 200, 20], clock), []
+    for _ in range(4):
+        budget.begin_model()
+        shares_s.append(budget.for_needs_s)
+        clock.now_s += shares_s[-1]
+    assert shares_s == pytest.approx([35, 10, 35, 20])
 
 
 @given(needs, st.floats(1, 5000))

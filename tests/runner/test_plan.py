@@ -57,6 +57,20 @@ def _cell(backend: str, batch_size: int = 1, pace_hz: float | None = None) -> Ce
     )
 
 
+def test_a_queue_plans_no_time_for_gaps_before_batches_that_outlast_them() -> None:
+    def added_s(queue: dict[str, Any] | None, sizes: str) -> float:
+        with_gap, without = (
+            _plan("cpu", sizes=sizes, gaps_s=gaps, queue=queue).predicted_s for gaps in ("10ms", "")
+        )
+        return with_gap - without
+
+    calibrating = {"policies": ()}
+    # Of an unknown model a batch of 2 is guessed to take less than 0.1 s, and one of 4096 more on 1000 cores.
+    assert added_s(calibrating, "1,4096") == pytest.approx(added_s(calibrating, "1"))
+    assert added_s(calibrating, "1,2") > 1.5 * added_s(calibrating, "1")
+    assert added_s(None, "1,4096") > 100 * added_s(None, "1")
+
+
 def test_the_time_of_each_variant_is_predicted_from_its_own_file() -> None:
     def predicted_s(*operations: int) -> float:
         files = [

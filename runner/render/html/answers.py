@@ -9,7 +9,8 @@ from runner.render.names import cells_text, domains_text, load_text, model_text,
 from runner.render.numbers import NOTHING
 from runner.render.ratios import METRICS, verdict_text
 from runner.render.summary import cost_lines, meter_lines
-from runner.report.answer import Answer, Basis, Pick, QueueAnswer, comparison_of
+from runner.report.answer import Answer, Pick, QueueAnswer, comparison_of
+from runner.report.costs import Basis
 from runner.report.schema import BestSet, Cell, CostMetric, Interval, QueueCell, Report
 
 

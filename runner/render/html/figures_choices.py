@@ -22,7 +22,8 @@ from runner.render.html.figures import (
 from runner.render.names import domains_text, load_text
 from runner.render.numbers import Scale
 from runner.render.ratios import METRICS, verdict_text
-from runner.report.answer import Basis, Choice
+from runner.report.answer import Choice
+from runner.report.costs import Basis
 from runner.report.schema import Cell, Comparison, Interval, QueueCell, QueueComparison
 
 _UNIT = Scale("x", 1.0)

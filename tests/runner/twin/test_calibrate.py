@@ -165,6 +165,48 @@ def test_cells_that_failed_are_no_calibration() -> None:
     assert found.curves[4].gaps_s.tolist() == [0.0, 0.002, 0.2]
 
 
+def slow_s(count: int, gap_s: float) -> float:
+    """A batch of 4 lasts 1.4 s and one of 8 2.6 s; a gap adds 3 ms to each."""
+    return 0.2 + 0.3 * count + 0.003 * (gap_s > 0)
+
+
+SLOW = Server(time_s=slow_s, cost=spinning(slow_s))
+
+
+def without_gaps(measured: Assembled, *sizes: int) -> Assembled:
+    """Return a report in which these batch sizes were measured back to back alone."""
+    for size in sizes:
+        for gap_s in GAPS_S[1:]:
+            measured = changed(measured, f"/b{size}@None+{gap_s}/", status="skipped")
+    return measured
+
+
+def test_a_batch_that_outlasts_the_gaps_takes_what_they_add_from_a_smaller_one() -> None:
+    whole = calibrated_of(measure({"cpu": SLOW}), "cpu")
+    found = calibrated_of(without_gaps(measure({"cpu": SLOW}), 4, 8), "cpu")
+    assert isinstance(whole, Calibration)
+    assert isinstance(found, Calibration)
+    assert found.sizes == SIZES
+    for size in (4, 5, 8):
+        for gap_s in (0.0, 0.001, 0.02, 0.2, 3.0):
+            assert found.mean_service_s(size, gap_s) == pytest.approx(whole.mean_service_s(size, gap_s))
+            assert found.mean_cost(size, gap_s) == pytest.approx(whole.mean_cost(size, gap_s))
+
+
+def test_a_batch_in_which_gaps_would_show_is_no_calibration_without_them() -> None:
+    found = calibrated_of(without_gaps(measure({"cpu": Server()}), 8), "cpu")
+    assert isinstance(found, Calibration)
+    assert found.sizes == (1, 2, 4)
+    # Batch 2 lasts 0.8 s, less than five times the longest gap of 0.2 s.
+    found = calibrated_of(without_gaps(measure({"cpu": SLOW}), 2, 4, 8), "cpu")
+    assert isinstance(found, Calibration)
+    assert found.sizes == (1, 4, 8)
+    assert lacking(without_gaps(measure({"cpu": SLOW}), 1)) == (
+        "batch size 1 was not measured both back to back and after idle gaps",
+        SIZES,
+    )
+
+
 def test_only_the_windows_that_figures_are_made_of_count() -> None:
     measured = measure({"cpu": Server()})
     windows = tuple(
