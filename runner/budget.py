@@ -25,8 +25,8 @@ class Budget:
         """Turn to the next model.
 
         Where all needs still open fit, its share is its part of them, and what it *needs* may go further, up to what
-        leaves the later models their own smallest runs. Where they do not fit, small needs are met first: a model takes
-        no more than any other whose need is not met.
+        leaves the later models their own smallest runs. Where they do not fit, needs below an equal share are met
+        whole, and the other models get equal shares.
         """
         now_s = self._clock()
         left_s = max(0.0, self._end_s - now_s)
@@ -56,14 +56,13 @@ class Budget:
 
 
 def _share_s(left_s: float, needs_s: Sequence[float]) -> float:
-    """Return what the first of these may take: in proportion where all fit, else by max-min fairness."""
+    """Return what the first of these may take: in proportion where all fit, else by max-min fairness.
+
+    Source: Bertsekas and Gallager, Data Networks (1992), section 6.5.2.
+    """
     total_s = sum(needs_s)
     if left_s >= total_s:
         return left_s * needs_s[0] / total_s
-    equal_s, open_s = 0.0, left_s
-    for place, need_s in enumerate(sorted(needs_s)):
-        equal_s = open_s / (len(needs_s) - place)
-        if need_s > equal_s:
-            break
-        open_s -= need_s
+    ascending = sorted(needs_s)
+    equal_s = max((left_s - sum(ascending[:met])) / (len(ascending) - met) for met in range(len(ascending)))
     return min(needs_s[0], equal_s)

@@ -75,7 +75,8 @@ def compare_runs(
             name,
             [run[name] for run in reference],
             [run.get(name) for run in outputs],
-            (tolerance_ratio, differing_ratio),
+            tolerance_ratio,
+            differing_ratio,
         )
         for name in reference[0]
     ]
@@ -118,22 +119,27 @@ class _Output:
 
 
 def _compare(
-    name: str, expected: Sequence[Array], got: Sequence[Array | None], allowed: tuple[float, float]
+    name: str,
+    expected: Sequence[Array],
+    got: Sequence[Array | None],
+    tolerance_ratio: float,
+    differing_ratio: float,
 ) -> _Output:
-    """Return how an output compares; allowed are the share of its range, and the share of labels that may differ."""
+    """Return how an output compares, within a share of its range, or of labels the share that may differ."""
     if reason := _mismatch(name, expected, got):
         return _Output(incomparable=reason) if _depends_on_data(expected) else _Output(unequal=reason)
     present = [array for array in got if array is not None]
-    error, tolerance = _error(expected, present, *allowed)
+    error, tolerance = _error(expected, present, tolerance_ratio, differing_ratio)
     if error == inf:
-        return _Output(f"output {name} is not finite where the reference is, or the other way round")
-    far = f"output {name} is {error:.1e} of its range off, tolerance {tolerance:.1e}"
+        return _Output(unequal=f"output {name} is not finite where the reference is, or the other way round")
     variation = _variation_ratio(expected)
     # A label that never changes is met by a constant, however little it may be off.
     wanted = min(_MIN_VARIATION * tolerance, MIN_VARIATION_RATIO)
     scores = _agreements(expected, present)
     return _Output(
-        unequal=far if error > tolerance else "",
+        unequal=f"output {name} is {error:.1e} of its range off, tolerance {tolerance:.1e}"
+        if error > tolerance
+        else "",
         error_ratio=error,
         tolerance_ratio=tolerance,
         variation_ratio=variation,

@@ -57,8 +57,8 @@ class ModelPlan:
         """Who takes part."""
         return tuple(dict.fromkeys(cell.contender for cell in self.cells))
 
-    def shows_gap(self, cell: Cell, inference_s: float) -> bool:
-        """Return whether to measure this cell: all but gaps for a twin that knows them from smaller batches."""
+    def measures(self, cell: Cell, inference_s: float) -> bool:
+        """Return whether a run measures this cell: a twin's gaps before the smallest batch, and where they show."""
         if not (self.calibrates and cell.load.gap_s):
             return True
         loads = [each.load for each in self.cells]
@@ -95,7 +95,7 @@ def _plan_model(
     queue = queue_cells(config.queue, file, taking_part, profile.replays) if config.queue else ()
     predicted = {cell.key: predict_load_s(files[cell.variant], cell.load) for cell in cells}
     plan = ModelPlan(files, cells, 0.0, queue, calibrates=config.queue is not None)
-    expected = [cell for cell in cells if plan.shows_gap(cell, predicted[cell.key])]
+    expected = [cell for cell in cells if plan.measures(cell, predicted[cell.key])]
     sessions = len(taking_part)
     opening_s = _OPEN_S * min(sessions, 1) + _SESSION_S * sessions
     recording_s = 0.0 if file.manifest else _OPEN_S  # of the outputs that backends are then compared with

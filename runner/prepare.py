@@ -68,7 +68,7 @@ def prepare_cells(roster: Roster) -> None:
     prepared: dict[Bound, Prepared] = {}
     for cell in roster.plan.cells:
         shape = bound_of(cell)
-        if cell.key not in roster.live or _outlasts_gaps(roster, cell) or _does_not_fit(roster, cell):
+        if cell.key not in roster.live or _shows_no_gap(roster, cell) or _does_not_fit(roster, cell):
             continue
         if shape not in prepared and (_lacks_a_size(roster, cell) or _needs_too_much_memory(roster, cell)):
             continue
@@ -95,7 +95,7 @@ def _prepare(roster: Roster, cell: Cell) -> Prepared | None:
     roster.fresh_s += done.first_inference_s + FRESH_INFERENCES * done.inference_s
     if done.peak_memory_bytes and not cell.load.mixed:  # a mixed load binds nothing of its own
         roster.memory.saw(cell.contender, cell.load.batch_size, done.peak_memory_bytes)
-    if done.capped:
+    if done.unsteady:
         roster.note(
             f"{cell.contender} at batch {_sizes_text(cell)} reached no steady state in {cap_s:.2g} s of warm-up; "
             f"rerun on a quieter machine{', or with a larger --time-budget' if cap_s < rule.cap_s else ''}"
@@ -157,12 +157,14 @@ def _does_not_fit(roster: Roster, cell: Cell) -> bool:
     return True
 
 
-def _outlasts_gaps(roster: Roster, cell: Cell) -> bool:
-    """Skip idle gaps of a batch size in which they would not show, where they are measured for a twin."""
+def _shows_no_gap(roster: Roster, cell: Cell) -> bool:
+    """Skip a cell whose idle gap would not show in its batch, where gaps are measured for a twin."""
     inference_s = _alone_s(roster, cell).get(cell.load.batch_size)
-    if inference_s is None or roster.so_far.was_visited(cell) or roster.plan.shows_gap(cell, inference_s):
+    if inference_s is None or roster.so_far.was_visited(cell) or roster.plan.measures(cell, inference_s):
         return False
-    reason = f"idle gaps do not show in {inference_s:.3g} s; the twin has what they add to smaller batches"
+    reason = (
+        f"no idle gap shows in a batch of {inference_s:.3g} s; the twin has what it adds from a smaller one"
+    )
     roster.close(cell, "skipped", reason)
     return True
 

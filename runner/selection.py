@@ -41,6 +41,11 @@ class Selection:
     """sha256 of what is read beside the models, by what the command line calls it"""
 
     @property
+    def predicted_s(self) -> float:
+        """Of the smallest run of all models."""
+        return sum(model.predicted_s for model in self.plan)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Which variants are not measured on which backends, for a reader of the report."""
         asked = tuple(dict.fromkeys(file.variant for file in self.files))

@@ -226,6 +226,10 @@ def measure(
 
         write_sections((plan_section(config, selection),), sys.stdout)
         return
+    if not shown.quiet and resume is None:
+        from runner.render.plan import time_text  # noqa: PLC0415 - the same
+
+        click.echo(time_text(config, selection), err=True)
     progress = progress_on_stderr(quiet=shown.quiet, verbose=shown.verbose, budget_s=config.time_budget_s)
     outcome = _measure(config, selection, progress, folder)
     from runner.render import render  # noqa: PLC0415 - the same

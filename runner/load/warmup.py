@@ -43,8 +43,8 @@ class WarmUp:
     inferences: int
     inference_s: float
     """mean of the last stretch: the prediction for planning"""
-    capped: bool
-    """steady state was asked for and not seen before the cap"""
+    unsteady: bool
+    """steady state was asked for and not seen before the cap, in stretches that were enough to see it"""
 
 
 def warm_up(run: Callable[[], object], rule: WarmUpRule, clock: Callable[[], float] = perf_counter) -> WarmUp:
@@ -67,7 +67,7 @@ def _fixed(run: Callable[[], object], rule: WarmUpRule, clock: Callable[[], floa
         before_s = clock()
         run()
         times.append(clock() - before_s)
-    return WarmUp(len(times), times[-1], capped=False)
+    return WarmUp(len(times), times[-1], unsteady=False)
 
 
 def _until_steady(run: Callable[[], object], cap_s: float, clock: Callable[[], float]) -> WarmUp:
@@ -76,7 +76,7 @@ def _until_steady(run: Callable[[], object], cap_s: float, clock: Callable[[], f
     count = 0
     while not is_steady(means):
         if means and clock() - started_s >= cap_s:
-            return WarmUp(count, means[-1], capped=True)
+            return WarmUp(count, means[-1], unsteady=len(means) >= STRETCHES)
         times: list[float] = []
         stretch_end_s = clock() + STRETCH_S
         while len(times) < STRETCH_INFERENCES or clock() < stretch_end_s:
@@ -85,4 +85,4 @@ def _until_steady(run: Callable[[], object], cap_s: float, clock: Callable[[], f
             times.append(clock() - before_s)
         means.append(fmean(times))
         count += len(times)
-    return WarmUp(count, means[-1], capped=False)
+    return WarmUp(count, means[-1], unsteady=False)

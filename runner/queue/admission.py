@@ -83,14 +83,14 @@ class Services:
 
         Beyond the largest batch that was measured after a gap, the gap adds what it adds to that one.
         """
-        hot_s, counts = self.hot_s(contender, largest), np.arange(largest + 1)
+        hot = self._seen_s[contender, 0.0]
         added = [
-            np.interp(counts, known := sorted(sizes), [sizes[size] - hot_s[size] for size in known])
+            self._by_size({size: sizes[size] - hot[size] for size in both}, largest)
             for (who, gap_s), sizes in self._seen_s.items()
-            if who == contender and gap_s
+            if who == contender and gap_s and (both := sizes.keys() & hot.keys())
         ]
-        longest_s: NDArray[np.float64] = hot_s + np.max([np.zeros(largest + 1), *added], axis=0)
-        return longest_s
+        longest_s = self.hot_s(contender, largest) + np.max([np.zeros(largest + 1), *added], axis=0)
+        return np.asarray(longest_s)
 
     def _by_size(self, sizes: dict[int, float], largest: int) -> NDArray[np.float64]:
         known = sorted(sizes)
@@ -107,13 +107,14 @@ def queue_need_s(roster: Roster) -> float:
     return roster.bench.profile.replays * sum(each.window_s for each in admitted)
 
 
-def admit(roster: Roster, windows: int, left_s: float) -> dict[str, Admitted]:
+def admit(roster: Roster, windows: int, left_s: float, around_s: float) -> dict[str, Admitted]:
     """Return the cells to be replayed, by key; what cannot be is journaled with the reason.
 
     Args:
         roster: of the model, its batches measured.
         windows: how many are still to be taken of each cell.
-        left_s: the time that replays may take.
+        left_s: what the budget has left for replays and what goes with them.
+        around_s: of it, for measuring batches before each block and for starting workers.
     """
     services = Services(roster)
     admitted: dict[str, Admitted] = {}
@@ -123,13 +124,16 @@ def admit(roster: Roster, windows: int, left_s: float) -> dict[str, Admitted]:
             tell(roster, rated)
             continue
         entry = Admitted(rated, _expected_s(rated, services))
-        need_s = windows * entry.window_s
+        replays_s = windows * entry.window_s
+        need_s = replays_s + around_s
         if need_s > left_s and not roster.so_far.queue.blocks:
-            close(
-                roster, rated, "skipped", f"budget: needs {need_s:.0f} s, {max(0.0, left_s):.0f} s are left"
+            reason = (
+                f"budget: needs {need_s:.0f} s with fresh workers and the batches before each block, "
+                f"{max(0.0, left_s):.0f} s are left"
             )
+            close(roster, rated, "skipped", reason)
         else:
-            left_s -= need_s
+            left_s -= replays_s
             admitted[cell.key] = entry
             tell(roster, rated)
     return admitted

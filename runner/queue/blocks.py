@@ -35,7 +35,7 @@ class _QueueBlocks:
         self._windows = roster.bench.profile.replays
         windows, profile = max(1, self._windows - self._so_far.original_count), roster.bench.profile
         around_s = windows * block_s(roster) + (profile.workers - 1) * roster.fresh_s
-        self._cells = admit(roster, windows, roster.bench.budget.for_needs_s - around_s)
+        self._cells = admit(roster, windows, roster.bench.budget.for_needs_s, around_s)
         self._shifts = Shifts(roster, self._so_far.blocks)
 
     @property

@@ -1,12 +1,13 @@
-"""The plan of a run with its predicted times, for ``--explain``."""
+"""The plan of a run for ``--explain``, and its predicted time, which any run says first."""
 
 from runner.config import RunConfig
 from runner.durations import predict_inference_s
-from runner.plan import load_label
+from runner.plan import ModelPlan, load_label
 from runner.profiles import PROFILES
 from runner.render.layout import Column, Section, Table
 from runner.render.numbers import duration, quantity
 from runner.selection import Selection
+from runner.units import duration_text
 
 _COLUMNS = (
     Column("model", "left"),
@@ -22,7 +23,7 @@ def plan_section(config: RunConfig, selection: Selection) -> Section:
     rows = tuple(
         (
             model.name,
-            " ".join(dict.fromkeys(load_label(cell.load) for cell in model.cells)),
+            _loads_text(model),
             str(len(model.cells)),
             quantity(
                 max(
@@ -40,11 +41,10 @@ def plan_section(config: RunConfig, selection: Selection) -> Section:
         for model in selection.plan[:1]
         if model.queue
     ]
-    total_s = sum(model.predicted_s for model in selection.plan)
-    budget = duration(config.time_budget_s) if config.time_budget_s else "none"
+    rest = "; skipped cells of the queue are predicted where their batches were measured" if queues else ""
     short = (
-        ("More than the budget: windows will be shortened, then cells skipped, largest batch first",)
-        if config.time_budget_s and total_s > config.time_budget_s
+        (f"More than the budget: windows will be shortened, then cells skipped, largest batch first{rest}",)
+        if config.time_budget_s and selection.predicted_s > config.time_budget_s
         else ()
     )
     return Section(
@@ -56,8 +56,21 @@ def plan_section(config: RunConfig, selection: Selection) -> Section:
         ),
         tables=(Table(_COLUMNS, rows),),
         notes=(
-            f"Predicted time: at least {duration(total_s)}; time budget: {budget}",
+            time_text(config, selection),
             "Predictions come from the models' operations until the first inferences replace them",
             *short,
         ),
     )
+
+
+def time_text(config: RunConfig, selection: Selection) -> str:
+    """Return the line that says how long a run takes at least, and its time budget."""
+    budget = duration(config.time_budget_s) if config.time_budget_s else "none"
+    return f"Predicted time: at least {duration(selection.predicted_s)}; time budget: {budget}"
+
+
+def _loads_text(model: ModelPlan) -> str:
+    loads = list(dict.fromkeys(cell.load for cell in model.cells))
+    labels = " ".join(load_label(load) for load in loads if not load.gap_s)
+    gaps = " ".join(dict.fromkeys(duration_text(load.gap_s) for load in loads if load.gap_s))
+    return f"{labels}, also after gaps of {gaps}" if gaps else labels

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.report.costs import Basis, costs_by_basis
+from runner.report.costs import CostBasis, costs_by_basis
 from runner.report.evidence import Exclusions, all_gpus_counted
 from runner.report.queue_rank import cost_metric, queue_exclusion
 from runner.report.schema import (
@@ -59,9 +59,9 @@ class Answer:
     most_images: Pick | None
     lowest_latency: Pick | None
     """back to back, of the smallest batch"""
-    least_costs: tuple[tuple[Basis, Pick], ...]
+    least_costs: tuple[tuple[CostBasis, Pick], ...]
     """one for each basis; empty where no cost ranks"""
-    choices: tuple[tuple[Basis, tuple[Choice, ...]], ...]
+    choices: tuple[tuple[CostBasis, tuple[Choice, ...]], ...]
     """what the least cost was chosen from"""
 
 
@@ -73,7 +73,7 @@ class QueueAnswer:
     rate: QueueCell
     """a cell of that rate"""
     choices: tuple[Choice, ...]
-    basis: Basis
+    basis: CostBasis
     lowest_response: QueueCell
     least_cost: QueueCell
 
@@ -105,7 +105,7 @@ def comparison_of(
     return next((each for each in comparisons if (each.cell, each.metric, each.against) == wanted), None)
 
 
-def _choices(report: Report, model: str) -> tuple[tuple[Basis, tuple[Choice, ...]], ...]:
+def _choices(report: Report, model: str) -> tuple[tuple[CostBasis, tuple[Choice, ...]], ...]:
     """Return the cells of a model whose cost ranks, grouped by what makes costs comparable."""
     devices = {backend.label: backend.device for backend in report.backends}
     groups = costs_by_basis(_candidates(report, model), devices, all_gpus_counted=all_gpus_counted(report))
@@ -172,7 +172,7 @@ def _pick(report: Report, metric: Metric, cell: Cell) -> Pick:
     return Pick(metric, cell, best, compared)
 
 
-def _comparable(report: Report, cells: list[QueueCell]) -> Iterator[tuple[Basis, list[QueueCell]]]:
+def _comparable(report: Report, cells: list[QueueCell]) -> Iterator[tuple[CostBasis, list[QueueCell]]]:
     """Yield the cells of one rate with what their cost is: of all together where one ranks them, else by device."""
     devices = {backend.label: backend.device for backend in report.backends}
     whole = all_gpus_counted(report)
@@ -187,10 +187,10 @@ def _comparable(report: Report, cells: list[QueueCell]) -> Iterator[tuple[Basis,
         energy = group[0].summary.energy if group[0].summary else None
         domains = energy.domains if energy and metric == "energy_per_image" else ()
         device = None if metric == "energy_per_image" else devices[group[0].backend]
-        yield Basis(metric, group[0].load.request_rate_hz, domains, device), group
+        yield CostBasis(metric, group[0].load.request_rate_hz, domains, device), group
 
 
-def _queue_answer(basis: Basis, cells: list[QueueCell]) -> QueueAnswer:
+def _queue_answer(basis: CostBasis, cells: list[QueueCell]) -> QueueAnswer:
     choices = _with_front([_queue_choice(cell, basis) for cell in cells])
     quickest = min(choices, key=lambda choice: choice.time_s.mean).cell
     cheapest = min(choices, key=lambda choice: choice.cost_per_image.mean).cell
@@ -199,7 +199,7 @@ def _queue_answer(basis: Basis, cells: list[QueueCell]) -> QueueAnswer:
     return QueueAnswer(cells[0].model, cells[0], choices, basis, quickest, cheapest)
 
 
-def _queue_choice(cell: QueueCell, basis: Basis) -> Choice:
+def _queue_choice(cell: QueueCell, basis: CostBasis) -> Choice:
     summary = cell.summary
     assert summary is not None, cell.key
     joules = summary.energy.per_image_j if summary.energy and basis.metric == "energy_per_image" else None

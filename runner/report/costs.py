@@ -10,12 +10,12 @@ from runner.report.schema import OWN_DOMAIN, Cell, CostMetric, Interval
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
+class CostBasis:
     """What costs must share to be compared: what is counted, and over which time."""
 
     metric: CostMetric
-    pace_hz: float | None
-    """or the request rate of a queue"""
+    rate_hz: float | None
+    """images per second asked for: a pace, or a queue's request rate"""
     domains: tuple[Domain, ...] = ()
     """of energy"""
     device: Device | None = None
@@ -24,15 +24,15 @@ class Basis:
 
 def costs_by_basis(
     cells: Iterable[Cell], devices: Mapping[str, Device], *, all_gpus_counted: bool
-) -> dict[Basis, list[tuple[Cell, Interval]]]:
-    """Return the cells whose cost ranks, each with the cost of an image, by what makes costs comparable.
+) -> dict[CostBasis, list[tuple[Cell, Interval]]]:
+    """Return by basis the cells whose cost ranks, each with the cost of an image in J or CPU-s.
 
     Args:
         cells: those that may win.
         devices: by backend.
         all_gpus_counted: whether the domain ``gpu`` covers every GPU of the machine, idle ones included.
     """
-    groups: dict[Basis, list[tuple[Cell, Interval]]] = defaultdict(list)
+    groups: dict[CostBasis, list[tuple[Cell, Interval]]] = defaultdict(list)
     for cell in cells:
         if found := _cost(cell, devices[cell.backend], all_gpus_counted=all_gpus_counted):
             basis, cost = found
@@ -40,7 +40,7 @@ def costs_by_basis(
     return groups
 
 
-def _cost(cell: Cell, device: Device, *, all_gpus_counted: bool) -> tuple[Basis, Interval] | None:
+def _cost(cell: Cell, device: Device, *, all_gpus_counted: bool) -> tuple[CostBasis, Interval] | None:
     """Return what an image costs: measured joules with those of its own device, or CPU time at a pace."""
     summary, pace_hz = cell.summary, cell.load.pace_hz
     if summary is None:
@@ -48,8 +48,8 @@ def _cost(cell: Cell, device: Device, *, all_gpus_counted: bool) -> tuple[Basis,
     energy = summary.energy
     if energy and energy.status == "measured" and OWN_DOMAIN[device] in energy.domains:
         # Those of a processor compare with those of a GPU where every GPU is in both.
-        basis = Basis("energy_per_image", pace_hz, energy.domains, None if all_gpus_counted else device)
+        basis = CostBasis("energy_per_image", pace_hz, energy.domains, None if all_gpus_counted else device)
         return basis, energy.per_image_j
     if pace_hz is None or summary.cpu_occupancy:
         return None
-    return Basis("cpu_s_per_image", pace_hz, device=device), summary.cpu_s_per_image
+    return CostBasis("cpu_s_per_image", pace_hz, device=device), summary.cpu_s_per_image

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.gaps import CALIBRATION_GAPS_S, outlasts
+from runner.gaps import CALIBRATION_GAPS_S, OUTLASTED, outlasts
 from runner.meters.interface import Domain
 from runner.onnx_sources import parse_source, sources_of
 from runner.report.evidence import figure_windows
@@ -29,9 +29,9 @@ _SAME_GAP_RATIO = 1.25
 """Gaps closer than this are one: between two so close the noise of their means is all slope. Ours."""
 _SIZES = (1, 2, 4, 8, 16, 32)
 """the default of ``run --batch-sizes``"""
-_BORROWS = 5
-"""So many times as long as the gaps of a smaller batch size is a batch that takes them from it. Half of what a run
-leaves gaps out for, because a batch may be faster in windows than it was in the warm-up."""
+_BORROWS = OUTLASTED / 2
+"""A batch measured without gaps takes what they add from a smaller one if it lasts so many times as long as the
+longest. Half of what a run leaves gaps out at, because a batch may be faster in windows than in its warm-up."""
 _LEAST_SIZES = 3
 """below which nothing tells how wrong it is to interpolate between them"""
 
@@ -80,8 +80,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a report and what is asked of it
     by_size: dict[int, list[_Source]] = defaultdict(list)
     for source in sorted(found, key=lambda each: (each.size, each.gap_s)):
         by_size[source.size].append(source)
-    hot = {size: _apart(own) for size, own in by_size.items() if own[0].gap_s == 0}
-    usable = dict(_with_gaps(hot))
+    usable = dict(_with_gaps({size: _apart(own) for size, own in by_size.items() if own[0].gap_s == 0}))
     if reason := _missing(by_size, usable):
         fixed = next(entry.fixed_batch for entry in report.models if entry.name == model)
         return Uncalibrated(backend, reason, () if fixed else _sizes_to_run(tuple(by_size)), variant)
@@ -172,10 +171,10 @@ def _apart(sources: Sequence[_Source]) -> list[_Source]:
     return kept
 
 
-def _with_gaps(hot: Mapping[int, list[_Source]]) -> Iterator[tuple[int, list[_Source]]]:
-    """Yield the batch sizes that gaps are known of; those too long to show any take them from the next smaller one."""
+def _with_gaps(by_size: Mapping[int, list[_Source]]) -> Iterator[tuple[int, list[_Source]]]:
+    """Yield the batch sizes whose gaps are known: measured, or of a batch that outlasts them those of a smaller one."""
     smaller: list[_Source] = []
-    for size, own in sorted(hot.items()):
+    for size, own in sorted(by_size.items()):
         if len(own) > 1:
             smaller = own
             yield size, own
@@ -183,16 +182,16 @@ def _with_gaps(hot: Mapping[int, list[_Source]]) -> Iterator[tuple[int, list[_So
             yield size, [own[0], *_borrowed(own[0], smaller)]
 
 
-def _borrowed(hot: _Source, smaller: Sequence[_Source]) -> Iterator[_Source]:
-    """Yield what a batch size would be after the gaps of a smaller one, if they add as much to it."""
+def _borrowed(back_to_back: _Source, smaller: Sequence[_Source]) -> Iterator[_Source]:
+    """Yield a batch size after each gap of a smaller one, as if the gap added as much latency and cost to it."""
     base = smaller[0].point()
     for after in (source.point() for source in smaller[1:]):
         added_s, added_cost = after.latency_s - base.latency_s, after.cost - base.cost
         yield replace(
-            hot,
+            back_to_back,
             gap_s=after.gap_s,
-            latencies_s=tuple(times_s + added_s for times_s in map(np.asarray, hot.latencies_s)),
-            costs=tuple(None if cost is None else cost + added_cost for cost in hot.costs),
+            latencies_s=tuple(times_s + added_s for times_s in map(np.asarray, back_to_back.latencies_s)),
+            costs=tuple(None if cost is None else cost + added_cost for cost in back_to_back.costs),
         )
 
 

@@ -123,7 +123,7 @@ class Worker:
         self._calls |= calls
         rule = WarmUpRule(request.warm_up_inferences, request.warm_up_cap_s, request.warm_up_steady)
         done = warm_up(run, rule)
-        return Prepared(first_s, done.inferences, done.inference_s, done.capped, peak_memory_bytes())
+        return Prepared(first_s, done.inferences, done.inference_s, done.unsteady, peak_memory_bytes())
 
     def _answer_record(self, request: Record) -> Recorded:
         runs = []

@@ -66,7 +66,7 @@ class Prepared:
     warm_up_inferences: int
     inference_s: float
     """mean at the end of the warm-up: the prediction for planning"""
-    capped: bool
+    unsteady: bool
     """steady state was asked for and not reached"""
     peak_memory_bytes: int | None
     """of the worker's process so far"""

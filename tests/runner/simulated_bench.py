@@ -117,7 +117,7 @@ class ScriptedCrew:
         """what a fresh worker takes"""
         self.stops: list[int] = []
         """of the next windows"""
-        self.capped = False
+        self.unsteady = False
         self.asked: list[tuple[str, Measure]] = []
         self.checked: dict[str, Check] = {}
         self.served: list[tuple[str, Serve]] = []
@@ -137,7 +137,7 @@ class ScriptedCrew:
         self.warm_up_caps_s[str(contender), request.batch_size] = request.warm_up_cap_s
         each_s = self._inference_s(contender, request.batch_size)
         self._machine.now_s += 3 * each_s
-        return Prepared(2 * each_s, 2, each_s, self.capped, 100_000_000)
+        return Prepared(2 * each_s, 2, each_s, self.unsteady, 100_000_000)
 
     def record(self, contender: Contender, request: Record, predicted_s: float) -> Recorded:
         self._happens("record", contender, request.batch_size)

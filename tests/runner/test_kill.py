@@ -85,7 +85,9 @@ class InstantCrew:
 
     def prepare(self, contender: Contender, request: Prepare, predicted_s: float) -> Prepared:
         each_s = 0.001 * request.batch_size
-        return Prepared(2 * each_s, 2, each_s, capped=contender.backend == "B", peak_memory_bytes=100_000_000)
+        return Prepared(
+            2 * each_s, 2, each_s, unsteady=contender.backend == "B", peak_memory_bytes=100_000_000
+        )
 
     def record(self, contender: Contender, request: Record, predicted_s: float) -> Recorded:
         return Recorded(request.run_count)

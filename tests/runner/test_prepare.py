@@ -306,7 +306,7 @@ def test_cells_are_admitted_beside_each_other_and_not_each_alone() -> None:
 
 def test_a_warm_up_that_was_cut_off_is_noted() -> None:
     on = scene({"A": 0.01}, profile="standard")
-    on.crew.capped = True
+    on.crew.unsteady = True
     prepare_cells(on.roster)
     assert on.journal.notes == [
         "net: A at batch 1 reached no steady state in 10 s of warm-up; rerun on a quieter machine"
@@ -334,7 +334,7 @@ def test_warming_up_takes_a_tenth_of_the_budget_and_time_enough_to_be_steady(
     budget_s: float | None, cap_s: float
 ) -> None:
     on = scene({"A": 0.01, "B": 0.01}, profile="standard", budget_s=budget_s)
-    on.crew.capped = True
+    on.crew.unsteady = True
     prepare_cells(on.roster)
     assert on.crew.warm_up_caps_s["A", 1] == pytest.approx(cap_s)
     assert ("larger --time-budget" in on.journal.notes[0]) == (budget_s is not None)

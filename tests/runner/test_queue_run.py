@@ -202,6 +202,7 @@ def test_the_plan_of_the_papers_grid_is_told_with_its_time(home: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "10 cells of 128 requests a window" in result.stdout
+    assert "b64 b128, also after gaps of 2ms 20ms 100ms" in " ".join(result.stdout.split())
     assert "Predicted time: at least 1" in result.stdout, (
         "10 windows of 8 s and of 4 s for each of five policies"
     )

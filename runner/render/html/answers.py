@@ -10,7 +10,7 @@ from runner.render.numbers import NOTHING
 from runner.render.ratios import METRICS, verdict_text
 from runner.render.summary import cost_lines, meter_lines
 from runner.report.answer import Answer, Pick, QueueAnswer, comparison_of
-from runner.report.costs import Basis
+from runner.report.costs import CostBasis
 from runner.report.schema import BestSet, Cell, CostMetric, Interval, QueueCell, Report
 
 
@@ -108,12 +108,12 @@ def unavailable_lines(report: Report) -> tuple[str, ...]:
     return (*meter_lines(report), *_sessions(report), *_cells(report), *_queue_cells(report))
 
 
-def _cost_question(basis: Basis) -> str:
+def _cost_question(basis: CostBasis) -> str:
     if basis.metric == "energy_per_image":
         what = f"Least energy per image ({domains_text(basis.domains)})"
     else:
         what = "Least CPU time per image"
-    return what if basis.pace_hz is None else f"{what} at {basis.pace_hz:g} images/s"
+    return what if basis.rate_hz is None else f"{what} at {basis.rate_hz:g} images/s"
 
 
 def _who(report: Report, cell: Cell) -> str:

@@ -23,7 +23,7 @@ from runner.render.names import domains_text, load_text
 from runner.render.numbers import Scale
 from runner.render.ratios import METRICS, verdict_text
 from runner.report.answer import Choice
-from runner.report.costs import Basis
+from runner.report.costs import CostBasis
 from runner.report.schema import Cell, Comparison, Interval, QueueCell, QueueComparison
 
 _UNIT = Scale("x", 1.0)
@@ -89,7 +89,7 @@ def queue_ratio_figures(
             yield _forest(f"Ratio to the first policy: {name}", rows, by_key, slots)
 
 
-def front_figure(basis: Basis, choices: Sequence[Choice], slots: Slots, *, title: str) -> Figure | None:
+def front_figure(basis: CostBasis, choices: Sequence[Choice], slots: Slots, *, title: str) -> Figure | None:
     """Return cost against time, with the choices that none beats in both; nothing where there is no choice."""
     if len(choices) < _LEAST_CHOICES:
         return None

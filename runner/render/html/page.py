@@ -117,7 +117,7 @@ def _model_part(report: Report, views: Derived, name: str, place: _Place) -> Par
     ]
     (answer,) = (each for each in views.answers if each.model == name)
     for basis, choices in answer.choices:
-        pace = "" if basis.pace_hz is None else f" at {basis.pace_hz:g} images/s"
+        pace = "" if basis.rate_hz is None else f" at {basis.rate_hz:g} images/s"
         front = front_figure(basis, choices, slots, title=f"Cost against latency{pace}")
         figures += [front] if front else []
     figures += [split] if (split := split_figure(cells)) else []

@@ -7,7 +7,6 @@ import pytest
 from runner.blocks import run_blocks
 from runner.prepare import open_sessions, prepare_cells
 from runner.queue.blocks import run_queue
-from runner.report.schema import NOT_REACHED
 from runner.so_far import ModelSoFar, QueueSoFar
 from runner.workers.crew import BackendLostError
 from runner.workers.parent import WorkerLostError
@@ -67,29 +66,38 @@ def test_blocks_of_batches_leave_the_queue_its_time() -> None:
 
 def test_gaps_are_not_measured_before_batches_that_outlast_them() -> None:
     on = ran({"A": 0.01, "B": 0.3}, gaps_s="2ms,100ms")
-    cells = on.journal.cells
-    skipped = {key for key, cell in cells.items() if cell.status == "skipped" and cell.reason != NOT_REACHED}
-    assert skipped == {"net/fp32/B/b4+2ms/host", "net/fp32/B/b4+100ms/host"}
-    assert cells["net/fp32/B/b4+2ms/host"].reason == (
-        "idle gaps do not show in 1.2 s; the twin has what they add to smaller batches"
+    left_out = {cell.key for cell in on.roster.plan.cells} - on.roster.ready.keys()
+    assert left_out == {"net/fp32/B/b4+2ms/host", "net/fp32/B/b4+100ms/host"}
+    cell = on.journal.cells["net/fp32/B/b4+2ms/host"]
+    assert cell.status == "skipped"
+    assert cell.reason == (
+        "no idle gap shows in a batch of 1.2 s; the twin has what it adds from a smaller one"
     )
-    slow = ran({"A": 3.0}, gaps_s="2ms,100ms", queue={"request_rates_hz": "0.1", "requests": 12})
-    measured = {key for key, cell in slow.journal.cells.items() if cell.reason == NOT_REACHED}
-    assert {key for key in measured if "+" in key} == {"net/fp32/A/b1+2ms/host", "net/fp32/A/b1+100ms/host"}
-    asked_for = scene({"B": 0.3}, sizes="1,2,4", gaps_s="2ms,100ms")
-    open_sessions(asked_for.roster)
-    prepare_cells(asked_for.roster)
-    assert len(asked_for.roster.ready) == 9, "who asks for gaps gets them"
+
+
+def test_the_smallest_batch_keeps_its_gaps_however_long_it_takes() -> None:
+    on = ran({"A": 3.0}, gaps_s="2ms,100ms", queue={"request_rates_hz": "0.1", "requests": 12})
+    with_gaps = {key for key in on.roster.ready if "+" in key}
+    assert with_gaps == {"net/fp32/A/b1+2ms/host", "net/fp32/A/b1+100ms/host"}
+
+
+def test_who_asks_for_gaps_gets_them_before_long_batches_too() -> None:
+    on = scene({"A": 0.3}, sizes="1,2,4", gaps_s="2ms,100ms")
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    assert len(on.roster.ready) == 9
 
 
 def test_a_deadline_allows_for_what_gaps_add_to_smaller_batches() -> None:
-    deadline = {"policies": ("deadline:4@9s",), "request_rates_hz": "1"}
+    deadline = {"policies": ("deadline:4@9s", "deadline:2@9s"), "request_rates_hz": "1"}
     on = staged({"A": 0.3}, gaps_s="100ms", queue=deadline)
     on.roster.so_far.means_s["net/fp32/A/b2+100ms/host"] = {0: 0.65}
     run(on)
-    expected_s = on.journal.queue_cells["deadline:4@9s"].expected_service_s
-    assert expected_s
-    assert expected_s[1:] == pytest.approx((0.3, 0.65, 0.95, 1.25), abs=1e-6)
+    smaller_s, larger_s = (
+        on.journal.queue_cells[f"deadline:{size}@9s"].expected_service_s or () for size in (2, 4)
+    )
+    assert larger_s[1:] == pytest.approx((0.3, 0.65, 0.95, 1.25), abs=1e-6)
+    assert smaller_s[1:] == pytest.approx((0.3, 0.65), abs=1e-6)
 
 
 def test_all_batch_sizes_in_turn_are_no_batch_that_was_measured() -> None:
