@@ -62,7 +62,7 @@ def _share_s(left_s: float, needs_s: Sequence[float]) -> float:
     """
     total_s = sum(needs_s)
     if left_s >= total_s:
-        return left_s * needs_s[0] / total_s
+        return left_s * needs_s[0] / total_s if total_s else left_s
     ascending = sorted(needs_s)
     equal_s = max((left_s - sum(ascending[:met])) / (len(ascending) - met) for met in range(len(ascending)))
     return min(needs_s[0], equal_s)

@@ -95,7 +95,7 @@ def compare_runs(
         status="failed" if unequal else "unavailable" if incomparable else "passed",
         reason=unequal or incomparable,
         max_error_ratio=max(each.error_ratio for each in found) if proves else None,
-        tolerance_ratio=max(tolerance_ratio, *(each.tolerance_ratio for each in found)),
+        tolerance_ratio=max((tolerance_ratio, *(each.tolerance_ratio for each in found))),
         top1_agreement_ratio=min(agreements, default=None),
     )
 

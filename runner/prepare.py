@@ -160,7 +160,14 @@ def _does_not_fit(roster: Roster, cell: Cell) -> bool:
 def _shows_no_gap(roster: Roster, cell: Cell) -> bool:
     """Skip a cell whose idle gap would not show in its batch, where gaps are measured for a twin."""
     inference_s = _alone_s(roster, cell).get(cell.load.batch_size)
-    if inference_s is None or roster.so_far.was_visited(cell) or roster.plan.measures(cell, inference_s):
+    known = any(
+        (each.contender, each.io, each.load.gap_s) == (cell.contender, cell.io, cell.load.gap_s)
+        for each in roster.ready.values()
+        if each.load.batch_size < cell.load.batch_size
+    )
+    if inference_s is None or not known or roster.so_far.was_visited(cell):
+        return False
+    if roster.plan.measures(cell, inference_s):
         return False
     reason = (
         f"no idle gap shows in a batch of {inference_s:.3g} s; the twin has what it adds from a smaller one"

@@ -70,7 +70,7 @@ class _ModelQueue:
             (c.cell, c.against, c.metric): c for c in study.comparisons
         }
         summaries = [cell.summary for cell in self._cells if cell.summary]
-        predictions = [cell.prediction for cell in self._cells if cell.prediction and not cell.summary]
+        predictions = [each for cell in self._cells if (each := _stand_in(cell))]
         self._time = numbers.scale_for(
             "s",
             (
@@ -104,7 +104,7 @@ class _ModelQueue:
     def _times(self, cell: QueueCell) -> tuple[str, ...]:
         summary, head = cell.summary, self._head(cell)
         if summary is None:
-            return (*head, *self._predicted_times(cell.prediction))
+            return (*head, *self._predicted_times(_stand_in(cell)))
         decode = summary.decode_mean_s
         return (
             *head,
@@ -120,7 +120,7 @@ class _ModelQueue:
         )
 
     def _predicted_times(self, prediction: QueuePrediction | None) -> tuple[str, ...]:
-        if prediction is None or not prediction.stable:
+        if prediction is None:
             return (NOTHING,) * (len(_TIME_COLUMNS) - len(_CELL))
         mean, p95 = (
             f"{numbers.ESTIMATE}{self._time.text(each.mean)}"
@@ -147,7 +147,7 @@ class _ModelQueue:
     def _costs(self, cell: QueueCell) -> tuple[str, ...]:
         summary, head = cell.summary, self._head(cell)
         if summary is None:
-            return (*head, *self._predicted_costs(cell.prediction))
+            return (*head, *self._predicted_costs(_stand_in(cell)))
         energy = summary.energy
         per_image, split, power = NOTHING, NOTHING, NOTHING
         if energy:
@@ -172,7 +172,7 @@ class _ModelQueue:
 
     def _predicted_costs(self, prediction: QueuePrediction | None) -> tuple[str, ...]:
         empty = (NOTHING,) * (len(_COST_COLUMNS) - len(_CELL))
-        if prediction is None or not prediction.stable:
+        if prediction is None:
             return empty
         joules = prediction.cost_metric == "energy_per_image"
         scale = self._energy if joules else self._cpu
@@ -210,6 +210,13 @@ class _ModelQueue:
                 f"twin: its mean response / the live one; {numbers.ESTIMATE} and {PREDICTED}: not replayed, the twin's"
             )
         return tuple(lines)
+
+
+def _stand_in(cell: QueueCell) -> QueuePrediction | None:
+    """Return the twin's figures where nothing was replayed; of a queue that only grows they say nothing."""
+    predicted = cell.prediction
+    waits = cell.summary is None and cell.status != "overloaded"
+    return predicted if waits and predicted and predicted.stable else None
 
 
 def _figure(interval: Interval, scale: Scale) -> str:

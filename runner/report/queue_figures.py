@@ -25,7 +25,10 @@ _Item = TypeVar("_Item")
 LATE_LIMIT_RATIO = 0.1
 """Ours: where the loop itself is later than this part of a mean gap, arrivals are not those that were asked for."""
 BUSY_LIMIT_RATIO = 0.98
-"""Ours: a server that is busy for longer has no time to catch up; its queue grew from the first request to the last."""
+"""Ours: a server that is busy for longer has no time to catch up with a queue that grew."""
+GROWTH_RATIO = 1.5
+"""Ours: by how much the last quarter of requests waits longer than the second where a queue grew. It is 2.3 where waits
+grow from the first request on, and 1 where they settled, as those of a greedy policy do, at batches that suffice."""
 QUEUE_PARTS = 20
 """of a window, for the queue over time"""
 
@@ -64,7 +67,7 @@ def summarise_queue(
         busy_cpu_s_per_image=_over(windows, lambda window: window.busy_cpu_s / window.served_count),
         energy=_energy(cell, windows, replays, metering),
         late_ratio=late_ratio,
-        doubt=_doubt(late_ratio, utilisation.mean),
+        doubt=_doubt(late_ratio, utilisation.mean, grew=_grew(times)),
     )
 
 
@@ -73,10 +76,20 @@ def cpu_s_per_request(window: QueueWindow) -> float:
     return window.cpu_s / window.served_count
 
 
-def _doubt(late_ratio: float, utilisation_ratio: float) -> str:
+def _grew(times: Sequence[RequestTimes]) -> bool:
+    """Return whether requests waited the longer the later they came."""
+    quarters = [[part.mean() for part in np.array_split(each.wait_s, 4) if part.size] for each in times]
+    whole = np.array([each for each in quarters if len(each) == 4])  # noqa: PLR2004 - a window of fewer tells nothing
+    if not whole.size:
+        return False
+    _, second_s, _, last_s = whole.mean(axis=0)
+    return bool(last_s > GROWTH_RATIO * second_s)
+
+
+def _doubt(late_ratio: float, utilisation_ratio: float, *, grew: bool) -> str:
     if late_ratio > LATE_LIMIT_RATIO:
         return f"the loop was late by {late_ratio:.0%} of the mean gap itself, {LATE_LIMIT_RATIO:.0%} are allowed"
-    if utilisation_ratio > BUSY_LIMIT_RATIO:
+    if utilisation_ratio > BUSY_LIMIT_RATIO and grew:
         return f"overloaded: the server was busy {utilisation_ratio:.1%} of the time, and the queue grew"
     return ""
 

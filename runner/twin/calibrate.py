@@ -176,7 +176,8 @@ def _with_gaps(by_size: Mapping[int, list[_Source]]) -> Iterator[tuple[int, list
     smaller: list[_Source] = []
     for size, own in sorted(by_size.items()):
         if len(own) > 1:
-            smaller = own
+            if own[-1].gap_s >= max(CALIBRATION_GAPS_S):  # shorter ones leave open what a longer one adds
+                smaller = own
             yield size, own
         elif smaller and outlasts(own[0].point().latency_s, (each.gap_s for each in smaller), _BORROWS):
             yield size, [own[0], *_borrowed(own[0], smaller)]

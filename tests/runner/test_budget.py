@@ -9,6 +9,13 @@ from runner.budget import Budget
 needs = st.lists(st.floats(0.1, 1000), min_size=1, max_size=6)
 
 
+def test_a_model_of_which_nothing_is_measured_needs_nothing() -> None:
+    budget = Budget(100, [10, 0])
+    budget.begin_model()
+    budget.begin_model()
+    assert budget.for_needs_s == pytest.approx(100, abs=1)
+
+
 class Clock:
     def __init__(self) -> None:
         self.now_s = 1000.0

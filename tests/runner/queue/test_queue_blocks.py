@@ -81,6 +81,14 @@ def test_the_smallest_batch_keeps_its_gaps_however_long_it_takes() -> None:
     assert with_gaps == {"net/fp32/A/b1+2ms/host", "net/fp32/A/b1+100ms/host"}
 
 
+def test_gaps_that_no_smaller_batch_shows_are_measured_before_long_ones() -> None:
+    on = scene({"A": 0.6}, sizes="1,2", gaps_s="2ms", queue=QUEUE)
+    del on.roster.live["net/fp32/A/b1+2ms/host"]
+    open_sessions(on.roster)
+    prepare_cells(on.roster)
+    assert "net/fp32/A/b2+2ms/host" in on.roster.ready
+
+
 def test_who_asks_for_gaps_gets_them_before_long_batches_too() -> None:
     on = scene({"A": 0.3}, sizes="1,2,4", gaps_s="2ms,100ms")
     open_sessions(on.roster)

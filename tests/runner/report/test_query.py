@@ -392,4 +392,4 @@ def test_the_command_as_a_process() -> None:
     done = subprocess.run(
         [*command, "--reports-dir", str(REFERENCE)], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr, json.loads(done.stdout)) == (0, "", [{"n": 5}])
+    assert (done.returncode, done.stderr, json.loads(done.stdout)) == (0, "", [{"n": COUNT}])

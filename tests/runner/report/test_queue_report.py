@@ -7,7 +7,7 @@ from runner.errors import FileError
 from runner.report.assemble import assemble, collect
 from runner.report.derive import without_figures
 from runner.report.lines import QueueBlockLine, QueueWindowLine
-from runner.report.queue_figures import LATE_LIMIT_RATIO
+from runner.report.queue_figures import BUSY_LIMIT_RATIO, LATE_LIMIT_RATIO
 from runner.report.schema import QueueCell, QueueStudy, QueueSummary, Report
 from tests.fakes import make_journal
 from tests.queues import BUSY_W, IDLE_W, with_queue
@@ -131,6 +131,14 @@ def test_a_server_without_a_pause_is_overloaded_and_not_compared() -> None:
     assert "overloaded" in summary_of(study, "greedy:1").doubt
     assert summary_of(study, "greedy:8").doubt == ""
     assert {each.against for each in study.comparisons} == {"backend"}
+
+
+def test_a_greedy_server_that_is_always_busy_and_settles_is_not_overloaded() -> None:
+    study = study_of(policies=("greedy:1", "greedy:64"), rates_hz=(450,), requests=1200)
+    settled = summary_of(study, "greedy:64")
+    assert settled.utilisation_ratio.mean > BUSY_LIMIT_RATIO
+    assert 5 < settled.batch_mean < 40
+    assert settled.doubt == ""
 
 
 def test_cells_that_were_not_replayed_say_why() -> None:

@@ -201,6 +201,11 @@ def test_a_batch_in_which_gaps_would_show_is_no_calibration_without_them() -> No
     found = calibrated_of(without_gaps(measure({"cpu": SLOW}), 2, 4, 8), "cpu")
     assert isinstance(found, Calibration)
     assert found.sizes == (1, 4, 8)
+    # What 80 ms at a pace of 2/s add says nothing of longer gaps.
+    paced = Server(time_s=slow_s, cost=spinning(slow_s), gaps_s=(0.0,), paces=((1, 1 / 0.58),))
+    short = calibrated_of(measure({"cpu": paced}), "cpu")
+    assert isinstance(short, Calibration)
+    assert short.sizes == (1,)
     assert lacking(without_gaps(measure({"cpu": SLOW}), 1)) == (
         "batch size 1 was not measured both back to back and after idle gaps",
         SIZES,
