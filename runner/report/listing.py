@@ -1,11 +1,13 @@
 """The rows of ``reports list``: what the head of each report says, without reading the rest.
 
 There is no index: nothing can go stale, and a report that was copied into the folder is there. Instead little is
-read, and less is parsed: the last line of a journal, and of its first the machine, the models and the backends; cells
-are only counted.
+read, and less is parsed: of a journal the last line, and of its first the machine, the models and the backends; cells
+are only counted. Of a complete report the first lines are read as well: a journal's last says nothing of the time
+before it was resumed.
 """
 
 import os
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
@@ -27,6 +29,9 @@ _AFTER_CELLS = b'],"queue_cells":'
 _CELL = b'{"key":'
 """how each of them begins. A quote within a text is escaped, so that these can be nothing but fields"""
 _END = b'{"kind":"end",'
+_REPORT_BYTES = 1 << 9
+"""the time it took is in the first 250"""
+_MEASURED = re.compile(rb'"measured_s": ?([^,\s]+)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class Listed:
     name: str | None
     host: str | None = None
     measured_s: float | None = None
-    """None until the run has ended"""
+    """None until the run has ended; of an interrupted one, since it was resumed last"""
     specs: tuple[str, ...] = ()
     """of the backends, in their order"""
 
@@ -88,7 +93,20 @@ def _read(folder: Path) -> tuple[dict[str, Any], int, float | None]:
         tail = os.pread(descriptor, _TAIL_BYTES, max(0, size - _TAIL_BYTES))
     finally:
         os.close(descriptor)
-    return *_parsed(head, end), _measured_s(tail)
+    return *_parsed(head, end), _whole_s(folder) or _measured_s(tail)
+
+
+def _whole_s(folder: Path) -> float | None:
+    """Return how long a complete run took, over all its stretches."""
+    try:
+        descriptor = os.open(f"{folder}/{REPORT_NAME}", os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    try:
+        found = _MEASURED.search(os.pread(descriptor, _REPORT_BYTES, 0))
+    finally:
+        os.close(descriptor)
+    return float(found[1]) if found else None
 
 
 def _first_line(descriptor: int, size: int) -> tuple[bytes, int]:

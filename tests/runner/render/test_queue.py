@@ -8,7 +8,7 @@ from pytest_regressions.file_regression import FileRegressionFixture
 
 from runner.render import render
 from runner.report.assemble import assemble
-from runner.report.schema import Report
+from runner.report.schema import Interval, QueuePrediction, Report
 from tests.fakes import make_journal
 from tests.queues import IDLE_W, with_queue
 
@@ -50,6 +50,33 @@ def test_a_queue_in_a_terminal(plain: Report, width: int, file_regression: FileR
 
 def test_a_queue_with_joules(metered: Report, file_regression: FileRegressionFixture) -> None:
     file_regression.check(shown(metered, "table", 140))
+
+
+@pytest.mark.parametrize(("status", "is_shown"), [("skipped", True), ("overloaded", False)])
+def test_the_twin_stands_in_for_what_was_not_replayed_but_for_an_overload(
+    plain: Report, status: str, *, is_shown: bool
+) -> None:
+    some = Interval(mean=0.2, low=0.1, high=0.3)
+    told = QueuePrediction(
+        stable=True,
+        response_mean_s=some,
+        response_p95_s=some,
+        service_mean_s=some,
+        batch_mean=2.0,
+        utilisation_ratio=0.5,
+        cost_per_image=some,
+        cost_metric="cpu_s_per_image",
+        interpolation_ratio=0.0,
+    )
+    assert plain.queue
+    cells = tuple(
+        cell if cell.summary else cell.model_copy(update={"status": status, "prediction": told})
+        for cell in plain.queue.cells
+    )
+    report = plain.model_copy(update={"queue": plain.queue.model_copy(update={"cells": cells})})
+    rows = [line for line in shown(report, "table").splitlines() if "greedy:1 " in line]
+    assert rows
+    assert all(("~" in row) is is_shown for row in rows)
 
 
 def test_details_tell_which_batches_were_formed(plain: Report) -> None:
