@@ -215,8 +215,7 @@ class _ModelQueue:
 def _stand_in(cell: QueueCell) -> QueuePrediction | None:
     """Return the twin's figures where nothing was replayed; of a queue that only grows they say nothing."""
     predicted = cell.prediction
-    waits = cell.summary is None and cell.status != "overloaded"
-    return predicted if waits and predicted and predicted.stable else None
+    return predicted if cell.summary is None and predicted and predicted.stable else None
 
 
 def _figure(interval: Interval, scale: Scale) -> str:
